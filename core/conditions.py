@@ -1,0 +1,328 @@
+"""Declare what a flow may ask: conditions over a customer and filters over an event.
+
+A *condition* reads the whole customer (attributes, tags, groups, event history, the entering event); a *filter*
+reads one event. Both are trees of `all` / `any` / `not` over single tests. The models only describe; what a test
+means is in docs/semantics.md, and the compiler and the reference interpreter each carry it out on their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from core import limits
+from core.duration import Duration, fixed_ms, parse_duration
+
+INT64_MIN = -(2**63)
+INT64_MAX = 2**63 - 1
+
+
+class Model(BaseModel):
+    """Base of every document model: unknown fields are errors, instances are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, Duration):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a duration is text such as '3 days' or '24 hours'")
+    return parse_duration(value)
+
+
+def _window(value: object) -> object:
+    duration = _duration(value)
+    assert isinstance(duration, Duration)
+    if fixed_ms(duration) <= 0:
+        raise ValueError("a window must be longer than zero")
+    return duration
+
+
+def _scalar(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and not INT64_MIN < value <= INT64_MAX:
+        raise ValueError("whole numbers must fit in 64 bits")
+    if isinstance(value, float) and not (value - value == 0.0):
+        raise ValueError("numbers must be finite")
+    return value
+
+
+_DURATION_SCHEMA = {"type": "string", "examples": ["3 days", "24 hours", "1 day 2 hours"]}
+
+DurationField = Annotated[
+    Duration,
+    BeforeValidator(_duration),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+"""A duration as text; days, weeks, months and years are wall-clock, hours and shorter are elapsed."""
+
+WindowField = Annotated[
+    Duration,
+    BeforeValidator(_window),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+"""A look-back or look-ahead of fixed length: a day is 24 hours, months and years are refused."""
+
+Scalar = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
+Number = Annotated[StrictInt | StrictFloat, BeforeValidator(_scalar)]
+Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS_MAX)]
+
+
+class EntryRef(Model):
+    """A reference to a property of the event with which the entry began: `{entry: order_id}`."""
+
+    entry: Name
+
+
+Operand = Annotated[Scalar | EntryRef, Field(union_mode="left_to_right")]
+
+COMPARISONS = (
+    "is_", "is_not", "one_of", "none_of", "above", "at_least", "below", "at_most", "between",
+    "before", "after", "contains", "starts_with", "ends_with", "matches", "is_set",
+    "within_last", "within_next", "older_than",
+)  # fmt: skip
+
+
+class Comparison(Model):
+    """Exactly one comparison of a value; a missing value makes all but `is_set` false."""
+
+    is_: Operand | None = Field(None, alias="is")
+    is_not: Operand | None = None
+    one_of: list[Scalar] | None = Field(None, min_length=1, max_length=limits.VALUES_MAX)
+    none_of: list[Scalar] | None = Field(None, min_length=1, max_length=limits.VALUES_MAX)
+    above: Operand | None = None
+    at_least: Operand | None = None
+    below: Operand | None = None
+    at_most: Operand | None = None
+    between: tuple[Scalar, Scalar] | None = None
+    before: StrictStr | None = None
+    after: StrictStr | None = None
+    contains: StrictStr | None = Field(None, min_length=1)
+    starts_with: StrictStr | None = Field(None, min_length=1)
+    ends_with: StrictStr | None = Field(None, min_length=1)
+    matches: StrictStr | None = Field(None, min_length=1, max_length=limits.PATTERN_CHARS_MAX)
+    is_set: StrictBool | None = None
+    within_last: WindowField | None = None
+    within_next: WindowField | None = None
+    older_than: WindowField | None = None
+
+    @property
+    def operator(self) -> str:
+        """The name of the one comparison that is set, one of `COMPARISONS`."""
+        return next(name for name in COMPARISONS if getattr(self, name) is not None)
+
+    @property
+    def operand(self) -> Any:
+        """What the value is compared with, as the document states it."""
+        return getattr(self, self.operator)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        stated = [name.rstrip("_") for name in COMPARISONS if getattr(self, name) is not None]
+        if len(stated) != 1:
+            found = f"found {', '.join(stated)}" if stated else "found none"
+            raise ValueError(
+                f"a test needs exactly one comparison such as 'is', 'one_of' or 'above'; {found}"
+            )
+        return self
+
+
+class AttributeTest(Comparison):
+    """A test of a customer's attribute."""
+
+    attribute: Name
+
+
+class EntryTest(Comparison):
+    """A test of a property of the event with which the entry began; missing where no event did."""
+
+    entry: Name
+
+
+class PropertyTest(Comparison):
+    """A test of a property of the event at hand (filters only)."""
+
+    property: Name
+
+
+class TagTest(Model):
+    """True where the customer carries the tag."""
+
+    tag: Name
+
+
+class GroupTest(Model):
+    """True where the customer is in the group."""
+
+    group: Name
+
+
+class _History(Model):
+    within: WindowField | None = None
+    where: Filter | None = None
+
+    @property
+    def window_ms(self) -> int | None:
+        """The look-back in milliseconds, None for ever."""
+        return None if self.within is None else fixed_ms(self.within)
+
+
+class DidTest(_History):
+    """True where the customer did the event as often as stated within the window (default: at least once)."""
+
+    did: Name
+    at_least: Annotated[StrictInt, Field(ge=1, le=limits.HISTORY_COUNT_MAX)] | None = None
+    at_most: Annotated[StrictInt, Field(ge=0, le=limits.HISTORY_COUNT_MAX)] | None = None
+    exactly: Annotated[StrictInt, Field(ge=0, le=limits.HISTORY_COUNT_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _one_count(self) -> Self:
+        stated = [v for v in (self.at_least, self.at_most, self.exactly) if v is not None]
+        if len(stated) > 1:
+            raise ValueError("state one of 'at_least', 'at_most' and 'exactly'")
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int | None]:
+        """The least and the greatest count that make it true; None is no upper bound."""
+        if self.exactly is not None:
+            return self.exactly, self.exactly
+        if self.at_most is not None:
+            return 0, self.at_most
+        return self.at_least or 1, None
+
+
+class NeverDidTest(_History):
+    """True where the customer did not do the event within the window."""
+
+    never_did: Name
+
+    @property
+    def bounds(self) -> tuple[int, int | None]:
+        """The least and the greatest count that make it true."""
+        return 0, 0
+
+
+class AllOf(Model):
+    """True where every part is."""
+
+    all: list[Condition] = Field(min_length=1, max_length=limits.CONDITION_PARTS_MAX)
+
+
+class AnyOf(Model):
+    """True where at least one part is."""
+
+    any: list[Condition] = Field(min_length=1, max_length=limits.CONDITION_PARTS_MAX)
+
+
+class Not(Model):
+    """The plain negation."""
+
+    not_: Condition = Field(alias="not")
+
+
+class FilterAllOf(Model):
+    """True where every part is."""
+
+    all: list[Filter] = Field(min_length=1, max_length=limits.CONDITION_PARTS_MAX)
+
+
+class FilterAnyOf(Model):
+    """True where at least one part is."""
+
+    any: list[Filter] = Field(min_length=1, max_length=limits.CONDITION_PARTS_MAX)
+
+
+class FilterNot(Model):
+    """The plain negation."""
+
+    not_: Filter = Field(alias="not")
+
+
+class Kinds:
+    """Tell which model a mapping means by the one field that names its kind.
+
+    Tags begin with '#' so that a validation error's location can be told from a field's name.
+    """
+
+    condition: ClassVar = ("all", "any", "not", "attribute", "tag", "group", "did", "never_did", "entry")
+    filter: ClassVar = ("all", "any", "not", "property", "entry")
+
+    @staticmethod
+    def pick(value: object, names: tuple[str, ...]) -> str | None:
+        """The tag of the only kind-naming field of `value` (a mapping or a model), None where unclear."""
+        if isinstance(value, dict):
+            present = [n for n in names if n in value]
+        else:
+            present = [n for n in names if hasattr(value, n) or hasattr(value, f"{n}_")]
+        return f"#{present[0]}" if len(present) == 1 else None
+
+
+Condition = Annotated[
+    Annotated[AllOf, Tag("#all")]
+    | Annotated[AnyOf, Tag("#any")]
+    | Annotated[Not, Tag("#not")]
+    | Annotated[AttributeTest, Tag("#attribute")]
+    | Annotated[TagTest, Tag("#tag")]
+    | Annotated[GroupTest, Tag("#group")]
+    | Annotated[DidTest, Tag("#did")]
+    | Annotated[NeverDidTest, Tag("#never_did")]
+    | Annotated[EntryTest, Tag("#entry")],
+    Discriminator(
+        lambda v: Kinds.pick(v, Kinds.condition),
+        custom_error_type="condition_kind",
+        custom_error_message="a condition names exactly one of: " + ", ".join(Kinds.condition),
+    ),
+]
+
+Filter = Annotated[
+    Annotated[FilterAllOf, Tag("#all")]
+    | Annotated[FilterAnyOf, Tag("#any")]
+    | Annotated[FilterNot, Tag("#not")]
+    | Annotated[PropertyTest, Tag("#property")]
+    | Annotated[EntryTest, Tag("#entry")],
+    Discriminator(
+        lambda v: Kinds.pick(v, Kinds.filter),
+        custom_error_type="filter_kind",
+        custom_error_message="a filter names exactly one of: " + ", ".join(Kinds.filter),
+    ),
+]
+
+for _model in (DidTest, NeverDidTest, AllOf, AnyOf, Not, FilterAllOf, FilterAnyOf, FilterNot):
+    _model.model_rebuild()
+
+
+def walk(condition: Model | None) -> Iterator[Model]:
+    """Yield every node of a condition or filter tree, parents first, history filters included."""
+    if condition is None:
+        return
+    yield condition
+    match condition:
+        case AllOf(all=parts) | FilterAllOf(all=parts):
+            for part in parts:
+                yield from walk(part)
+        case AnyOf(any=parts) | FilterAnyOf(any=parts):
+            for part in parts:
+                yield from walk(part)
+        case Not(not_=part) | FilterNot(not_=part):
+            yield from walk(part)
+        case DidTest(where=where) | NeverDidTest(where=where):
+            yield from walk(where)

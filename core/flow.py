@@ -1,0 +1,81 @@
+"""Describe a flow document: what a marketer writes, as immutable models.
+
+The document says what is meant, nothing about how it runs. `core.document` reads it from text, `core.lint` judges
+it, `core.compiler` turns it into a program and `core.reference` carries it out as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StrictStr, model_validator
+
+from core import limits
+from core.conditions import Model, Name, WindowField
+from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, Target
+
+LocalTime = Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
+
+
+class Reentry(Model):
+    """Who may enter again: `once`, `after_exit` or `always`, after a gap, for each value of a key."""
+
+    policy: Literal["once", "after_exit", "always"] = "once"
+    gap: WindowField | None = None
+    key: Name | None = None
+
+
+class FunnelLayer(Model):
+    """A named layer of the funnel: those who reached any of its nodes."""
+
+    name: Name
+    nodes: list[NodeId] = Field(min_length=1)
+
+
+class Settings(Model):
+    """What holds for the flow as a whole."""
+
+    zone: Name | None = None
+    reentry: Reentry = Reentry()
+    start: LocalTime | None = None
+    stop: LocalTime | None = None
+    goal: Target | None = None
+    funnel: list[FunnelLayer] = Field(default_factory=list, max_length=100)
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        if self.start is not None and self.stop is None:
+            raise ValueError("a flow with a start time needs a stop time too")
+        return self
+
+
+class Flow(Model):
+    """A whole flow document, format version 1."""
+
+    headrace: Literal[1]
+    flow: NodeId
+    name: str | None = Field(None, max_length=limits.NAME_CHARS_MAX)
+    description: str | None = None
+    lineage: NodeId | None = None
+    settings: Settings = Settings()
+    nodes: dict[NodeId, Node] = Field(min_length=1)
+
+    @property
+    def title(self) -> str:
+        """The name for people, the id where there is none."""
+        return self.name or self.flow
+
+    @property
+    def draws_as(self) -> str:
+        """The lineage that keys every draw: two drafts of one lineage share their luck."""
+        return self.lineage or self.flow
+
+    @property
+    def triggers(self) -> dict[str, NodeBase]:
+        """The trigger nodes by id, in declared order."""
+        return {i: n for i, n in self.nodes.items() if n.trigger}
+
+    @property
+    def tests(self) -> dict[str, ABTest]:
+        """The A/B test nodes by id, in declared order."""
+        return {i: n for i, n in self.nodes.items() if isinstance(n, ABTest)}
