@@ -1,0 +1,63 @@
+# Everything is set up below .venv/ and build/, and only what is out of date is made again.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup
+EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
+# Settings that change the machine code, so that another setting builds again.
+FLAVOUR := build/flavour-native$(HEADRACE_NATIVE)
+
+.PHONY: help build test lint demo debug soak bench dist clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: build/ext.stamp ## Make .venv, install Headrace into it, build the extensions
+
+test: lint ## Lint, then run all tests but the soak
+	$(PYTEST)
+
+lint: build ## Check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+demo: build ## Dry-run the example flow and open its report
+	$(BIN)/headrace demo
+
+debug: build ## Test ext with bounds checks and assertions compiled in
+	HEADRACE_DEBUG=1 $(BIN)/python setup.py --quiet build --build-base build/debug --build-lib build/debug/lib
+	PYTHONPATH=build/debug/lib $(BIN)/pytest tests/ext
+
+soak: build ## Run the long forms of the tests
+	$(BIN)/pytest -m soak --hypothesis-profile=soak
+
+bench: build ## Measure throughput
+	$(BIN)/python -m bench
+
+dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
+	PYTHON=$(BIN)/python .ci/wheel
+
+clean: ## Remove what builds and tests leave behind, but for .venv
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f ext/*.so
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/venv.stamp:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Headrace needs Python 3.11 or later, but $(PYTHON) is {v[0]}.{v[1]}: run make PYTHON=/path/to/python3.11" if v < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+# A new pyproject.toml reinstalls; a new setup.py only builds again.
+.venv/install.stamp: .venv/venv.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --group test
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	touch $@
+
+build/ext.stamp: .venv/install.stamp setup.py $(EXT_SOURCES) $(FLAVOUR)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	touch $@
+
+$(FLAVOUR):
+	@mkdir -p build && rm -f build/flavour-* && touch $@

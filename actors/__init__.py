@@ -1,0 +1,1 @@
+"""Runs flows somewhere: readers, writers and the driver of dry runs."""

@@ -1,0 +1,1 @@
+"""Serves whoever asks: the command line and the HTML page."""

@@ -1,0 +1,1 @@
+"""Measures throughput and size; `python -m bench` runs all of it."""

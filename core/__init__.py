@@ -1,0 +1,1 @@
+"""Says what a flow means: pure Python and NumPy, no I/O and no clock."""

@@ -1,0 +1,1 @@
+# Makes ext a package that other Cython projects can cimport from.

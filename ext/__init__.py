@@ -1,0 +1,1 @@
+"""Runs flows fast: Cython modules that know arrays only."""
