@@ -1,0 +1,40 @@
+"""Name what a decision can be besides a port: how tokens end, why they are parked and why nobody enters.
+
+In the decision log a port is its number (0 and up), an outcome its negative code. Both interpreters, the counters
+and the report read this table.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """The code of an outcome; `name.lower()` is its text in logs and reports."""
+
+    END = -1
+    NO_BRANCH = -2
+    NO_DATE = -3
+    WHOLE_FLOW = -4
+    PARKED_BUDGET = -5
+    PARKED_OVERFLOW = -6
+    REFUSED_NO_KEY = -7
+    REFUSED_ONCE = -8
+    REFUSED_INSIDE = -9
+    REFUSED_GAP = -10
+
+    @property
+    def text(self) -> str:
+        """The outcome's name in logs and reports, such as `no_branch`."""
+        return self.name.lower()
+
+    @property
+    def column(self) -> int:
+        """Its column in `Counters.outcome`."""
+        return -1 - self
+
+
+ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW)
+PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
+REFUSALS = (Outcome.REFUSED_NO_KEY, Outcome.REFUSED_ONCE, Outcome.REFUSED_INSIDE, Outcome.REFUSED_GAP)
+OUTCOMES = len(Outcome)
