@@ -36,7 +36,7 @@ bench: build ## Measure throughput
 	$(BIN)/python -m bench
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
-	PYTHON=$(BIN)/python .ci/wheel
+	JOBS=$(JOBS) .ci/wheel
 
 clean: ## Remove what builds and tests leave behind, but for .venv
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -52,7 +52,7 @@ clean: ## Remove what builds and tests leave behind, but for .venv
 # A new pyproject.toml reinstalls; a new setup.py only builds again.
 .venv/install.stamp: .venv/venv.stamp pyproject.toml
 	$(BIN)/python -m pip install --quiet --group test
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-build-isolation --editable .
 	touch $@
 
 build/ext.stamp: .venv/install.stamp setup.py $(EXT_SOURCES) $(FLAVOUR)

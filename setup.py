@@ -33,7 +33,7 @@ if NATIVE:
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
-    # Off in both builds: with bounds checks a negative index is then an error, not a lookup from the end.
+    # Off in both builds: a negative index is then an error where bounds are checked.
     "wraparound": False,
     "initializedcheck": DEBUG,
     # The same in both builds, because it decides the result of a negative division.
@@ -43,7 +43,7 @@ DIRECTIVES = {
 
 
 class BuildExt(build_ext):
-    """Translates .pyx to C below build/ only when extensions are built, so that sdist needs no C."""
+    """Translates .pyx to C below build/, and only when extensions are built: sdist needs no C."""
 
     def run(self) -> None:
         """Translates in parallel, then compiles in parallel what is out of date."""
