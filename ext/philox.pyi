@@ -1,0 +1,13 @@
+"""Typed face of ext/philox.pyx."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+def philox4x32(
+    counter: tuple[int, int, int, int], key: tuple[int, int]
+) -> tuple[int, int, int, int]: ...
+def draw_many(
+    key: int, customers: NDArray[np.uint64], slots: NDArray[np.uint64]
+) -> NDArray[np.uint64]: ...
+def slot_many(entries: NDArray[np.uint64], visits: NDArray[np.uint64]) -> NDArray[np.uint64]: ...
+def scale_many(draws: NDArray[np.uint64], total: int) -> NDArray[np.uint64]: ...
