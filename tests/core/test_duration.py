@@ -84,7 +84,7 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["3 fortnights", "2 dayss", "1 mss", "5 hs", "1 day 3 ks"])
 def test_an_unknown_unit_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="has the unknown unit '[a-z]+': write whole"):
+    with pytest.raises(ValueError, match=r"has the unknown unit '[a-z]+': write whole"):
         parse_duration(text)
 
 
