@@ -11,7 +11,7 @@ no identity, and the sum (modulo 2**64) makes the order of columns irrelevant. A
 float of equal value are one number: whether a column was read as one or the other depends on its
 other rows.
 
-`text` is XXH64 with seed 0 of the UTF-8 bytes, `words` is XXH64 with seed 0 of the words, each as
+`text` is `core.hashing.hash_bytes`, XXH64 with seed 0 of the UTF-8 bytes, `words` is XXH64 with seed 0 of the words, each as
 eight bytes, least significant first. The vectorised twin is `actors.importer.identity`.
 """
 
@@ -20,9 +20,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from xxhash import xxh64_intdigest
-
 from core.audience import Kind
+from core.hashing import hash_bytes
 
 TAG_BOOL = 1
 TAG_INTEGER = 2
@@ -38,12 +37,12 @@ FLOAT_EXACT_MAX = 2**53  # floats beyond it are not told from integers near them
 
 def text(value: str) -> int:
     """The 64-bit word of a string."""
-    return int(xxh64_intdigest(value.encode()))
+    return hash_bytes(value.encode())
 
 
 def words(*parts: int) -> int:
     """The 64-bit word of several; each part is taken modulo 2**64."""
-    return int(xxh64_intdigest(struct.pack(f"<{len(parts)}Q", *(p & MASK for p in parts))))
+    return hash_bytes(struct.pack(f"<{len(parts)}Q", *(p & MASK for p in parts)))
 
 
 def property_word(name: str, kind: Kind, value: bool | int | float | str | None) -> int:
