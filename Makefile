@@ -4,8 +4,9 @@ BIN := .venv/bin
 JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup
 EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
-# Settings that change the machine code, so that another setting builds again.
-FLAVOUR := build/flavour-native$(HEADRACE_NATIVE)
+# Another setting or another setup.py translates and compiles everything again.
+FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
+FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
 .PHONY: help build test lint demo debug soak bench dist clean
 
@@ -56,7 +57,7 @@ clean: ## Remove what builds and tests leave behind, but for .venv
 	touch $@
 
 build/ext.stamp: .venv/install.stamp setup.py $(EXT_SOURCES) $(FLAVOUR)
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(BIN)/python setup.py --quiet build_ext --inplace $(FORCE)
 	touch $@
 
 $(FLAVOUR):

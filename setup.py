@@ -26,6 +26,7 @@ MACROS = [
 if DEBUG:
     CFLAGS += ["-g", "-UNDEBUG"]
 else:
+    CFLAGS += ["-g0"]
     MACROS += [("CYTHON_WITHOUT_ASSERTIONS", "1")]
 if NATIVE:
     CFLAGS += ["-mcpu=native" if platform.machine() == "arm64" else "-march=native"]
@@ -47,23 +48,19 @@ class BuildExt(build_ext):
 
     def run(self) -> None:
         """Translates in parallel, then compiles in parallel what is out of date."""
-        build_dir = Path("build", "cython-debug" if DEBUG else "cython")
-        build_dir.mkdir(parents=True, exist_ok=True)
-        flags, stamp = repr((CFLAGS, MACROS)), build_dir / "flags.txt"
-        if not stamp.exists() or stamp.read_text() != flags:
-            stamp.write_text(flags)
         translated = {
             module.name: module
             for module in cythonize(
                 [Extension(ext.name, ext.sources) for ext in self.extensions],
-                build_dir=str(build_dir),
+                build_dir="build/cython-debug" if DEBUG else "build/cython",
                 compiler_directives=DIRECTIVES,
+                force=bool(self.force),
                 nthreads=JOBS,
             )
         }
         for ext in self.extensions:
             ext.sources = translated[ext.name].sources
-            ext.depends = [*translated[ext.name].depends, "setup.py", str(stamp)]
+            ext.depends = [*translated[ext.name].depends, "setup.py"]
         self.parallel = JOBS
         super().run()
 

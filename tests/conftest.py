@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import ext
+
 # Derandomized, so that the same commit gives the same verdict everywhere; the soak explores.
 settings.register_profile("default", derandomize=True, deadline=None, database=None)
 settings.register_profile(
@@ -18,6 +20,11 @@ settings.register_profile(
 settings.load_profile("default")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def pytest_report_header() -> str:
+    """Says which build is tested: the checkout's, one with assertions, or an installed wheel."""
+    return f"ext: {Path(ext.__file__).parent}"
 
 
 def find_data(name: str) -> Path:
