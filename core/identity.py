@@ -11,8 +11,9 @@ no identity, and the sum (modulo 2**64) makes the order of columns irrelevant. A
 float of equal value are one number: whether a column was read as one or the other depends on its
 other rows.
 
-`text` is `core.hashing.hash_bytes`, XXH64 with seed 0 of the UTF-8 bytes, `words` is XXH64 with seed 0 of the words, each as
-eight bytes, least significant first. The vectorised twin is `actors.importer.identity`.
+`text` is `core.hashing.hash_bytes`, XXH64 with seed 0 of the UTF-8 bytes, `words` is XXH64 with
+seed 0 of the words, each as eight bytes, least significant first. The vectorised twin is
+`actors.importer.identity`.
 """
 
 from __future__ import annotations
