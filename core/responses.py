@@ -1,9 +1,9 @@
 """Declare a response model: what people would do after a message that nobody has sent yet.
 
 A responses file lists rules; the first that fits a message applies. Its outcomes (delivered,
-opened, clicked, purchase) each have a probability and a delay. Both interpreters draw them by the same
-integers: a probability is in billionths, a delay is a table of quantiles in whole milliseconds
-(semantics D34 and D35).
+opened, clicked, purchase) each have a probability and a delay. Both interpreters draw them by the
+same integers: a probability is in billionths, a delay is a table of quantiles in whole
+milliseconds (semantics D34 and D35).
 """
 
 from __future__ import annotations
