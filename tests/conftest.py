@@ -27,13 +27,14 @@ def pytest_report_header() -> str:
     return f"ext: {Path(ext.__file__).parent}"
 
 
-def find_data(name: str) -> Path:
+def find_data(name: str, checkout: Path = CHECKOUT) -> Path:
     """Returns the folder of the public data set `name`, or skips the test when there are no data.
 
-    Data that are there but incomplete or unreadable fail the test: a skip would hide a mistake.
+    They are in the folder HEADRACE_DATA, or else in ../shared/data beside the checkout. Data that
+    are there but incomplete or unreadable fail the test: a skip would hide a mistake.
     """
     chosen = os.environ.get("HEADRACE_DATA")
-    root = Path(chosen) if chosen else CHECKOUT.parent / "shared" / "data"
+    root = Path(chosen) if chosen else checkout.parent / "shared" / "data"
     if not root.exists() and not chosen:
         pytest.skip(f"no public data sets: set HEADRACE_DATA to their folder ({root} is absent)")
     if not root.is_dir():
@@ -45,6 +46,6 @@ def find_data(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Callable[[str], Path]:
+def data_dir() -> Callable[..., Path]:
     """`data_dir("cdnow")` is the folder of that public data set; see `find_data`."""
     return find_data
