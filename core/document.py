@@ -1,0 +1,121 @@
+"""Read a flow or a responses document from its text: the model, or all that is wrong with it.
+
+Reading has three stages, and one that finds errors ends it: the text must be decodable and of a
+size, it must be JSON or YAML without ambiguities, and its values must have the shape of the model.
+What the document *means* is the business of `core.lint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from core import limits
+from core.flow import Flow
+from core.json_text import mark_json, read_json
+from core.marks import Text, placed
+from core.responses import Responses
+from core.shape import shape_violations
+from core.violations import Violation, violation
+from core.yaml_text import read_yaml
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_flow(text: str | bytes, *, name: str) -> tuple[Flow | None, list[Violation]]:
+    """The flow in `text`, or None and what is wrong.
+
+    `name` is the file's name: .json is read as JSON, .yaml and .yml as YAML, anything else by its
+    first character.
+    """
+    return _read(Flow, text, name)
+
+
+def read_responses(text: str | bytes, *, name: str) -> tuple[Responses | None, list[Violation]]:
+    """The responses model in `text`, or None and what is wrong; `name` as for `read_flow`."""
+    return _read(Responses, text, name)
+
+
+def located(violations: Iterable[Violation], text: str | bytes, *, name: str) -> list[Violation]:
+    """The violations, sorted, with the lines at which their pointers lead to in `text`.
+
+    For those of `core.lint`, which sees the flow and not its text.
+    """
+    decoded, refused = _decoded(text)
+    if decoded is None or refused:
+        return sorted(violations)
+    if _is_json(decoded, name):
+        found = read_json(decoded)
+        return placed(violations, None if found.violations else mark_json(decoded))
+    return placed(violations, read_yaml(decoded).marks)
+
+
+def _read(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:
+    decoded, violations = _decoded(text)
+    if decoded is None:
+        return None, violations
+    parsed = _parsed(decoded, name)
+    if parsed.violations:
+        if _is_json(decoded, name) and parsed.value is not None:
+            parsed.marks = mark_json(decoded)
+        return None, placed(parsed.violations, parsed.marks)
+    violations = _oversize(parsed)
+    if not violations:
+        try:
+            return model.model_validate(parsed.value), []
+        except ValidationError as error:
+            violations = shape_violations(error, model, parsed.value)
+    if _is_json(decoded, name):
+        parsed.marks = mark_json(decoded)
+    return None, placed(violations, parsed.marks)
+
+
+def _decoded(text: str | bytes) -> tuple[str | None, list[Violation]]:
+    """The text without its byte order mark, or None and why it is refused, unparsed."""
+    if len(text) > limits.FLOW_BYTES_MAX:
+        return None, [_too_large(len(text))]
+    try:
+        if isinstance(text, bytes):
+            return text.decode("utf-8-sig"), []
+        size = len(text.encode())
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        before = error.object[: error.start]
+        line = (before.encode() if isinstance(before, str) else before).count(b"\n") + 1
+        message = f"the text is not UTF-8: {error.reason}"
+        return None, [violation("not-utf8", (), message, "Save the file as UTF-8.", line)]
+    if size > limits.FLOW_BYTES_MAX:
+        return None, [_too_large(size)]
+    return text.removeprefix("\ufeff"), []
+
+
+def _too_large(size: int) -> Violation:
+    most = limits.FLOW_BYTES_MAX
+    message = f"the text has {size:,} bytes, and the limit is {most:,}"
+    return violation("file-too-large", (), message, "Split the flow into several.")
+
+
+def _is_json(text: str, name: str) -> bool:
+    suffix = name.lower().rpartition(".")[2]
+    if suffix in ("json", "yaml", "yml"):
+        return suffix == "json"
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _parsed(text: str, name: str) -> Text:
+    return read_json(text) if _is_json(text, name) else read_yaml(text)
+
+
+def _oversize(parsed: Text) -> list[Violation]:
+    """Refuse far too many nodes before a model is made for each."""
+    nodes = parsed.value.get("nodes") if isinstance(parsed.value, dict) else None
+    if not isinstance(nodes, dict) or len(nodes) <= limits.NODES_MAX:
+        return []
+    return [too_many_nodes(len(nodes))]
+
+
+def too_many_nodes(nodes: int) -> Violation:
+    """The violation of a flow with more nodes than the limit."""
+    message = f"the flow has {nodes:,} nodes, and the limit is {limits.NODES_MAX:,}"
+    return violation("too-many-nodes", ("nodes",), message, "Split the flow into several.")

@@ -1,0 +1,162 @@
+"""Say what is wrong with a document: one value for each violation, with its place and its cure.
+
+Violations are returned, never raised, because a document has many at once. Their codes are stable:
+programs may rely on them, and `CODES` declares every one with its severity. docs/lint.md is this
+table, kept equal by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+class Code(NamedTuple):
+    """What a code stands for: its severity, and in one line what is wrong."""
+
+    severity: Severity
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with a document.
+
+    `code` is a key of `CODES`, `pointer` an RFC 6901 JSON pointer into the document ("" is the
+    whole of it), `message` what is wrong, `advice` what to do, `line` the line in the text, counted
+    from 1, None where it isn't known. Errors forbid a run. They sort before warnings, and those
+    before infos; then by line, pointer and code.
+    """
+
+    code: str
+    severity: Severity
+    pointer: str
+    message: str
+    advice: str
+    line: int | None = None
+
+    def __lt__(self, other: Violation) -> bool:
+        """Compare by severity, then place, then code."""
+        return self._key < other._key
+
+    @property
+    def _key(self) -> tuple[int, int, str, str, str]:
+        rank = SEVERITIES.index(self.severity)
+        return rank, self.line or 0, self.pointer, self.code, self.message
+
+    def __str__(self) -> str:
+        place = self.pointer or "the document"
+        line = "" if self.line is None else f" (line {self.line})"
+        return f"{self.severity} {self.code} at {place}{line}: {self.message}. {self.advice}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a mapping that JSON can carry."""
+        return asdict(self)
+
+
+def violation(
+    code: str, steps: Iterable[str | int], message: str, advice: str, line: int | None = None
+) -> Violation:
+    """A violation with the severity that `CODES` declares; `steps` lead to its place."""
+    return Violation(code, CODES[code].severity, pointer(steps), message, advice, line)
+
+
+def pointer(steps: Iterable[str | int]) -> str:
+    """The JSON pointer of a path of keys and list places (RFC 6901, section 3)."""
+    return "".join("/" + printable(str(s)).replace("~", "~0").replace("/", "~1") for s in steps)
+
+
+def steps_of(text: str) -> list[str]:
+    """The keys that a JSON pointer leads through, list places as digits."""
+    return [s.replace("~1", "/").replace("~0", "~") for s in text.split("/")[1:]]
+
+
+def printable(text: str) -> str:
+    """`text` with lone surrogates written as escapes, so that it can be encoded."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def quoted(text: object, chars_max: int = 60) -> str:
+    """`text` in quotes for a message, cut where it is long."""
+    shown = printable(str(text))
+    return repr(shown if len(shown) <= chars_max else shown[: chars_max - 3] + "...")
+
+
+def listed(names: Iterable[object], names_max: int = 12) -> str:
+    """Names in a row for a message, the first ones where they are many."""
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - names_max} more" if len(shown) > names_max else ""
+    return ", ".join(shown[:names_max]) + more
+
+
+def close_to(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Advice that offers the names of `known` that look like `name`, or else says `otherwise`."""
+    hits = get_close_matches(name[:256], list(known), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(quoted(h) for h in hits)}?" if hits else otherwise
+
+
+def has_errors(violations: Iterable[Violation]) -> bool:
+    """Whether any of them forbids a run."""
+    return any(v.severity == "error" for v in violations)
+
+
+def codes_page() -> str:
+    """The page docs/lint.md: every code with its severity and meaning, in declared order."""
+    rows = [f"| `{name}` | {code.severity} | {code.meaning} |" for name, code in CODES.items()]
+    return "\n".join([*_PAGE_HEAD, *rows, ""])
+
+
+_PAGE_HEAD = (
+    "# What reading and lint can find",
+    "",
+    "An error forbids a run, a warning says that the flow will hardly do what is meant, an info",
+    "states what follows. This page is made from `CODES` in `core/violations.py`.",
+    "",
+    "| Code | Severity | What it says |",
+    "|---|---|---|",
+)
+
+CODES: dict[str, Code] = {
+    # The text
+    "file-too-large": Code("error", "The text is beyond the size limit; it was not parsed."),
+    "not-utf8": Code("error", "The text is not valid UTF-8."),
+    "invalid-yaml": Code("error", "The text is not well-formed YAML."),
+    "invalid-json": Code("error", "The text is not well-formed JSON."),
+    "empty-document": Code("error", "The text holds no document."),
+    "several-documents": Code("error", "The text holds more than one YAML document."),
+    "too-deep": Code("error", "Mappings and lists are nested too deeply."),
+    "alias": Code("error", "A YAML anchor or alias: a few bytes could stand for gigabytes."),
+    "tag": Code("error", "A YAML tag: values have the type that they look like."),
+    "key-not-text": Code("error", "A key is a list or a mapping."),
+    "duplicate-key": Code("error", "A mapping has the same key twice, a node id for example."),
+    "not-finite": Code("error", "A number is NaN or infinite."),
+    "number-too-large": Code(
+        "error", "A number is beyond 64 bits, or beyond what a double can hold."
+    ),
+    "lone-surrogate": Code("error", "A text holds half of a character (a lone surrogate)."),
+    # The shape
+    "unknown-field": Code("error", "A field that this place doesn't have."),
+    "missing-field": Code("error", "A field that must be there is absent."),
+    "wrong-type": Code("error", "A value is of another type than expected."),
+    "unknown-node-type": Code("error", "A node's type is none of the known ones, or absent."),
+    "empty-condition": Code(
+        "error", "A condition or filter is empty; it is never taken for always true."
+    ),
+    "unclear-condition": Code(
+        "error", "A condition or filter names no kind of test, or several at once."
+    ),
+    "unknown-value": Code("error", "A value is none of the few that are possible here."),
+    "invalid-name": Code("error", "An id, a port or a date isn't written as it must be."),
+    "out-of-range": Code(
+        "error", "A number, a text or a list is too small, too large or too long."
+    ),
+    "invalid-value": Code(
+        "error", "A value, or the fields of one place together, can't be understood."
+    ),
+    "too-many-nodes": Code("error", "The flow has more nodes than the limit."),
+}
