@@ -1,0 +1,238 @@
+"""Answer conditions and filters for the reference interpreter, one test at a time on plain values.
+
+A `View` is all that a condition can read. Every value that a test reads may be missing, and then
+the test is false, `is_set` apart (D16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import re2
+
+from core import limits
+from core.audience import Kind
+from core.conditions import (
+    AllOf,
+    AnyOf,
+    AttributeTest,
+    Comparison,
+    DidTest,
+    EntryRef,
+    EntryTest,
+    FilterAllOf,
+    FilterAnyOf,
+    FilterNot,
+    GroupTest,
+    Model,
+    NeverDidTest,
+    Not,
+    PropertyTest,
+    Scalar,
+    TagTest,
+    walk,
+)
+from core.duration import fixed_ms
+from core.errors import HeadraceError
+from core.reference_people import Day, Happening, Instant, Person, Value, is_number, moment
+from core.reference_time import day_of, midnight
+
+ORDERINGS = {
+    "above": "above",
+    "after": "above",
+    "at_least": "at_least",
+    "below": "below",
+    "before": "below",
+    "at_most": "at_most",
+}
+"""`after` means `above` and `before` means `below` (D18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a condition reads: the customer now, the entry's first event and the event at hand.
+
+    `here` is the customer's zone, in which a date begins; `there` is the flow's, in which literals
+    without an offset are meant. `entry` and `event` are properties, None where there is no event.
+    """
+
+    now_ms: int
+    person: Person
+    here: ZoneInfo
+    there: ZoneInfo
+    entry: Mapping[str, Value] | None = None
+    event: Mapping[str, Value] | None = None
+
+
+def holds(condition: Model | None, view: View) -> bool:
+    """Whether a condition or filter is true; none at all is true of everything."""
+    match condition:
+        case None:
+            return True
+        case AllOf(all=parts) | FilterAllOf(all=parts):
+            return all(holds(part, view) for part in parts)
+        case AnyOf(any=parts) | FilterAnyOf(any=parts):
+            return any(holds(part, view) for part in parts)
+        case Not(not_=part) | FilterNot(not_=part):
+            return not holds(part, view)
+        case TagTest(tag=name):
+            return name in view.person.tags
+        case GroupTest(group=name):
+            return name in view.person.groups
+        case DidTest() | NeverDidTest():
+            least, most = condition.bounds
+            count = len(matches(condition, view))
+            return least <= count and (most is None or count <= most)
+        case Comparison():
+            return compare(condition, value_of(condition, view), view)
+    raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def value_of(test: Model, view: View) -> Value | None:
+    """The value that a comparison reads, None where it is missing."""
+    match test:
+        case AttributeTest(attribute=name):
+            return view.person.attributes.get(name)
+        case EntryTest(entry=name):
+            return None if view.entry is None else view.entry.get(name)
+        case PropertyTest(property=name):
+            return None if view.event is None else view.event.get(name)
+    raise TypeError(f"{type(test).__name__} reads no value")
+
+
+def matches(test: DidTest | NeverDidTest, view: View) -> list[Happening]:
+    """The events that a history test counts: in (now - within, now], filter passed (D20)."""
+    name = test.did if isinstance(test, DidTest) else test.never_did
+    since = None if test.window_ms is None else view.now_ms - test.window_ms
+    return [
+        happening
+        for happening in view.person.history
+        if happening.name == name
+        and (since is None or since < happening.time_ms <= view.now_ms)
+        and holds(test.where, replace(view, event=happening.properties))
+    ]
+
+
+def compare(test: Comparison, value: Value | None, view: View) -> bool:
+    """Whether a value passes a comparison. Raises HeadraceError for a literal of another type."""
+    operator, operand = test.operator, test.operand
+    if operator == "is_set":
+        return (value is not None) is operand
+    if value is None:
+        return False
+    match operator:
+        case "is_" | "is_not":
+            other = _other(operand, value, view)
+            return other is not None and (value == other) is (operator == "is_")
+        case "one_of" | "none_of":
+            return is_listed(value, operand, view) is (operator == "one_of")
+        case "between":
+            least, most = (_other(bound, value, view) for bound in operand)
+            return _ordered("at_least", value, least) and _ordered("at_most", value, most)
+        case "contains" | "starts_with" | "ends_with" | "matches":
+            return _text(operator, value, operand)
+        case "within_last" | "within_next" | "older_than":
+            at, span = _moment_of(value, view.here), fixed_ms(operand)
+            now = view.now_ms
+            if operator == "within_last":
+                return now - span < at <= now
+            return now < at <= now + span if operator == "within_next" else at <= now - span
+    return _ordered(ORDERINGS[operator], value, _other(operand, value, view))
+
+
+def is_listed(value: Value | None, literals: Iterable[Scalar], view: View) -> bool:
+    """Whether a value is one of those stated; a missing value is not."""
+    return value is not None and any(value == _other(each, value, view) for each in literals)
+
+
+def change_points(condition: Model, view: View) -> Iterator[int]:
+    """Times at which the truth of a condition may turn with nothing but time (rule 9, D32), ms.
+
+    A few too many of them do no harm: evaluating where nothing turns decides nothing.
+    """
+    for part in walk(condition):
+        if isinstance(part, DidTest | NeverDidTest):
+            for happening in view.person.history:
+                if part.window_ms is not None:
+                    yield happening.time_ms + part.window_ms
+                for test in walk(part.where):
+                    yield from _turns(test, replace(view, event=happening.properties))
+        elif not isinstance(part, PropertyTest):
+            yield from _turns(part, view)
+
+
+def _turns(test: Model, view: View) -> Iterator[int]:
+    if not isinstance(test, Comparison):
+        return
+    value = value_of(test, view)
+    relative = test.operator in ("within_last", "within_next", "older_than")
+    if value is not None and relative:
+        at, span = _moment_of(value, view.here), fixed_ms(test.operand)
+        yield from (at - span, at, at + span)
+
+
+def _other(operand: Any, value: Value, view: View) -> Value | None:
+    """What `value` is compared with: a literal of its type, or a property of the entry's event."""
+    if isinstance(operand, EntryRef):
+        other = None if view.entry is None else view.entry.get(operand.entry)
+    elif isinstance(value, Day | Instant) and isinstance(operand, str):
+        kind: Kind = "date" if isinstance(value, Day) else "datetime"
+        other = moment(operand, kind, view.there)
+    else:
+        other = operand
+    absent = other is None and isinstance(operand, EntryRef)
+    alike = type(other) is type(value) or (is_number(other) and is_number(value))
+    if not absent and not alike:
+        raise HeadraceError(f"{value!r} can't be compared with {operand!r}")
+    return other
+
+
+def _ordered(operator: str, value: Any, other: Any) -> bool:
+    """Compare by size: exactly, also whole numbers with fractions (D17)."""
+    if other is None:
+        return False
+    if isinstance(value, bool | str):
+        raise HeadraceError(f"{value!r} can't be ordered")
+    results = {
+        "above": value > other,
+        "at_least": value >= other,
+        "below": value < other,
+        "at_most": value <= other,
+    }
+    return bool(results[operator])
+
+
+def _text(operator: str, value: Value, wanted: str) -> bool:
+    if not isinstance(value, str):
+        raise HeadraceError(f"{value!r} is no text")
+    if operator == "contains":
+        return wanted in value
+    if operator == "starts_with":
+        return value.startswith(wanted)
+    if operator == "ends_with":
+        return value.endswith(wanted)
+    return _pattern(wanted).search(value) is not None
+
+
+@cache
+def _pattern(text: str) -> Any:
+    options = re2.Options()
+    options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise HeadraceError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _moment_of(value: Value, here: ZoneInfo) -> int:
+    """An instant as it is; a date counts as its local midnight in the customer's zone (D19)."""
+    if isinstance(value, Instant):
+        return value.ms
+    if isinstance(value, Day):
+        return midnight(day_of(value.days), here)
+    raise HeadraceError(f"{value!r} is neither a date nor an instant")

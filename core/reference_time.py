@@ -1,0 +1,142 @@
+"""Tell local time for the reference interpreter, with `datetime` and `zoneinfo` alone.
+
+The compiled interpreter and `core.zones` count in integers over tables of their own. This module is
+kept apart from them, so that each checks the other. The zone files are the same tzdata package.
+"""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+from core.duration import Duration
+from core.errors import HeadraceError
+from core.nodes import WEEKDAYS, OnSchedule, Slot
+from core.zones import zone_names
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = date(1970, 1, 1)
+MS = timedelta(milliseconds=1)
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The zone of a name, from the tzdata package. Raises HeadraceError where there is none."""
+    if name not in zone_names():
+        raise HeadraceError(f"there is no time zone {name!r}", advice="Write one like Asia/Tokyo.")
+    source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    with source.open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def local(ms: int, where: ZoneInfo) -> datetime:
+    """The wall clock at an instant, as a datetime without a zone."""
+    return (EPOCH + ms * MS).astimezone(where).replace(tzinfo=None, fold=0)
+
+
+def instant(wall: datetime, where: ZoneInfo) -> int:
+    """The instant of a wall-clock time, ms: shifted forward in a gap, the first in a fold (D24).
+
+    A datetime with fold 0 does just that: in a gap it counts with the offset before it (PEP 495).
+    """
+    return (wall.replace(tzinfo=where, fold=0) - EPOCH) // MS
+
+
+def day_of(days: int) -> date:
+    """The date that lies `days` after 1970-01-01."""
+    return EPOCH_DAY + timedelta(days=days)
+
+
+def midnight(day: date, where: ZoneInfo) -> int:
+    """The instant at which a local day begins, ms."""
+    return instant(datetime.combine(day, time()), where)
+
+
+def stated(text: str, where: ZoneInfo) -> int:
+    """The instant that a document states: local unless it has an offset; a date is its midnight."""
+    moment = datetime.fromisoformat(text)
+    return instant(moment, where) if moment.tzinfo is None else (moment - EPOCH) // MS
+
+
+def later(ms: int, duration: Duration, where: ZoneInfo) -> int:
+    """An instant moved by months (clamped), days on the wall clock, then elapsed time (D24)."""
+    if duration.months or duration.days:
+        ms = instant(_move(local(ms, where), duration), where)
+    return ms + duration.ms
+
+
+def date_due(
+    base: date | int, offset: Duration, time_of_day_ms: int | None, where: ZoneInfo
+) -> int:
+    """When a `wait_date` is due, ms (D26); `base` is a date, or an instant in ms."""
+    if isinstance(base, date):
+        wall = datetime.combine(base, time())
+    elif not (offset.months or offset.days or time_of_day_ms is not None):
+        return base + offset.ms
+    else:
+        wall = local(base, where)
+    wall = _move(wall, offset)
+    if time_of_day_ms is not None:
+        wall = datetime.combine(wall.date(), time()) + time_of_day_ms * MS
+    return instant(wall, where) + offset.ms
+
+
+def slot_due(now_ms: int, slots: list[Slot], where: ZoneInfo) -> int:
+    """When a `wait_slot` lets a token through, ms: now inside a slot, else the next start (D27)."""
+    wall = local(now_ms, where)
+    today = datetime.combine(wall.date(), time())
+    for slot in slots:
+        inside = slot.from_ * MS <= wall - today < slot.until * MS
+        if WEEKDAYS[today.weekday()] in slot.days and inside:
+            return now_ms
+    starts = []
+    for days in range(-1, 9):
+        day = today + timedelta(days=days)
+        starts += [
+            instant(day + slot.from_ * MS, where)
+            for slot in slots
+            if WEEKDAYS[day.weekday()] in slot.days
+        ]
+    return min(start for start in starts if start > now_ms)
+
+
+def schedule_times(node: OnSchedule, from_ms: int, until_ms: int, where: ZoneInfo) -> list[int]:
+    """The times of a schedule in [from, until), ms, ascending, each instant once (D33)."""
+    first = local(from_ms, where).date()
+    last = local(until_ms, where).date()
+    count = max((last - first).days + 1, 0)
+    days = [first + timedelta(days=i) for i in range(count)]
+    if node.repeat == "once":
+        days = [date.fromisoformat(node.date or "")]
+    elif node.repeat == "daily":
+        days = days[:: node.every]
+    elif node.repeat == "weekly":
+        monday = first - timedelta(days=first.weekday())
+        days = [
+            day
+            for day in days
+            if (day - monday).days // 7 % node.every == 0
+            and WEEKDAYS[day.weekday()] in (node.weekdays or ())
+        ]
+    else:
+        days = [
+            day
+            for day in days
+            if ((day.year - first.year) * 12 + day.month - first.month) % node.every == 0
+            and day.day in {min(d, _month_days(day.year, day.month)) for d in node.days or ()}
+        ]
+    times = {instant(datetime.combine(day, time()) + node.at * MS, where) for day in days}
+    return sorted(t for t in times if from_ms <= t < until_ms)
+
+
+def _month_days(year: int, month: int) -> int:
+    return calendar.monthrange(year, month)[1]
+
+
+def _move(wall: datetime, duration: Duration) -> datetime:
+    years, month = divmod(wall.year * 12 + wall.month - 1 + duration.months, 12)
+    day = min(wall.day, _month_days(years, month + 1))
+    return wall.replace(year=years, month=month + 1, day=day) + timedelta(days=duration.days)
