@@ -53,10 +53,12 @@ def sources(*folders: str, suffixes: tuple[str, ...] = PYTHON + CYTHON) -> dict[
     }
 
 
-def complaints(rule: Rule, files: dict[str, str]) -> list[str]:
-    """What the rule has against the files; no files at all are a mistake in the caller."""
+def hold(rule: Rule, files: dict[str, str]) -> None:
+    """Fails with every complaint of the rule about the files, of which there must be some."""
+    __tracebackhide__ = True
     assert files
-    return [complaint for path, text in files.items() for complaint in rule(path, text)]
+    found = [complaint for path, text in files.items() for complaint in rule(path, text)]
+    assert not found, "\n".join(["", *found])
 
 
 _CYTHON_PROSE = re.compile(

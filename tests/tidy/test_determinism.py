@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from house import CYTHON, complaints, cython_code, line_of, sources
+from house import CYTHON, cython_code, hold, line_of, sources
 
 # As written in code: the last two parts of a dotted name.
 CLOCKS = {
@@ -68,7 +68,7 @@ def no_clock_no_chance(path: str, text: str) -> list[str]:
 
 
 def test_core_and_ext_have_no_clock_and_no_chance() -> None:
-    assert complaints(no_clock_no_chance, sources("core", "ext")) == []
+    hold(no_clock_no_chance, sources("core", "ext"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from house import CYTHON, PACKAGES, PYTHON, complaints, cython_code, line_of, sources
+from house import CYTHON, PACKAGES, PYTHON, cython_code, hold, line_of, sources
 
 _CYTHON_DEF = re.compile(
     r"^([ \t]*)(?:cpdef\b[^(\n]*?|def[ \t]+|(?:cdef[ \t]+)?class[ \t]+)(\w+)[ \t]*(?=[(:])", re.M
@@ -76,13 +76,13 @@ def public_is_documented(path: str, text: str) -> list[str]:
 
 
 def test_every_file_opens_with_a_sentence() -> None:
-    assert complaints(head_is_a_sentence, sources()) == []
+    hold(head_is_a_sentence, sources())
 
 
 def test_every_public_function_and_class_is_documented() -> None:
     # Declarations in a .pxd and stubs in a .pyi are documented in their .pyx.
     code = sources(*PACKAGES, "bench", suffixes=(".py", ".pyx"))
-    assert complaints(public_is_documented, code) == []
+    hold(public_is_documented, code)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from house import CHECKOUT, PACKAGES, PYTHON, complaints, sources
+from house import CHECKOUT, PACKAGES, PYTHON, hold, sources
 
 LINES_MAX = 600
 # Longer files, each with its reason.
@@ -38,7 +38,7 @@ def mirrors_a_module(path: str, _text: str) -> list[str]:
 
 def test_files_are_short() -> None:
     code = sources(suffixes=(*PYTHON, ".pyx", ".pxd", ".html", ".css", ".js"))
-    assert complaints(short, code) == []
+    hold(short, code)
     stale = [path for path in LONG if len(code.get(path, "").splitlines()) <= LINES_MAX]
     assert stale == []
 
@@ -49,7 +49,7 @@ def test_every_test_mirrors_a_module() -> None:
         for path, text in sources("tests", suffixes=(".py",)).items()
         if path.split("/")[1] in PACKAGES
     }
-    assert complaints(mirrors_a_module, tests) == []
+    hold(mirrors_a_module, tests)
 
 
 def test_every_other_folder_of_tests_has_its_reason() -> None:

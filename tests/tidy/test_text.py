@@ -10,7 +10,7 @@ import tokenize
 
 import pytest
 
-from house import PYTHON, complaints, cython_code, line_of, sources, texts
+from house import PYTHON, cython_code, hold, line_of, sources, texts
 
 NOTES = re.compile(rf"\b({'TO' + 'DO'}|{'FIX' + 'ME'}|{'X' * 3})\b")
 BLANKET = re.compile(rf"#\s*({'type: ' + 'ignore'}(?!\[)|{'no' + 'qa'}(?!: ))")
@@ -90,11 +90,11 @@ def no_code_in_comments(path: str, text: str) -> list[str]:
 
 
 def test_files_hold_no_leftovers() -> None:
-    assert complaints(no_leftovers, texts()) == []
+    hold(no_leftovers, texts())
 
 
 def test_comments_hold_no_code() -> None:
-    assert complaints(no_code_in_comments, sources()) == []
+    hold(no_code_in_comments, sources())
 
 
 @pytest.mark.parametrize(
