@@ -34,7 +34,7 @@ from core.reference_nodes import port_at, respond
 from core.reference_people import Change, Happening, Person, is_number, person
 from core.reference_state import Entry, Observer, Record, ReferenceResult, Sent, Token
 from core.reference_tally import Tally, watch_place
-from core.reference_time import schedule_times, stated, zone
+from core.reference_time import EPOCH_DAY, local, schedule_times, stated, zone
 from core.responses import Responses
 
 __all__ = ["Entry", "Observer", "Record", "ReferenceResult", "Sent", "Token", "run"]
@@ -55,7 +55,7 @@ def run(
     value of another type, or a zone of the flow or the options does not exist.
     """
     settings = flow.settings
-    name = settings.zone or options.audience_zone or "UTC"
+    name = settings.zone or options.audience_zone or audience.zone or "UTC"
     window_from, window_until = options.from_ms, options.until_ms  # D10
     if settings.start is not None:
         window_from = max(window_from, stated(settings.start, zone(name)))
@@ -353,15 +353,18 @@ class _Walk(Life):
 
     def _schedules(self) -> list[tuple[int, int]]:
         """The times of all schedule triggers, with the place of the node (D33)."""
-        return [
-            (at, order)
-            for order, node in enumerate(self.flow.nodes.values())
-            if isinstance(node, OnSchedule)
-            for at in schedule_times(
-                node, *self.setting.window, self.here if node.zone == "customer" else self.there
-            )
-            if self.person.created_ms is None or at >= self.person.created_ms
-        ]
+        found = []
+        start = self.flow.settings.start
+        for order, node in enumerate(self.flow.nodes.values()):
+            if isinstance(node, OnSchedule):
+                where = self.here if node.zone == "customer" else self.there
+                anchor = (
+                    EPOCH_DAY if start is None else local(stated(start, self.there), where).date()
+                )
+                times = schedule_times(node, anchor, *self.setting.window, where)
+                created = self.person.created_ms
+                found += [(at, order) for at in times if created is None or at >= created]
+        return found
 
     def _first_checks(self) -> dict[int, int]:
         """Segments are first judged where the window or the customer begins (D32)."""

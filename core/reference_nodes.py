@@ -36,7 +36,7 @@ from core.outcomes import Outcome
 from core.philox import assign_key, delay_key, draw64, response_key, scale, slot_of
 from core.reference_conditions import holds, is_listed
 from core.reference_life import Life, reads
-from core.reference_people import Day, Happening, Instant, Value, in_int64
+from core.reference_people import Day, Happening, Instant, Value, in_int64, is_number
 from core.reference_state import Token
 from core.reference_time import date_due, day_of, later, slot_due, stated
 from core.responses import Outcome as Modelled
@@ -153,12 +153,10 @@ def _act(life: Life, node: NodeBase) -> None:
 def _add(life: Life, token: Token, node: AddToAttribute) -> str | None:
     """D22."""
     column = life.setting.audience.attributes.get(node.attribute)
-    if column is not None:
-        life.fit(node.attribute, node.by)
-    now = life.person.attributes.get(node.attribute, 0)
-    if not isinstance(now, int | float) or isinstance(now, bool):
-        raise HeadraceError(f"{now!r} of {node.attribute!r} is no number to add to")
-    total = now + node.by
+    by, now = life.fit(node.attribute, node.by), life.person.attributes.get(node.attribute, 0)
+    if not is_number(by) or not is_number(now):
+        raise HeadraceError(f"{by!r} can't be added to {now!r} of {node.attribute!r}")
+    total = now + by
     if column is not None and column.kind == "float64":
         total = float(total)
     fits = in_int64(total) if isinstance(total, int) else total - total == 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -120,8 +120,8 @@ def fit(literal: Scalar, kind: Kind, where: ZoneInfo) -> Value:
     elif kind in ("int64", "float64") and is_number(literal):
         if kind == "float64":
             value = float(literal)
-        elif isinstance(literal, int):
-            value = literal
+        elif isinstance(literal, int) or float(literal).is_integer():
+            value = int(literal)
     elif isinstance(literal, str):
         value = moment(literal, kind, where)
     if value is None:
@@ -141,7 +141,7 @@ def moment(text: str, kind: Kind, where: ZoneInfo) -> Day | Instant | None:
     return None
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a whole number or a fraction; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -186,7 +186,9 @@ def _changes(log: ChangeLog | None, columns: Mapping[str, Column], row: int) -> 
     found = []
     for i in range(first, end):
         name = log.attribute_names[int(log.attribute[i])]
-        column = columns[name]
+        column = columns.get(name)
+        if column is None:
+            continue
         raw: Any = log.value[i : i + 1]
         if column.kind == "float64":
             raw = raw.view(np.float64)

@@ -103,18 +103,22 @@ def slot_due(now_ms: int, slots: list[Slot], where: ZoneInfo) -> int:
     return min(start for start in starts if start > now_ms)
 
 
-def schedule_times(node: OnSchedule, from_ms: int, until_ms: int, where: ZoneInfo) -> list[int]:
-    """The times of a schedule in [from, until), ms, ascending, each instant once (D33)."""
-    first = local(from_ms, where).date()
-    last = local(until_ms, where).date()
-    count = max((last - first).days + 1, 0)
-    days = [first + timedelta(days=i) for i in range(count)]
+def schedule_times(
+    node: OnSchedule, anchor: date, from_ms: int, until_ms: int, where: ZoneInfo
+) -> list[int]:
+    """The times of a schedule in [from, until), ms, ascending, each instant once (D33).
+
+    `every` counts days, weeks or months from `anchor`.
+    """
+    first = local(from_ms, where).date() - timedelta(days=1)
+    count = (local(until_ms, where).date() - first).days + 1
+    days = [first + timedelta(days=i) for i in range(max(count, 0))]
+    monday = anchor - timedelta(days=anchor.weekday())
     if node.repeat == "once":
         days = [date.fromisoformat(node.date or "")]
     elif node.repeat == "daily":
-        days = days[:: node.every]
+        days = [day for day in days if (day - anchor).days % node.every == 0]
     elif node.repeat == "weekly":
-        monday = first - timedelta(days=first.weekday())
         days = [
             day
             for day in days
@@ -125,7 +129,7 @@ def schedule_times(node: OnSchedule, from_ms: int, until_ms: int, where: ZoneInf
         days = [
             day
             for day in days
-            if ((day.year - first.year) * 12 + day.month - first.month) % node.every == 0
+            if ((day.year - anchor.year) * 12 + day.month - anchor.month) % node.every == 0
             and day.day in {min(d, _month_days(day.year, day.month)) for d in node.days or ()}
         ]
     times = {instant(datetime.combine(day, time()) + node.at * MS, where) for day in days}
