@@ -31,7 +31,7 @@ def mirrors_a_module(path: str, _text: str) -> list[str]:
     wanted = [
         CHECKOUT / package / ("_".join(words[:count]) + suffix)
         for count in range(1, len(words) + 1)
-        for suffix in (".py", ".pyx", "")
+        for suffix in (".py", ".pyx", ".pxd", "")
     ]
     return [] if any(module.exists() for module in wanted) else [f"{path} tests no module"]
 
