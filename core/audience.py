@@ -119,6 +119,13 @@ class Column:
     kind: Kind
     values: NDArray[Any]
     dictionary: list[str] | None = None
+    _codes: dict[str, int] | None = field(default=None, repr=False, compare=False)
+
+    def code(self, text: str) -> int | None:
+        """The code of a text in the dictionary, None where it has none; a dictionary must not change after."""
+        if self._codes is None:
+            self._codes = {each: code for code, each in enumerate(self.dictionary or ())}
+        return self._codes.get(text)
 
     def __len__(self) -> int:
         return len(self.values)

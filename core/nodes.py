@@ -363,6 +363,10 @@ class Send(NodeBase):
     variables: dict[Name, Any] = Field(default_factory=dict)
     to: Name | None = None
 
+    def carried(self, flow_id: str, node_id: str) -> dict[str, str]:
+        """The properties by which an event that answers this message tells of it."""
+        return {"channel": self.channel, "template": self.template, "node": node_id, "flow": flow_id}
+
 
 class AddTag(NodeBase):
     """Put a tag on the customer."""

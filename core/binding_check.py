@@ -1,0 +1,296 @@
+"""Check a bound program before a machine trusts it: every index within its array, every length as promised.
+
+The compiled loops check no bounds. A program that was compiled and bound here always passes; one that was damaged or
+made by hand is refused with a ValueError that names the array.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.nodes import CHANNELS
+from core.program import Op, Pred, Source, TriggerKind
+
+if TYPE_CHECKING:
+    from core.binding import Bound
+
+DRAWS_MAX = 128
+IDENT_BYTES_MAX = 4096
+
+
+def _within(name: str, values: Any, low: int, high: int) -> None:
+    """Refuse unless low <= values < high throughout."""
+    array = np.asarray(values)
+    if array.size and (array.min() < low or array.max() >= high):
+        raise ValueError(f"{name} must lie in [{low}, {high}), found {array.min()} to {array.max()}")
+
+
+def _offsets(name: str, values: Any, size: int, end: int) -> None:
+    """Refuse unless `values` are `size` + 1 rising offsets from 0 to at most `end`."""
+    array = np.asarray(values)
+    if len(array) != size + 1 or array[0] != 0 or array[-1] > end or np.any(np.diff(array) < 0):
+        raise ValueError(f"{name} must be {size + 1} rising offsets from 0 to at most {end}")
+
+
+def _length(name: str, array: Any, size: int) -> None:
+    if len(array) != size:
+        raise ValueError(f"{name} has {len(array)} rows, {size} were promised")
+
+
+def check_bound(bound: Bound) -> None:
+    """Refuse a bound program with any index out of range or any array of the wrong length: ValueError."""
+    _check_graph(bound)
+    _check_preds(bound)
+    _check_nodes(bound)
+    _check_inputs(bound)
+    _check_columns(bound)
+    _check_responses(bound)
+    _check_triggers(bound)
+
+
+def _check_graph(bound: Bound) -> None:
+    nodes, program = bound.nodes, bound.program
+    if len(nodes) == 0:
+        raise ValueError("a program needs at least one node")
+    _length("nodes", nodes, len(program.node_ids))
+    _within("nodes.op", nodes["op"], 0, len(Op))
+    _within("nodes.ports", nodes["ports"], 0, len(program.ports) + 1)
+    _within("nodes.port0", nodes["port0"].astype(np.int64) + nodes["ports"], 0, len(program.ports) + 1)
+    _within("nodes.port0", nodes["port0"], 0, len(program.ports) + 1)
+    ports = program.ports
+    _within("ports.edges", ports["edges"], 0, len(program.edges) + 1)
+    _within("ports.edge0", ports["edge0"], 0, len(program.edges) + 1)
+    _within("ports.edge0", ports["edge0"].astype(np.int64) + ports["edges"], 0, len(program.edges) + 1)
+    _within("ports.outcome", ports["outcome"], -10, 1)
+    _within("edges", program.edges, 0, len(nodes))
+    if np.any(nodes["op"][program.edges] == Op.TRIGGER):
+        raise ValueError("an edge leads to a trigger")
+    base = np.cumsum(nodes["ports"]) - nodes["ports"]
+    if np.any(base != nodes["port0"]) or int(nodes["ports"].sum()) != len(ports):
+        raise ValueError("ports must stand in the order of their nodes")
+    expected = np.array([len(n.ports) for n in program.flow.nodes.values()])
+    if np.any(expected != nodes["ports"]):
+        raise ValueError("a node's number of ports differs from its document's")
+
+
+def _check_preds(bound: Bound) -> None:
+    preds, program = bound.preds, bound.program
+    n = len(preds)
+    _within("preds.op", preds["op"], 0, len(Pred))
+    _within("preds.source", preds["source"], 0, len(Source))
+    result_min = -1 - max(1, len(program.ports))
+    for name in ("on_true", "on_false"):
+        _within(f"preds.{name}", preds[name], result_min, n)
+        forward = (preds[name] < 0) | (preds[name] > np.arange(n))
+        if not np.all(forward):
+            raise ValueError(f"preds.{name} must lead forward, so that every graph ends")
+    history = preds["op"] == Pred.HISTORY
+    _within("preds.col2 of HISTORY", preds["col2"][history], 0, len(program.histories))
+    _within("preds.source2 of HISTORY", preds["source2"][history], -1, n)
+    if np.any(preds["op"][_reached(bound, preds["source2"][history])] == Pred.HISTORY):
+        raise ValueError("a filter must not look back at history")
+    plain = preds[~history]
+    mine = plain["source"] == Source.CUSTOMER
+    _within("preds.col", plain["col"][mine], 0, len(program.columns))
+    _within("preds.col", plain["col"][~mine], 0, len(program.properties))
+    held = [*bound.columns.customer], [*bound.columns.property]
+    for pred in plain:
+        column = held[0 if pred["source"] == Source.CUSTOMER else 1][pred["col"]]
+        if pred["op"] in (Pred.TABLE, Pred.RANGE, Pred.IN, Pred.RANGE_FLOAT, Pred.IN_FLOAT, Pred.COMPARE):
+            if pred["store"] != bound.columns.store(column):
+                raise ValueError("preds.store differs from its column's")
+    compare = plain[plain["op"] == Pred.COMPARE]
+    _within("preds.col2 of COMPARE", compare["col2"], 0, len(program.properties))
+    _within("preds.source2 of COMPARE", compare["source2"], Source.EVENT, Source.ENTRY + 1)
+    for op, pool in ((Pred.TABLE, bound.pred_bytes), (Pred.IN, bound.sets), (Pred.IN_FLOAT, bound.float_sets)):
+        runs = plain[plain["op"] == op]
+        _within(f"preds.lo of {op.name}", runs["lo"], 0, len(pool) + 1)
+        _within(f"preds.hi of {op.name}", runs["hi"], 0, len(pool) + 1)
+        _within(f"preds.lo of {op.name}", runs["lo"] + runs["hi"], 0, len(pool) + 1)
+
+
+def _reached(bound: Bound, starts: Any) -> Any:
+    """The predicates that graphs beginning at `starts` may walk."""
+    preds = bound.preds
+    seen: set[int] = set()
+    stack = [int(s) for s in starts if s >= 0]
+    while stack:
+        at = stack.pop()
+        if at not in seen:
+            seen.add(at)
+            stack += [int(preds[at][name]) for name in ("on_true", "on_false") if preds[at][name] >= 0]
+    return np.array(sorted(seen), np.int64)
+
+
+def _results(bound: Bound, starts: Any, size: int, name: str) -> None:
+    """Refuse a graph with a result beyond `size`."""
+    reached = _reached(bound, starts)
+    for field in ("on_true", "on_false"):
+        results = -1 - bound.preds[field][reached]
+        _within(f"results of {name}", results[results >= 0], 0, size)
+
+
+def _check_nodes(bound: Bound) -> None:
+    nodes, program = bound.nodes, bound.program
+    op = nodes["op"]
+    columns = len(program.columns)
+    _within("nodes.cond", nodes["cond"], -1, len(bound.preds))
+    for i in np.flatnonzero(op == Op.DECIDE):
+        _results(bound, [nodes[i]["cond"]], int(nodes[i]["ports"]), f"node {i}")
+        if nodes[i]["cond"] < 0:
+            raise ValueError(f"node {i} decides by no condition")
+    for i in np.flatnonzero(np.isin(op, (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_SLOT, Op.SEND, Op.SET, Op.ADD))):
+        if nodes[i]["ports"] != 1:
+            raise ValueError(f"node {i} needs exactly one port")
+    for kinds in (Op.VALUE, Op.WAIT_DATE, Op.SET, Op.ADD):
+        _within("nodes.a (column)", nodes["a"][op == kinds], 0, columns)
+    for i in np.flatnonzero(np.isin(op, (Op.SET, Op.ADD))):
+        if not bound.columns.written[int(nodes[i]["a"])]:
+            raise ValueError(f"node {i} writes a column that is not copied for each block")
+    values = bound.values
+    _within("nodes.b (values)", nodes["b"][op == Op.VALUE], 0, len(values.tables))
+    tables = values.tables
+    _within("values.start", tables["start"].astype(np.int64) + tables["size"], 0, len(values.ports) + 1)
+    _within("values.start", tables["start"], 0, len(values.ports) + 1)
+    _within("values.size", tables["size"], 0, len(values.ports) + 1)
+    _length("values.keys", values.keys, len(values.ports))
+    for node in nodes[op == Op.VALUE]:
+        table = tables[node["b"]]
+        run = values.ports[table["start"] : table["start"] + table["size"]]
+        _within("values.ports", run, 0, int(node["ports"]))
+        _within("values.other", table["other"], 0, int(node["ports"]))
+        if table["store"] != bound.columns.store(bound.columns.customer[int(node["a"])]):
+            raise ValueError("values.store differs from its column's")
+    _within("nodes.a (event)", nodes["a"][op == Op.WAIT_EVENT], 0, len(program.events))
+    _within("nodes.b (message)", nodes["b"][op == Op.WAIT_EVENT], -1, len(nodes))
+    _within("nodes.a (slots)", nodes["a"][op == Op.WAIT_SLOT], 0, len(bound.slots) + 1)
+    slots = nodes[op == Op.WAIT_SLOT]
+    _within("nodes.b (slots)", slots["b"], 1, len(bound.slots) + 1)
+    _within("nodes.a (slots)", slots["a"] + slots["b"], 0, len(bound.slots) + 1)
+    _within("nodes.a (channel)", nodes["a"][op == Op.SEND], 0, len(CHANNELS))
+    _within("nodes.b (send)", nodes["b"][op == Op.SEND], 0, len(bound.responses.sends) - 1)
+    _within("nodes.slot", nodes["slot"], -1, max(program.visit_slots, 0) or 0 if program.visit_slots else 0)
+    _check_splits(bound)
+
+
+def _check_splits(bound: Bound) -> None:
+    splits = bound.nodes[bound.nodes["op"] == Op.SPLIT]
+    weights = bound.program.weights
+    _within("nodes.b (watch)", splits["b"], -1, len(bound.watches))
+    _within("nodes.a (weights)", splits["a"], 0, len(weights) + 1)
+    _within("nodes.a (weights)", splits["a"] + splits["ports"], 1, len(weights) + 1)
+    for split in splits:
+        run = weights[split["a"] : split["a"] + split["ports"]]
+        if len(run) == 0 or run[-1] != 10_000 or np.any(np.diff(run) < 0) or run[0] < 0:
+            raise ValueError("the weights of a split must rise to 10,000")
+
+
+def _check_inputs(bound: Bound) -> None:
+    inputs, audience, zones = bound.inputs, bound.audience, bound.zones
+    n, m = audience.customers, len(inputs.type)
+    _offsets("inputs.offsets", inputs.offsets, n, m)
+    if inputs.offsets[-1] != m:
+        raise ValueError("inputs.offsets must end at the number of rows")
+    columns = len(bound.program.columns)
+    _within("inputs.type", inputs.type, -columns, max(1, len(bound.program.events)))
+    if np.any(inputs.type < 0):
+        _length("inputs.value", inputs.value, m)
+        changed = np.unique(-1 - inputs.type[inputs.type < 0])
+        if not all(bound.columns.written[int(c)] for c in changed):
+            raise ValueError("a changed column is not copied for each block")
+    for name, array in (("ms", inputs.ms), ("hash", inputs.hash)):
+        _length(f"inputs.{name}", array, m)
+    if bound.program.histories:
+        _length("inputs.previous", inputs.previous, m)
+        if np.any(inputs.previous >= np.arange(m)) or np.any(inputs.previous < -1):
+            raise ValueError("inputs.previous must lead backward")
+    _length("created_ms", audience.created_ms, n)
+    _length("zones.of_customer", zones.of_customer, n)
+    _within("zones.of_customer", zones.of_customer, 0, len(zones.tables))
+    _offsets("zones.offsets", zones.offsets, len(zones.tables), len(zones.utc_ms))
+    if np.any(np.diff(zones.offsets) < 1):
+        raise ValueError("a zone needs at least one row")
+    _length("zones.offset_ms", zones.offset_ms, len(zones.utc_ms))
+
+
+def _check_columns(bound: Bound) -> None:
+    columns, program = bound.columns, bound.program
+    _length("columns.customer", columns.customer, len(program.columns))
+    _length("columns.property", columns.property, len(program.properties))
+    for column in columns.customer:
+        _length("a customer column", column.values, bound.customers)
+    for column in columns.property:
+        _length("a property column", column.values, len(bound.inputs.type))
+    for changed in columns.changed:
+        if changed is not None:
+            _length("columns.changed", changed, bound.customers)
+    _offsets("touch_offsets", bound.touch_offsets, len(bound.nodes), len(bound.touch_columns))
+    _within("touch_columns", bound.touch_columns, 0, len(program.columns))
+    words = (len(bound.nodes) + 63) // 64
+    if bound.layers.shape != (len(program.layers), words):
+        raise ValueError("layers must have a bit for each node")
+    _within("key_property", bound.key_property, -1, len(program.properties))
+
+
+def _check_responses(bound: Bound) -> None:
+    r, program = bound.responses, bound.program
+    _offsets("responses.sends", r.sends, len(r.sends) - 1, len(r.rules))
+    _within("rules.cond", r.rules["cond"], -1, len(bound.preds))
+    _within("rules.draws", r.rules["draws"], 0, DRAWS_MAX)
+    _within("rules.draw0", r.rules["draw0"], 0, len(r.draws) + 1)
+    _within("rules.draw0", r.rules["draw0"].astype(np.int64) + r.rules["draws"], 0, len(r.draws) + 1)
+    for rule in r.rules:
+        parents = r.draws["parent"][rule["draw0"] : rule["draw0"] + rule["draws"]]
+        if np.any(parents >= np.arange(len(parents))):
+            raise ValueError("draws.parent must be earlier in its rule")
+    _within("draws.parent", r.draws["parent"], -1, DRAWS_MAX)
+    _within("draws.outcome", r.draws["outcome"], 0, r.outcomes)
+    _within("draws.event", r.draws["event"], -1, len(program.events))
+    _within("draws.table", r.draws["table"], 0, len(r.delays))
+    _within("draws.constants", r.draws["constants"], 0, len(r.constants))
+    _within("draws.ident", r.draws["ident"], 0, len(r.ident_offsets) - 1)
+    _offsets("responses.ident_offsets", r.ident_offsets, len(r.ident_offsets) - 1, len(r.idents))
+    _within("identities", np.diff(r.ident_offsets), 36, IDENT_BYTES_MAX + 1)
+    if r.constants.shape != r.known.shape or r.constants.shape[1] != len(program.properties):
+        raise ValueError("responses.constants must have a column for each property")
+    if r.delays.shape[1:] != (2, 4097) or (r.delays.size and r.delays.min() < 1):
+        raise ValueError("responses.delays must be [t, 2, 4097], at least 1 ms")
+
+
+def _check_triggers(bound: Bound) -> None:
+    triggers, program = bound.triggers, bound.program
+    _within("triggers.node", triggers["node"], 0, len(bound.nodes))
+    _within("triggers.kind", triggers["kind"], 0, len(TriggerKind))
+    _within("triggers.cond", triggers["cond"], -1, len(bound.preds))
+    _within("triggers.cond_end", triggers["cond_end"], 0, len(bound.preds) + 1)
+    if np.any(bound.nodes["ports"][triggers["node"]] < 1):
+        raise ValueError("a trigger's node needs a port")
+    segment = triggers[triggers["kind"] == TriggerKind.SEGMENT]
+    if np.any(segment["cond"] < 0):
+        raise ValueError("a segment trigger needs a condition")
+    _length("events", bound.events, len(program.events))
+    _within("events.history", bound.events["history"], -1, len(program.histories))
+    _within("events.trigger0", bound.events["trigger0"], 0, len(bound.event_triggers) + 1)
+    _within("events.triggers", bound.events["triggers"], 0, len(bound.event_triggers) + 1)
+    ends = bound.events["trigger0"] + bound.events["triggers"]
+    _within("events.trigger0", ends, 0, len(bound.event_triggers) + 1)
+    _within("event_triggers", bound.event_triggers, 0, len(triggers))
+    _within("watches.event", bound.watches["event"], 0, max(1, len(program.events)))
+    _within("watches.cond", bound.watches["cond"], -1, len(bound.preds))
+    tests = [w for w in bound.watches if w["test"] >= 0]
+    counters = sum(len(t.branches) for t in program.flow.tests.values())
+    has_goal = len(bound.watches) > len(tests)
+    _within("watches.counter0", bound.watches["counter0"], 0, max(1, counters + has_goal))
+    _within("watches.test", bound.watches["test"], -1, max(1, len(tests)))
+    for start in [*bound.watches["cond"], *triggers["cond"], *bound.nodes["cond"][bound.nodes["op"] == Op.WAIT_EVENT]]:
+        _results(bound, [start], 2, "a condition")
+    schedules = int(np.count_nonzero(triggers["kind"] == TriggerKind.SCHEDULE))
+    _offsets(
+        "schedule_offsets", bound.schedule_offsets, schedules * len(bound.zones.tables), len(bound.schedule_ms)
+    )
+    if bound.options.horizon_ms < bound.options.from_ms or bound.hours < 0:
+        raise ValueError("the horizon lies before the window")
+    if bound.entry_until_ms > bound.options.horizon_ms or bound.entry_from_ms < bound.options.from_ms:
+        raise ValueError("the entry window must lie within [from, horizon)")

@@ -1,0 +1,277 @@
+"""Bind the columns that a program names: attributes, tags, groups and event properties, absent ones included.
+
+Text that is compared across columns, or that a flow writes, needs one dictionary on both sides; such columns are
+re-coded here, all others are used as they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.audience import INT64_MIN, Audience, Column, Kind
+from core.conditions import EntryRef
+from core.errors import HeadraceError
+from core.nodes import AddToAttribute, BranchAttribute, Send, SetAttribute, WaitDate
+from core.program import ColumnName, Program, Source, Store
+
+STORES: dict[str, Store] = {
+    "bool": Store.INT8,
+    "string": Store.INT32,
+    "int64": Store.INT64,
+    "datetime": Store.INT64,
+    "date": Store.INT64,
+    "float64": Store.FLOAT64,
+}
+DTYPES = {"bool": np.int8, "string": np.int32, "float64": np.float64}
+
+
+@dataclass(slots=True)
+class Columns:
+    """The bound columns: `customer[c]` as `Program.columns`, `property[p]` as `Program.properties`.
+
+    `written[c]`: whether a run may change the column, which then is copied for each block. `changed[c]`: bool of
+    each customer whether the audience has dated changes of it, None where it has none; such customers' value is missing
+    until the first. `recoded[c]`: new codes of a text column's old ones, where they differ.
+    """
+
+    customer: list[Column]
+    property: list[Column]
+    written: list[bool]
+    changed: list[NDArray[np.bool_] | None]
+    recoded: dict[int, NDArray[np.int32]]
+
+    @staticmethod
+    def store(column: Column) -> Store:
+        """How the column lies in memory."""
+        return STORES[column.kind]
+
+    @staticmethod
+    def bits(column: Column, value: object) -> int:
+        """A value as int64: a dictionary code, the bits of a double, else the number itself.
+
+        HeadraceError where the column can't hold it.
+        """
+        kind = column.kind
+        if kind == "string" and isinstance(value, str):
+            code = column.code(value)
+            assert code is not None, "written and modelled texts have codes"
+            return code
+        if kind == "bool" and isinstance(value, bool):
+            return int(value)
+        if not isinstance(value, bool):
+            if kind == "int64" and isinstance(value, int):
+                return value
+            if kind == "int64" and isinstance(value, float) and value.is_integer():
+                return int(value)
+            if kind == "float64" and isinstance(value, int | float):
+                return int(np.float64(value).view(np.int64))
+            if kind == "date" and isinstance(value, str):
+                return _numpy_time(value, "D")
+            if kind == "datetime" and isinstance(value, str):
+                return _numpy_time(value.removesuffix("Z"), "ms")
+        raise HeadraceError(
+            f"a value of type {kind} can't be {value!r}", advice="Write a value of the attribute's type"
+        )
+
+
+def _numpy_time(text: str, unit: str) -> int:
+    try:
+        return int(np.datetime64(text, unit).astype(np.int64))  # type: ignore[call-overload]
+    except ValueError:
+        raise HeadraceError(f"{text!r} is no date or time", advice="Write it as 2026-01-31") from None
+
+
+def bind_columns(program: Program, audience: Audience) -> Columns:
+    """Find every column that `program` names in `audience`; absent ones are missing for everybody."""
+    written = [c in program.written for c in range(len(program.columns))]
+    customer = [_customer_column(program, audience, c) for c in program.columns]
+    properties = [
+        audience.properties[name] if name in audience.properties else _absent_property(audience, program, name)
+        for name in program.properties
+    ]
+    _extend_with_written(program, customer)
+    _extend_with_modelled(program, properties)
+    recoded = _share_dictionaries(program, customer, properties)
+    changed = [_changed(audience, c) for c in program.columns]
+    for c, who in enumerate(changed):
+        if who is not None:
+            customer[c] = _blanked(customer[c], who)
+            written[c] = True
+    return Columns(
+        [_contiguous(c) for c in customer],
+        [_contiguous(p) for p in properties],
+        written,
+        changed,
+        recoded,
+    )
+
+
+def _blanked(column: Column, who: NDArray[np.bool_]) -> Column:
+    values = column.values.copy()
+    values[who] = _missing(column.kind, 1).values[0]
+    return Column(column.kind, values, column.dictionary)
+
+
+def _customer_column(program: Program, audience: Audience, name: ColumnName) -> Column:
+    if name.family == "attribute":
+        column = audience.attributes.get(name.name)
+        return column if column is not None else _absent_attribute(program, audience, name.name)
+    members = (audience.tags if name.family == "tag" else audience.groups).get(name.name)
+    return Column("bool", np.zeros(audience.customers, np.int8) if members is None else members)
+
+
+def _missing(kind: Kind, rows: int) -> Column:
+    if kind == "float64":
+        return Column(kind, np.full(rows, np.nan))
+    if kind == "string":
+        return Column(kind, np.full(rows, -1, np.int32), [])
+    if kind == "bool":
+        return Column(kind, np.full(rows, -1, np.int8))
+    return Column(kind, np.full(rows, INT64_MIN, np.int64))
+
+
+def _kind_of(values: list[object]) -> Kind:
+    """The kind that holds all of these literals, text where nothing is known."""
+    if values and all(isinstance(v, bool) for v in values):
+        return "bool"
+    if values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        return "int64"
+    if values and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return "float64"
+    return "string"
+
+
+def _literals(operand: object) -> list[object]:
+    if isinstance(operand, list | tuple):
+        return list(operand)
+    return [] if isinstance(operand, EntryRef) or operand is None else [operand]
+
+
+def _absent_attribute(program: Program, audience: Audience, name: str) -> Column:
+    """A column of missing values, of the kind that the flow's own literals ask for."""
+    values: list[object] = []
+    for node in program.flow.nodes.values():
+        match node:
+            case SetAttribute(attribute=a, value=v) if a == name:
+                values.append(v)
+            case AddToAttribute(attribute=a, by=v) if a == name:
+                values.append(v)
+            case BranchAttribute(attribute=a, branches=branches) if a == name:
+                values += [v for listed in branches.values() for v in listed]
+            case WaitDate(attribute=a) if a == name:
+                return _missing("date", audience.customers)
+    return _missing(_kind_from(program, ColumnName("attribute", name), values), audience.customers)
+
+
+def _absent_property(audience: Audience, program: Program, name: str) -> Column:
+    return _missing(_kind_from(program, name, _modelled(program, name)), audience.events)
+
+
+def _modelled(program: Program, name: str) -> list[object]:
+    """The values of property `name` that modelled events carry."""
+    values: list[object] = []
+    if program.responses is not None:
+        values += [o.properties[name] for o in program.responses.outcomes if name in o.properties]
+        for node_id, node in program.flow.nodes.items():
+            if isinstance(node, Send):
+                own = node.carried(program.flow.flow, node_id)
+                values += [own[name]] if name in own else []
+    return values
+
+
+def _kind_from(program: Program, name: ColumnName | str, values: list[object]) -> Kind:
+    for spec in program.preds:
+        if spec.test is None:
+            continue
+        named = (
+            program.columns[spec.column] if spec.source == Source.CUSTOMER else program.properties[spec.column]
+        )
+        if named != name:
+            continue
+        operator = spec.test.operator
+        if operator in ("within_last", "within_next", "older_than"):
+            return "datetime"
+        if operator in ("before", "after"):
+            return "datetime" if "T" in spec.test.operand else "date"
+        if operator == "between" or operator in ("above", "below", "at_least", "at_most"):
+            literals = _literals(spec.test.operand)
+            if literals and isinstance(literals[0], str):
+                return "datetime" if "T" in literals[0] else "date"
+        if operator != "is_set":
+            values = values + _literals(spec.test.operand)
+    return _kind_of(values)
+
+
+def _extend_with_written(program: Program, customer: list[Column]) -> None:
+    """Give the texts that a flow writes a code in the column's dictionary."""
+    for node in program.flow.nodes.values():
+        if isinstance(node, SetAttribute):
+            c = program.columns.index(ColumnName("attribute", node.attribute))
+            customer[c] = _extended(customer[c], [node.value])
+
+
+def _extend_with_modelled(program: Program, properties: list[Column]) -> None:
+    """Give the texts that modelled events carry a code in the property's dictionary."""
+    for p, name in enumerate(program.properties):
+        properties[p] = _extended(properties[p], _modelled(program, name))
+
+
+def _extended(column: Column, values: Iterable[object]) -> Column:
+    if column.kind != "string":
+        return column
+    assert column.dictionary is not None
+    known = set(column.dictionary)
+    new = dict.fromkeys(v for v in values if isinstance(v, str) and v not in known)
+    return Column("string", column.values, [*column.dictionary, *new]) if new else column
+
+
+def _share_dictionaries(
+    program: Program, customer: list[Column], properties: list[Column]
+) -> dict[int, NDArray[np.int32]]:
+    """Re-code text columns that are compared with each other to one dictionary; return the customer's new codes."""
+    recoded: dict[int, NDArray[np.int32]] = {}
+    groups: dict[tuple[str, int], set[tuple[str, int]]] = {}
+    for spec in program.preds:
+        if spec.test is None or not isinstance(spec.test.operand, EntryRef):
+            continue
+        left = ("c" if spec.source == Source.CUSTOMER else "p", spec.column)
+        right = ("p", program.properties.index(spec.test.operand.entry))
+        merged = groups.get(left, {left}) | groups.get(right, {right})
+        for member in merged:
+            groups[member] = merged
+    for group in {id(g): g for g in groups.values()}.values():
+        members = sorted(group)
+        columns = [(customer if side == "c" else properties)[i] for side, i in members]
+        if len(members) < 2 or any(c.kind != "string" for c in columns):
+            continue
+        shared: dict[str, int] = {}
+        for (side, i), column in zip(members, columns, strict=True):
+            assert column.dictionary is not None
+            codes = [shared.setdefault(text, len(shared)) for text in column.dictionary]
+            recode = np.array([*codes, -1], np.int32)
+            if side == "c":
+                recoded[i] = recode
+            (customer if side == "c" else properties)[i] = Column("string", recode[column.values])
+        for side, i in members:
+            (customer if side == "c" else properties)[i].dictionary = list(shared)
+    return recoded
+
+
+def _changed(audience: Audience, name: ColumnName) -> NDArray[np.bool_] | None:
+    log = audience.changes
+    if log is None or name.family != "attribute" or name.name not in log.attribute_names:
+        return None
+    rows = log.attribute == log.attribute_names.index(name.name)
+    owner = np.repeat(np.arange(audience.customers), np.diff(log.offsets))
+    changed = np.zeros(audience.customers, np.bool_)
+    changed[owner[rows]] = True
+    return changed
+
+
+def _contiguous(column: Column) -> Column:
+    dtype = DTYPES.get(column.kind, np.int64)
+    return Column(column.kind, np.ascontiguousarray(column.values, dtype), column.dictionary)

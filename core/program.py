@@ -1,0 +1,276 @@
+"""Define the compiled form of a flow: flat tables that an interpreter walks without looking at the document.
+
+A `Program` still names columns and event types and holds literals as the document states them; `core.binding`
+resolves those against an audience into the arrays of `Bound`. The record layouts below are the only declaration
+of the structs that `ext/structs.pxd` mirrors; the machine refuses to load where the two differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.conditions import Comparison
+from core.duration import Duration
+from core.flow import Flow
+from core.responses import Responses
+
+FORMAT_VERSION = 1
+
+
+class Op(IntEnum):
+    """What the interpreter does with a token at a node; many node types share one operation."""
+
+    TRIGGER = 0  # entries begin here; no token ever arrives
+    DECIDE = 1  # walk a decision graph, its result is the port
+    VALUE = 2  # look an attribute up in a table of ports
+    WAIT_FOR = 3
+    WAIT_AT = 4
+    WAIT_DATE = 5
+    WAIT_SLOT = 6
+    WAIT_EVENT = 7
+    SPLIT = 8
+    SEND = 9
+    SET = 10  # write a constant to a column: attributes, tags and groups alike
+    ADD = 11
+    END = 12
+
+
+class Pred(IntEnum):
+    """What a step of a decision graph asks; every predicate but `PRESENT` is false on a missing value."""
+
+    NEVER = 0  # false whatever the value
+    RANGE = 1  # lo <= value <= hi, whole numbers and dictionary codes
+    RANGE_FLOAT = 2  # lo <= value <= hi, the bits of two doubles
+    TABLE = 3  # a byte for each dictionary code
+    IN = 4  # in a sorted run of `sets`
+    IN_FLOAT = 5  # in a sorted run of `float_sets`
+    PRESENT = 6
+    LAST = 7  # now - d < value <= now
+    NEXT = 8  # now < value <= now + d
+    OLDER = 9  # value <= now - d
+    COMPARE = 10  # two values with each other
+    HISTORY = 11  # lo <= matching events in the window <= hi
+
+
+class Source(IntEnum):
+    """Whose value a test reads."""
+
+    CUSTOMER = 0
+    EVENT = 1  # the event at hand
+    ENTRY = 2  # the event with which the entry began
+
+
+class Store(IntEnum):
+    """How a column lies in memory."""
+
+    INT8 = 0
+    INT32 = 1
+    INT64 = 2
+    FLOAT64 = 3
+
+
+class Relation(IntEnum):
+    """How `COMPARE` compares."""
+
+    IS = 0
+    IS_NOT = 1
+    ABOVE = 2
+    AT_LEAST = 3
+    BELOW = 4
+    AT_MOST = 5
+
+
+class TriggerKind(IntEnum):
+    """What makes a trigger fire."""
+
+    EVENT = 0
+    SEGMENT = 1
+    SCHEDULE = 2
+
+
+NODE = np.dtype(
+    [
+        ("op", "i4"),  # Op
+        ("port0", "i4"),  # its first port
+        ("ports", "i4"),  # how many
+        ("cond", "i4"),  # first test of its decision graph or filter, -1 for none
+        ("a", "i4"),  # column, event type, first slot, first weight, channel: see core.compiler
+        ("b", "i4"),  # value table, message node, slots, watch, send
+        ("slot", "i4"),  # visit counter, -1 where every visit is the first
+        ("flags", "i4"),  # FLAG_*
+        ("months", "i4"),
+        ("days", "i4"),
+        ("ms", "i8"),
+        ("x", "i8"),  # instant, time of day, value bits, key
+    ],
+    align=True,
+)
+FLAG_LOCAL = 1  # WAIT_AT: x is local; WAIT_DATE: the column holds dates
+FLAG_TIMEOUT = 2  # WAIT_EVENT
+FLAG_STICKY = 4  # SPLIT
+FLAG_WHOLE = 8  # END
+FLAG_FLOAT = 16  # ADD
+FLAG_TOUCH = 32  # reads attribute values of a later date
+FLAG_SEGMENT = 64  # SET, ADD: a segment trigger reads the column
+
+PORT = np.dtype([("edge0", "i4"), ("edges", "i4"), ("outcome", "i4"), ("pad", "i4")], align=True)
+"""`outcome`: what becomes of a token where the port has no edge, 0 to stand idle."""
+
+PRED = np.dtype(
+    [
+        ("op", "i4"),  # Pred
+        ("source", "i4"),  # Source
+        ("col", "i4"),
+        ("store", "i4"),  # Store
+        ("negate", "i4"),  # of a value that is there
+        ("on_true", "i4"),  # next test, or -1 - result
+        ("on_false", "i4"),
+        ("source2", "i4"),  # COMPARE; HISTORY: filter's first test or -1
+        ("col2", "i4"),  # COMPARE; HISTORY: history number; LAST..: 1 where dates
+        ("store2", "i4"),
+        ("lo", "i8"),
+        ("hi", "i8"),
+    ],
+    align=True,
+)
+
+TRIGGER = np.dtype(
+    [
+        ("node", "i4"),
+        ("kind", "i4"),  # TriggerKind
+        ("cond", "i4"),
+        ("cond_end", "i4"),  # SEGMENT: its tests are [cond, cond_end)
+        ("members", "i4"),  # SEGMENT: bit 0 at the start, bit 1 joining
+        ("pad", "i4"),
+    ],
+    align=True,
+)
+
+WATCH = np.dtype(
+    [("event", "i4"), ("cond", "i4"), ("counter0", "i4"), ("test", "i4"), ("within_ms", "i8")], align=True
+)
+"""`test`: number of the A/B test, -1 for the goal; `counter0`: its first place in the watch counters."""
+
+RULE = np.dtype([("cond", "i4"), ("draw0", "i4"), ("draws", "i4"), ("pad", "i4")], align=True)
+DRAW = np.dtype(
+    [
+        ("outcome", "i4"),  # of the responses file
+        ("event", "i4"),  # event type, -1 where the flow does not refer to it
+        ("parent", "i4"),  # earlier draw of the same rule, -1 for none
+        ("table", "i4"),  # delay table
+        ("constants", "i4"),  # row of property constants
+        ("ident", "i4"),  # its identity's byte template
+        ("probability", "i8"),  # billionths
+        ("key", "u8"),
+        ("delay_key", "u8"),
+    ],
+    align=True,
+)
+EVENT = np.dtype(
+    [
+        ("trigger0", "i4"),  # in `event_triggers`
+        ("triggers", "i4"),
+        ("history", "i4"),  # history number, -1 where no condition looks back at it
+        ("flags", "i4"),  # EVENT_*
+    ],
+    align=True,
+)
+EVENT_WAITED = 1
+EVENT_WATCHED = 2
+EVENT_SEGMENT = 4
+
+LOG = np.dtype(
+    [
+        ("customer", "u4"),  # row of the audience
+        ("step", "u4"),
+        ("time_ms", "i8"),
+        ("entry", "u8"),
+        ("node", "i4"),
+        ("port", "i4"),  # port number, or an Outcome
+    ],
+    align=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnName:
+    """A column of the customer: an attribute, a tag or a group."""
+
+    family: str  # "attribute", "tag" or "group"
+    name: str
+
+
+@dataclass(slots=True)
+class PredSpec:
+    """A test before it is bound: what the document says, and where to go on either answer.
+
+    `on_true`, `on_false`: index of the next test, or -1 - result at the end. `test` is None for a plain
+    "is it true" of a tag or group. For a history test `bounds`, `window_ms`, `event` and `filter` hold.
+    """
+
+    source: Source
+    column: int
+    test: Comparison | None
+    on_true: int
+    on_false: int
+    event: str | None = None
+    bounds: tuple[int, int | None] = (1, None)
+    window_ms: int | None = None
+    filter: int = -1
+
+
+@dataclass(slots=True)
+class WatchSpec:
+    """A success watch before it is bound."""
+
+    event: str
+    cond: int
+    within_ms: int
+    counter0: int
+    test: int
+
+
+@dataclass(slots=True)
+class Program:
+    """A compiled flow, not yet bound to an audience.
+
+    `nodes` (NODE records) with `op`, ports, `cond`, `slot`, durations and flags set; what depends on the audience
+    (kinds of columns, dictionary codes, zones, keys) is left to the binder. `columns` are the customer's columns
+    read or written, `written` those that an action writes. `properties` are event properties by name. `events` are the event
+    types referred to, sorted; `histories` those that conditions look back at.
+    """
+
+    flow: Flow
+    responses: Responses | None
+    node_ids: list[str]
+    nodes: NDArray[np.void]
+    ports: NDArray[np.void]
+    edges: NDArray[np.int32]
+    preds: list[PredSpec]
+    triggers: NDArray[np.void]
+    trigger_events: list[str | None]
+    columns: list[ColumnName]
+    written: frozenset[int]
+    properties: list[str]
+    events: list[str]
+    histories: list[str]
+    watches: list[WatchSpec]
+    weights: NDArray[np.int64]
+    slots: list[tuple[int, int, int]]
+    visit_slots: int
+    layers: list[list[int]]
+    segment_columns: frozenset[int]
+    segment_events: frozenset[str]
+    touches: list[tuple[int, tuple[int, ...]]]
+    rule_conds: dict[int, int] = field(default_factory=dict)
+    look_back_ms: dict[str, int | None] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def duration_fields(duration: Duration) -> tuple[int, int, int]:
+    """The months, days and milliseconds of a duration as NODE stores them."""
+    return duration.months, duration.days, duration.ms

@@ -1,0 +1,149 @@
+"""Admit entries: identity, eligibility by window, key, policy and gap, and the entry's beginning (D9 to D11)."""
+
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from ext.hashing cimport xxh64
+from ext.predicates cimport read_property
+from ext.slabs cimport *
+from ext.structs cimport *
+from ext.tokens cimport HOUR_MS, first_visit, note, note_outcome, open_watch, ready_push, token_make
+
+
+cdef inline uint64_t hash_named(const char* name, uint32_t size, uint64_t value) noexcept nogil:
+    """core.hashing.hash_parts(name, value) for a name of at most 8 bytes."""
+    cdef unsigned char[24] data
+    cdef uint32_t i
+    data[0] = <unsigned char>size
+    data[1] = data[2] = data[3] = 0
+    memcpy(&data[4], name, size)
+    data[4 + size] = 8
+    data[5 + size] = data[6 + size] = data[7 + size] = 0
+    for i in range(8):
+        data[8 + size + i] = <unsigned char>(value >> (8 * i))
+    return xxh64(data, 16 + size)
+
+
+cdef inline uint64_t modelled_identity(
+    MachineC* m, int32_t ident, uint64_t entry_hash, uint32_t visit
+) noexcept nogil:
+    """The identity of a modelled event: its byte template with the entry at 16 and the visit in the last 8 (D11)."""
+    cdef unsigned char[4096] data
+    cdef int32_t begin = m.p.ident_offsets[ident], size = m.p.ident_offsets[ident + 1] - begin, i
+    memcpy(data, &m.p.idents[begin], size)
+    for i in range(8):
+        data[16 + i] = <unsigned char>(entry_hash >> (8 * i))
+        data[size - 8 + i] = <unsigned char>(<uint64_t>visit >> (8 * i)) if i < 4 else 0
+    return xxh64(data, size)
+
+
+cdef inline uint64_t key_place(int32_t person, int64_t key) noexcept nogil:
+    cdef uint64_t x = <uint64_t>key * <uint64_t>0x9E3779B97F4A7C15U ^ <uint64_t>person * <uint64_t>0xC2B2AE3D27D4EB4FU
+    x ^= x >> 29
+    x *= <uint64_t>0xBF58476D1CE4E5B9U
+    return x ^ (x >> 32)
+
+
+cdef inline bint keys_grow(MachineC* m) noexcept nogil:
+    cdef int32_t size = m.s.keys_size * 2 if m.s.keys_size else 1024, i
+    cdef uint64_t at
+    cdef KeySlotC* larger = <KeySlotC*>calloc(size, sizeof(KeySlotC))
+    if larger == NULL:
+        m.s.trap = TRAP_MEMORY
+        return 0
+    for i in range(size):
+        larger[i].admission = -1
+    for i in range(m.s.keys_size):
+        if m.s.keys[i].admission >= 0:
+            at = key_place(m.s.keys[i].person, m.s.keys[i].key) & <uint64_t>(size - 1)
+            while larger[at].admission >= 0:
+                at = (at + 1) & <uint64_t>(size - 1)
+            larger[at] = m.s.keys[i]
+    free(m.s.keys)
+    m.s.keys = larger
+    m.s.keys_size = size
+    return 1
+
+
+cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept nogil:
+    """The admission record of a customer and a key, made where there is none; open addressing, -1 without memory."""
+    cdef uint64_t at
+    cdef int32_t made
+    if 2 * m.s.keys_used >= m.s.keys_size and not keys_grow(m):
+        return -1
+    at = key_place(c, key) & <uint64_t>(m.s.keys_size - 1)
+    while m.s.keys[at].admission >= 0:
+        if m.s.keys[at].person == c and m.s.keys[at].key == key:
+            return m.s.keys[at].admission
+        at = (at + 1) & <uint64_t>(m.s.keys_size - 1)
+    made = admission_new(m)
+    if made < 0:
+        return -1
+    m.s.admissions[made].last_ms = INT64_MIN
+    m.s.admissions[made].active = 0
+    m.s.keys[at].person = c
+    m.s.keys[at].key = key
+    m.s.keys[at].admission = made
+    m.s.keys_used += 1
+    return made
+
+
+cdef inline void enter(
+    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row, bint modelled
+) noexcept nogil:
+    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none); refusals are counted and logged."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t now = person.now_ms, key = 0
+    cdef int32_t a = c, i, t
+    cdef AdmissionC* admission
+    cdef EntryC* e
+    if now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
+        return
+    if m.p.key_property >= 0:
+        if not read_property(m, m.p.key_property, row, &key):
+            note_outcome(m, c, node, OUT_REFUSED_NO_KEY, identity)
+            return
+        a = admission_of(m, c, key)
+        if a < 0:
+            return
+    admission = &m.s.admissions[a]
+    if admission.last_ms != INT64_MIN:
+        if m.p.policy == POLICY_ONCE:
+            note_outcome(m, c, node, OUT_REFUSED_ONCE, identity)
+            return
+        if m.p.policy == POLICY_AFTER_EXIT and admission.active > 0:
+            note_outcome(m, c, node, OUT_REFUSED_INSIDE, identity)
+            return
+        if m.p.gap_ms >= 0 and admission.last_ms > now - m.p.gap_ms:
+            note_outcome(m, c, node, OUT_REFUSED_GAP, identity)
+            return
+    i = entry_new(m)
+    if i < 0:
+        return
+    admission.last_ms = now
+    admission.active += 1
+    e = &m.s.entries[i]
+    e.start_ms = now
+    e.hash = identity
+    e.row = row
+    e.admission = a
+    e.number = person.entries
+    e.forks = 0
+    e.tokens = 0
+    e.first = -1
+    e.last = -1
+    if person.entries == 0:
+        m.t.people += 1
+    person.entries += 1
+    m.t.entered[node] += 1
+    m.t.steps += 1
+    if first_visit(m.s.visited, m.p.words, c, node):
+        m.t.unique[node] += 1
+    m.t.entries_by_hour[(now - m.p.from_ms) // HOUR_MS] += 1
+    m.t.modelled_entries[node] += modelled
+    if m.p.goal >= 0:
+        open_watch(m, c, m.p.goal, m.p.watches[m.p.goal].counter0, row)
+    t = token_make(m, i, node, TOKEN_WOKEN)
+    if t >= 0:
+        ready_push(m, person, t)

@@ -1,0 +1,473 @@
+"""Declare every C struct of the interpreter, in three kinds that are never mixed.
+
+ProgramC is constant during a run; StateC is what the machine remembers of its customers; TallyC is what it counts and
+logs. The record layouts of the program are those of core/program.py, checked when a machine is made.
+"""
+
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from ext.civil cimport SlotC
+
+cdef enum:
+    OP_TRIGGER = 0
+    OP_DECIDE = 1
+    OP_VALUE = 2
+    OP_WAIT_FOR = 3
+    OP_WAIT_AT = 4
+    OP_WAIT_DATE = 5
+    OP_WAIT_SLOT = 6
+    OP_WAIT_EVENT = 7
+    OP_SPLIT = 8
+    OP_SEND = 9
+    OP_SET = 10
+    OP_ADD = 11
+    OP_END = 12
+
+cdef enum:
+    PRED_NEVER = 0
+    PRED_RANGE = 1
+    PRED_RANGE_FLOAT = 2
+    PRED_TABLE = 3
+    PRED_IN = 4
+    PRED_IN_FLOAT = 5
+    PRED_PRESENT = 6
+    PRED_LAST = 7
+    PRED_NEXT = 8
+    PRED_OLDER = 9
+    PRED_COMPARE = 10
+    PRED_HISTORY = 11
+
+cdef enum:
+    SOURCE_CUSTOMER = 0
+    SOURCE_EVENT = 1
+    SOURCE_ENTRY = 2
+
+cdef enum:
+    STORE_INT8 = 0
+    STORE_INT32 = 1
+    STORE_INT64 = 2
+    STORE_FLOAT64 = 3
+
+cdef enum:
+    REL_IS = 0
+    REL_IS_NOT = 1
+    REL_ABOVE = 2
+    REL_AT_LEAST = 3
+    REL_BELOW = 4
+    REL_AT_MOST = 5
+
+cdef enum:
+    TRIGGER_EVENT = 0
+    TRIGGER_SEGMENT = 1
+    TRIGGER_SCHEDULE = 2
+
+cdef enum:
+    FLAG_LOCAL = 1
+    FLAG_TIMEOUT = 2
+    FLAG_STICKY = 4
+    FLAG_WHOLE = 8
+    FLAG_FLOAT = 16
+    FLAG_TOUCH = 32
+    FLAG_SEGMENT = 64
+
+cdef enum:
+    EVENT_WAITED = 1
+    EVENT_WATCHED = 2
+    EVENT_SEGMENT = 4
+
+cdef enum:
+    OUT_END = -1
+    OUT_NO_BRANCH = -2
+    OUT_NO_DATE = -3
+    OUT_WHOLE_FLOW = -4
+    OUT_PARKED_BUDGET = -5
+    OUT_PARKED_OVERFLOW = -6
+    OUT_REFUSED_NO_KEY = -7
+    OUT_REFUSED_ONCE = -8
+    OUT_REFUSED_INSIDE = -9
+    OUT_REFUSED_GAP = -10
+
+cdef enum:
+    POLICY_ONCE = 0
+    POLICY_AFTER_EXIT = 1
+    POLICY_ALWAYS = 2
+
+cdef enum:
+    TOKEN_FREE = 0
+    TOKEN_READY = 1  # stands before a node that it has not entered yet
+    TOKEN_WOKEN = 2  # is to leave its node by `port`
+    TOKEN_TIMED = 3  # waits for its timer
+    TOKEN_LISTENING = 4  # waits for an event, with a timer or without
+    TOKEN_IDLE = 5
+    TOKEN_PARKED = 6
+    TOKEN_DEAD = 7  # taken out while in the FIFO
+
+cdef enum:
+    STAGE_REST = 0
+    STAGE_TRIGGERS = 1
+    STAGE_SEGMENTS = 2
+
+cdef enum:
+    NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
+    OUTCOMES = 10
+    DELAY_SUB_BITS = 6
+    DELAY_CELLS = 2368
+
+
+cdef struct NodeC:
+    int32_t op
+    int32_t port0
+    int32_t ports
+    int32_t cond
+    int32_t a
+    int32_t b
+    int32_t slot
+    int32_t flags
+    int32_t months
+    int32_t days
+    int64_t ms
+    int64_t x
+
+
+cdef struct PortC:
+    int32_t edge0
+    int32_t edges
+    int32_t outcome
+    int32_t pad
+
+
+cdef struct PredC:
+    int32_t op
+    int32_t source
+    int32_t col
+    int32_t store
+    int32_t negate
+    int32_t on_true
+    int32_t on_false
+    int32_t source2
+    int32_t col2
+    int32_t store2
+    int64_t lo
+    int64_t hi
+
+
+cdef struct TriggerC:
+    int32_t node
+    int32_t kind
+    int32_t cond
+    int32_t cond_end
+    int32_t members
+    int32_t pad
+
+
+cdef struct WatchC:
+    int32_t event
+    int32_t cond
+    int32_t counter0
+    int32_t test
+    int64_t within_ms
+
+
+cdef struct RuleC:
+    int32_t cond
+    int32_t draw0
+    int32_t draws
+    int32_t pad
+
+
+cdef struct DrawC:
+    int32_t outcome
+    int32_t event
+    int32_t parent
+    int32_t table
+    int32_t constants
+    int32_t ident
+    int64_t probability
+    uint64_t key
+    uint64_t delay_key
+
+
+cdef struct EventC:
+    int32_t trigger0
+    int32_t triggers
+    int32_t history
+    int32_t flags
+
+
+cdef struct ValueTableC:
+    int32_t store
+    int32_t start
+    int32_t size
+    int32_t other
+
+
+cdef struct LogC:
+    uint32_t customer
+    uint32_t step
+    int64_t time_ms
+    uint64_t entry
+    int32_t node
+    int32_t port
+
+
+cdef struct ColumnC:
+    void* data  # of the first customer of the block where written, else of the audience
+    int64_t base  # the customer that `data` begins with
+    const uint8_t* changed  # whether a customer has dated changes, NULL where none has
+    int32_t store
+    int32_t written
+
+
+cdef struct ProgramC:
+    const NodeC* nodes
+    const PortC* ports
+    const int32_t* edges
+    const PredC* preds
+    const uint8_t* pred_bytes
+    const int64_t* sets
+    const double* float_sets
+    const ValueTableC* value_tables
+    const int64_t* value_keys
+    const int32_t* value_ports
+    const TriggerC* triggers
+    const EventC* events
+    const int32_t* event_triggers
+    const WatchC* watches
+    const int64_t* weights
+    const SlotC* slots
+    ColumnC* columns
+    ColumnC* properties
+    const int64_t* row_offsets  # inputs by customer
+    const int32_t* row_type
+    const int64_t* row_ms
+    const uint64_t* row_hash
+    const int64_t* row_previous
+    const int64_t* row_value
+    const uint64_t* id_hash
+    const int64_t* created_ms
+    const int32_t* zone_of
+    const int32_t* zone_offsets
+    const int64_t* zone_utc
+    const int64_t* zone_offset
+    const int64_t* schedule_offsets
+    const int64_t* schedule_ms
+    const int32_t* sends
+    const RuleC* rules
+    const DrawC* draws
+    const int64_t* delays
+    const int64_t* constants
+    const uint8_t* known
+    const uint8_t* idents
+    const int32_t* ident_offsets
+    const uint64_t* layers
+    const int32_t* touch_offsets
+    const int32_t* touch_columns
+    const int32_t* segment_triggers
+    const int32_t* schedule_triggers
+    const uint8_t* segment_column  # whether a segment trigger reads a column
+    int64_t from_ms
+    int64_t entry_from_ms
+    int64_t entry_until_ms
+    int64_t horizon_ms
+    int64_t as_of_ms
+    int64_t gap_ms
+    int32_t n_nodes
+    int32_t n_columns
+    int32_t n_properties
+    int32_t n_histories
+    int32_t n_watches
+    int32_t n_tests
+    int32_t n_segments
+    int32_t n_schedules
+    int32_t n_zones
+    int32_t n_layers
+    int32_t n_slots
+    int32_t words  # of a bit for each node
+    int32_t test_words  # of a bit for each A/B test
+    int32_t policy
+    int32_t key_property
+    int32_t key_store
+    int32_t goal  # number of the goal's watch, -1 for none
+    uint32_t budget
+
+
+# A node of a pairing heap; heaps lie beside the arrays whose elements they order, index for index.
+cdef struct HeapC:
+    int64_t key
+    uint64_t tie
+    int32_t child
+    int32_t next
+    int32_t prev  # parent of a first child, else the left neighbour; -1 for a root, -2 outside any heap
+
+
+# A place in the flow. `next` and `prev` link those that listen, or those in the FIFO.
+cdef struct TokenC:
+    int32_t node
+    int32_t entry
+    int32_t next
+    int32_t prev
+    int32_t entry_next
+    int32_t entry_prev
+    uint8_t state
+    uint8_t port
+    uint8_t modelled  # woken by a modelled event
+    uint8_t pad
+
+
+cdef struct EntryC:
+    int64_t start_ms
+    uint64_t hash
+    int64_t row  # the entering event
+    int32_t admission
+    uint32_t number
+    uint32_t forks
+    int32_t tokens
+    int32_t first
+    int32_t last  # also the next free one
+
+
+# What re-entry asks: of a customer, or of a customer and a key.
+cdef struct AdmissionC:
+    int64_t last_ms
+    int32_t active
+    int32_t pad
+
+
+cdef struct KeySlotC:
+    int64_t key
+    int32_t person
+    int32_t admission  # -1 for an empty slot
+
+
+cdef struct PendingC:
+    uint64_t entry_hash
+    uint32_t entry_number
+    uint32_t visit
+    int32_t node
+    int32_t draw  # also the next free one
+
+
+# A modelled event that has happened, for conditions that look back.
+cdef struct PastC:
+    int64_t ms
+    int64_t row
+    int64_t previous
+
+
+cdef struct WatchOpenC:
+    int64_t deadline_ms
+    int64_t row
+    int32_t watch
+    int32_t counter
+    int32_t matured
+    int32_t next
+
+
+cdef struct PersonC:
+    int64_t now_ms
+    int64_t row
+    int64_t row_end
+    int64_t segment_ms  # next re-check
+    int64_t schedule_ms  # next time of a schedule
+    int64_t event_row
+    uint64_t event_hash
+    int32_t event_type
+    int32_t event_modelled
+    int32_t timers
+    int32_t pending
+    int32_t listening
+    int32_t ready
+    int32_t ready_last
+    int32_t token  # that runs now, -1 for none
+    int32_t watches
+    uint32_t pending_count
+    uint32_t entries
+    uint32_t step
+    uint32_t budget
+    uint8_t stage
+    uint8_t dirty
+    uint8_t pad0
+    uint8_t pad1
+
+
+cdef struct StateC:
+    int64_t lo  # the audience's number of the block's first customer
+    int32_t persons_n
+    int32_t persons_size
+    int32_t trap
+    PersonC* persons
+    TokenC* tokens
+    HeapC* timers  # beside tokens
+    EntryC* entries
+    uint32_t* visits  # beside entries, n_slots each
+    AdmissionC* admissions  # the block's customers, then keys
+    KeySlotC* keys
+    PendingC* pending
+    HeapC* pending_heap  # beside pending
+    PastC* past
+    WatchOpenC* open_watches
+    int64_t* last_row  # by customer and history
+    int64_t* last_past
+    uint8_t* segment_state
+    int64_t* segment_due_ms
+    int64_t* schedule_next
+    uint8_t* schedule_judged
+    uint64_t* visited
+    uint64_t* touched
+    uint64_t* tested
+    int32_t tokens_used
+    int32_t tokens_size
+    int32_t tokens_free
+    int32_t entries_used
+    int32_t entries_size
+    int32_t entries_free
+    int32_t admissions_used
+    int32_t admissions_size
+    int32_t keys_used
+    int32_t keys_size
+    int32_t pending_used
+    int32_t pending_size
+    int32_t pending_free
+    int32_t past_used
+    int32_t past_size
+    int32_t watches_used
+    int32_t watches_size
+    int32_t watches_free
+
+
+cdef struct TallyC:
+    int64_t people
+    int64_t steps
+    int64_t* entered
+    int64_t* unique
+    int64_t* port
+    int64_t* outcome
+    int64_t* waiting
+    int64_t* idle
+    int64_t* delay_sum_ms
+    int64_t** delays  # by node: counts, then sums; NULL until a delay above 0
+    int64_t* entries_by_hour
+    int64_t* sends_by_hour
+    int64_t* layer_people
+    int64_t* watch_opened
+    int64_t* watch_matured
+    int64_t* watch_succeeded
+    int64_t* watch_succeeded_ever
+    int64_t* watch_modelled
+    int64_t* touched
+    int64_t* modelled
+    int64_t* modelled_wakes
+    int64_t* modelled_entries
+    int32_t hours
+    int32_t logs
+    LogC* log
+    int64_t log_used
+    int64_t log_size
+
+
+cdef struct MachineC:
+    ProgramC p
+    StateC s
+    TallyC t
+    int32_t* scratch
+    int32_t scratch_size

@@ -1,0 +1,375 @@
+"""Choose a customer's next item of work and carry it out up to the tokens that it makes ready (D1 to D4).
+
+Items are recorded inputs, modelled events, token timers, segment re-checks and schedules, merged by (time, rank).
+"""
+
+from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport realloc
+
+from ext.admission cimport enter, hash_named, modelled_identity
+from ext.heap cimport heap_remove
+from ext.predicates cimport decide, filter_passes, next_change
+from ext.slabs cimport *
+from ext.structs cimport *
+from ext.tokens cimport judge, leave, ready_push, stop_waiting
+
+cdef enum:
+    RANK_INPUT = 0
+    RANK_MODELLED = 1
+    RANK_TIMER = 2
+    RANK_SEGMENT = 3
+    RANK_SCHEDULE = 4
+    SEGMENT_UNSEEN = 2
+
+
+cdef inline int64_t next_item(MachineC* m, int32_t c, int* rank) noexcept nogil:
+    """The time of the customer's next item and its rank; INT64_MAX for none. At one time the lower rank is first."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t best = INT64_MAX
+    if person.row < person.row_end:
+        best = m.p.row_ms[person.row]
+        rank[0] = RANK_INPUT
+    if person.pending >= 0 and m.s.pending_heap[person.pending].key < best:
+        best = m.s.pending_heap[person.pending].key
+        rank[0] = RANK_MODELLED
+    if person.timers >= 0 and m.s.timers[person.timers].key < best:
+        best = m.s.timers[person.timers].key
+        rank[0] = RANK_TIMER
+    if person.segment_ms < best:
+        best = person.segment_ms
+        rank[0] = RANK_SEGMENT
+    if person.schedule_ms < best:
+        best = person.schedule_ms
+        rank[0] = RANK_SCHEDULE
+    return best
+
+
+cdef inline void write_cell(ColumnC* column, int64_t at, int64_t bits) noexcept nogil:
+    if column.store == STORE_INT8:
+        (<int8_t*>column.data)[at] = <int8_t>bits
+    elif column.store == STORE_INT32:
+        (<int32_t*>column.data)[at] = <int32_t>bits
+    else:
+        (<int64_t*>column.data)[at] = bits
+
+
+cdef inline void see_watches(
+    MachineC* m, int32_t c, int32_t event, int64_t row, bint modelled
+) noexcept nogil:
+    """Let open success watches see an event; those it fulfils, or that are over, close (D31)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t i = person.watches, before = -1, following
+    cdef WatchOpenC* w
+    cdef const WatchC* spec
+    cdef bint over
+    while i >= 0:
+        w = &m.s.open_watches[i]
+        following = w.next
+        spec = &m.p.watches[w.watch]
+        over = w.deadline_ms < person.now_ms
+        if not over and spec.event == event and filter_passes(m, spec.cond, c, row, w.row, person.now_ms):
+            m.t.watch_succeeded_ever[w.counter] += 1
+            m.t.watch_succeeded[w.counter] += w.matured
+            m.t.watch_modelled[w.counter] += modelled
+            over = 1
+        if over:
+            if before >= 0:
+                m.s.open_watches[before].next = following
+            else:
+                person.watches = following
+            watch_free(m, i)
+        else:
+            before = i
+        i = following
+
+
+cdef inline bint scratch_room(MachineC* m, int32_t n) noexcept nogil:
+    cdef int32_t* larger
+    if n < m.scratch_size:
+        return 1
+    larger = <int32_t*>realloc(m.scratch, sizeof(int32_t) * 2 * <size_t>(n + 512))
+    if larger == NULL:
+        m.s.trap = TRAP_MEMORY
+        return 0
+    m.scratch = larger
+    m.scratch_size = 2 * (n + 512)
+    return 1
+
+
+cdef inline void sift(MachineC* m, int32_t* run, int32_t at, int32_t n) noexcept nogil:
+    """Heapsort's step: sink run[at] below its greater children, by tie."""
+    cdef int32_t value = run[at], child = 2 * at + 1
+    while child < n:
+        if child + 1 < n and m.s.timers[run[child]].tie < m.s.timers[run[child + 1]].tie:
+            child += 1
+        if m.s.timers[run[child]].tie <= m.s.timers[value].tie:
+            break
+        run[at] = run[child]
+        at = child
+        child = 2 * at + 1
+    run[at] = value
+
+
+cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogil:
+    """Sort tokens by (entry number, fork number): insertion for a few, heapsort for many."""
+    cdef int32_t i, k, value
+    if n <= 16:
+        for i in range(1, n):
+            value = run[i]
+            k = i
+            while k > 0 and m.s.timers[run[k - 1]].tie > m.s.timers[value].tie:
+                run[k] = run[k - 1]
+                k -= 1
+            run[k] = value
+        return
+    for i in range(n // 2 - 1, -1, -1):
+        sift(m, run, i, n)
+    for i in range(n - 1, 0, -1):
+        value = run[0]
+        run[0] = run[i]
+        run[i] = value
+        sift(m, run, 0, i)
+
+
+cdef inline void wake(
+    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t entry_number, bint modelled
+) noexcept nogil:
+    """Wake all tokens that wait for this event, judged before any runs, by (entry, fork) (6, D28)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t t = person.listening, n = 0, i
+    cdef const NodeC* node
+    cdef EntryC* e
+    while t >= 0:
+        node = &m.p.nodes[m.s.tokens[t].node]
+        if node.a == event:
+            e = &m.s.entries[m.s.tokens[t].entry]
+            if node.b < 0 or (node.b == sender and e.number == entry_number):
+                if filter_passes(m, node.cond, c, row, e.row, person.now_ms):
+                    if not scratch_room(m, n):
+                        return
+                    m.scratch[n] = t
+                    n += 1
+        t = m.s.tokens[t].next
+    if n > 1:
+        sort_by_tie(m, m.scratch, n)
+    for i in range(n):
+        t = m.scratch[i]
+        stop_waiting(m, person, t)
+        m.s.tokens[t].state = TOKEN_WOKEN
+        m.s.tokens[t].port = 0
+        m.s.tokens[t].modelled = modelled
+        ready_push(m, person, t)
+
+
+cdef inline void fire_triggers(MachineC* m, int32_t c) noexcept nogil:
+    """Try the event triggers of the event at hand, in declared order (D3 d)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef const EventC* event = &m.p.events[person.event_type]
+    cdef const TriggerC* trigger
+    cdef int32_t i
+    for i in range(event.trigger0, event.trigger0 + event.triggers):
+        trigger = &m.p.triggers[m.p.event_triggers[i]]
+        if filter_passes(m, trigger.cond, c, person.event_row, person.event_row, person.now_ms):
+            enter(
+                m, c, trigger.node, hash_named(b"event", 5, person.event_hash), person.event_row,
+                person.event_modelled,
+            )
+
+
+cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
+    """Evaluate all segment triggers; an edge from false to true is an entry (9, D32)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t now = person.now_ms, at, best = INT64_MAX
+    cdef const TriggerC* trigger
+    cdef int32_t k
+    cdef uint8_t before
+    cdef bint holds_now
+    for k in range(m.p.n_segments):
+        at = <int64_t>c * m.p.n_segments + k
+        before = m.s.segment_state[at]
+        if before == SEGMENT_UNSEEN and m.s.segment_due_ms[at] > now:
+            best = min(best, m.s.segment_due_ms[at])
+            continue
+        if now >= m.p.entry_until_ms:
+            m.s.segment_due_ms[at] = INT64_MAX
+            continue
+        trigger = &m.p.triggers[m.p.segment_triggers[k]]
+        if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
+            judge(m, c, trigger.node)
+        holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
+        m.s.segment_state[at] = holds_now
+        m.s.segment_due_ms[at] = next_change(m, trigger.cond, trigger.cond_end, c, now)
+        best = min(best, m.s.segment_due_ms[at])
+        if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
+            enter(m, c, trigger.node, hash_named(b"segment", 7, <uint64_t>now), NO_ROW, 0)
+    person.segment_ms = best
+
+
+cdef inline int64_t schedule_at(MachineC* m, int32_t c, int32_t k) noexcept nogil:
+    """The next time of schedule `k` for customer `c`, INT64_MAX for none."""
+    cdef int64_t run = <int64_t>k * m.p.n_zones + m.p.zone_of[m.s.lo + c]
+    cdef int64_t at = m.p.schedule_offsets[run] + m.s.schedule_next[<int64_t>c * m.p.n_schedules + k]
+    return m.p.schedule_ms[at] if at < m.p.schedule_offsets[run + 1] else INT64_MAX
+
+
+cdef inline void find_schedule(MachineC* m, int32_t c) noexcept nogil:
+    cdef int32_t k
+    cdef int64_t best = INT64_MAX
+    for k in range(m.p.n_schedules):
+        best = min(best, schedule_at(m, c, k))
+    m.s.persons[c].schedule_ms = best
+
+
+cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
+    """Try the first schedule trigger, in declared order, whose time this is (D33)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef const TriggerC* trigger
+    cdef int32_t k
+    cdef int64_t now = person.now_ms
+    for k in range(m.p.n_schedules):
+        if schedule_at(m, c, k) == now:
+            m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
+            break
+    else:
+        k = 0
+    find_schedule(m, c)
+    trigger = &m.p.triggers[m.p.schedule_triggers[k]]
+    if now < m.p.created_ms[m.s.lo + c]:
+        return
+    if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
+        judge(m, c, trigger.node)
+    if decide(m, trigger.cond, c, NO_ROW, NO_ROW, now):
+        enter(m, c, trigger.node, hash_named(b"schedule", 8, <uint64_t>now), NO_ROW, 0)
+
+
+cdef inline void see_event(
+    MachineC* m, int32_t c, int32_t type, int64_t row, int32_t sender, uint32_t entry_number
+) noexcept nogil:
+    """An event has happened within the window: watches, wakes, and triggers to come (D3 b to d)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef const EventC* event = &m.p.events[type]
+    cdef bint modelled = row < 0
+    person.event_type = type
+    person.event_row = row
+    person.event_modelled = modelled
+    if event.flags & EVENT_WATCHED and person.watches >= 0:
+        see_watches(m, c, type, row, modelled)
+    if event.flags & EVENT_WAITED and person.listening >= 0:
+        wake(m, c, type, row, sender, entry_number, modelled)
+    if event.flags & EVENT_SEGMENT:
+        person.dirty = 1
+    person.stage = STAGE_TRIGGERS if event.triggers else STAGE_SEGMENTS
+
+
+cdef inline void take_input(MachineC* m, int32_t c) noexcept nogil:
+    """Apply the customer's next recorded input (D3 a, D38)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t row = person.row
+    cdef int32_t type = m.p.row_type[row], column
+    cdef const EventC* event
+    person.row += 1
+    if type < 0:
+        column = -1 - type
+        write_cell(
+            &m.p.columns[column], m.s.lo + c - m.p.columns[column].base, m.p.row_value[row]
+        )
+        if m.p.segment_column[column] and person.now_ms >= m.p.from_ms:
+            person.dirty = 1
+            person.stage = STAGE_SEGMENTS
+        return
+    event = &m.p.events[type]
+    if event.history >= 0:
+        m.s.last_row[<int64_t>c * m.p.n_histories + event.history] = row
+    if person.now_ms < m.p.from_ms:
+        return
+    person.event_hash = m.p.row_hash[row]
+    see_event(m, c, type, row, -1, 0)
+
+
+cdef inline void take_modelled(MachineC* m, int32_t c) noexcept nogil:
+    """Let the customer's next modelled event happen."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t i = person.pending, k
+    cdef PendingC* pending = &m.s.pending[i]
+    cdef const DrawC* draw = &m.p.draws[pending.draw]
+    cdef int64_t row = -2 - <int64_t>draw.constants, at
+    cdef int32_t history = m.p.events[draw.event].history, sender = pending.node
+    cdef uint32_t entry_number = pending.entry_number
+    person.pending = heap_remove(m.s.pending_heap, i, i)
+    if m.p.events[draw.event].triggers:
+        person.event_hash = modelled_identity(m, draw.ident, pending.entry_hash, pending.visit)
+    pending_free(m, i)
+    if history >= 0:
+        k = past_new(m)
+        if k < 0:
+            return
+        at = <int64_t>c * m.p.n_histories + history
+        m.s.past[k].ms = person.now_ms
+        m.s.past[k].row = row
+        m.s.past[k].previous = m.s.last_past[at]
+        m.s.last_past[at] = k
+    see_event(m, c, draw.event, row, sender, entry_number)
+
+
+cdef inline void take_timer(MachineC* m, int32_t c) noexcept nogil:
+    """Wake the token whose timer is due: a wait's only port, or an event wait's timeout."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t t = person.timers
+    cdef TokenC* token = &m.s.tokens[t]
+    cdef uint8_t port = 1 if token.state == TOKEN_LISTENING else 0
+    stop_waiting(m, person, t)
+    token.state = TOKEN_WOKEN
+    token.port = port
+    token.modelled = 0
+    ready_push(m, person, t)
+    person.stage = STAGE_SEGMENTS
+
+
+cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogil:
+    """Bring the customer to a token that is to run; False where nothing is left before `until_ms`."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef TokenC* token
+    cdef int32_t t
+    cdef int64_t at
+    cdef int rank = 0
+    while True:
+        while person.ready >= 0:
+            t = person.ready
+            token = &m.s.tokens[t]
+            person.ready = token.next
+            if token.state == TOKEN_DEAD:
+                token_free(m, t)
+            elif token.state == TOKEN_READY:
+                person.token = t
+                return 1
+            else:
+                m.t.modelled_wakes[token.node] += token.modelled
+                if leave(m, c, t, token.port):
+                    person.token = t
+                    return 1
+        if person.stage == STAGE_TRIGGERS:
+            person.stage = STAGE_SEGMENTS
+            fire_triggers(m, c)
+        elif person.stage == STAGE_SEGMENTS and person.dirty:
+            person.dirty = 0
+            check_segments(m, c)
+        else:
+            person.stage = STAGE_REST
+            person.dirty = 0
+            at = next_item(m, c, &rank)
+            if at >= until_ms or m.s.trap:
+                return 0
+            person.now_ms = at
+            person.budget = m.p.budget
+            if rank == RANK_INPUT:
+                take_input(m, c)
+            elif rank == RANK_MODELLED:
+                take_modelled(m, c)
+            elif rank == RANK_TIMER:
+                take_timer(m, c)
+            elif rank == RANK_SEGMENT:
+                person.stage = STAGE_SEGMENTS
+                person.dirty = 1
+            else:
+                person.stage = STAGE_SEGMENTS
+                fire_schedule(m, c)

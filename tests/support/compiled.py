@@ -1,0 +1,58 @@
+"""Runs the compiled interpreter as tests want it: any block size, lanes, workers and number of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.audience import Audience
+from core.binding import Bound, bind
+from core.compiler import compile_flow
+from core.counters import Counters
+from core.flow import Flow
+from core.options import RunOptions
+from core.outcomes import Outcome
+from core.reference import Record
+from core.responses import Responses
+from ext.machine import Machine
+
+
+def records_of(bound: Bound, machine: Machine) -> list[Record]:
+    """The log that the machine holds, as the reference interpreter writes it."""
+    flow, audience = bound.program.flow, bound.audience
+    ids = bound.program.node_ids
+    return [
+        Record(
+            audience.id_of(int(r["customer"])),
+            int(r["step"]),
+            int(r["time_ms"]),
+            int(r["entry"]),
+            ids[r["node"]],
+            flow.nodes[ids[r["node"]]].ports[r["port"]]
+            if r["port"] >= 0
+            else Outcome(int(r["port"])).text,
+        )
+        for r in machine.take_log()
+    ]
+
+
+def run_compiled(
+    flow: Flow,
+    audience: Audience,
+    options: RunOptions,
+    responses: Responses | None,
+    *,
+    block: int = 4096,
+    lanes: int = 64,
+    stops: Sequence[int] = (),
+) -> tuple[list[Record], Counters]:
+    """Run the compiled interpreter in blocks, applying up to each of `stops` and then to the horizon."""
+    bound = bind(compile_flow(flow, responses), audience, options)
+    machine = Machine(bound, block_max=block, lanes=lanes, log=True)
+    for first in range(0, audience.customers, block):
+        machine.load(first, min(first + block, audience.customers))
+        for until in (*stops, options.horizon_ms):
+            machine.apply(until)
+        machine.finish()
+    counters = machine.take_counters()
+    counters.invalid_zones = bound.zones.invalid
+    return records_of(bound, machine), counters
