@@ -158,5 +158,67 @@ CODES: dict[str, Code] = {
     "invalid-value": Code(
         "error", "A value, or the fields of one place together, can't be understood."
     ),
+    # The graph
     "too-many-nodes": Code("error", "The flow has more nodes than the limit."),
+    "too-many-edges": Code("error", "The flow has more edges than the limit."),
+    "no-trigger": Code("error", "Nothing lets anybody into the flow."),
+    "no-end": Code("error", "No node is an end: a flow needs at least one."),
+    "dangling-edge": Code("error", "An edge leads to a node that isn't there."),
+    "edge-to-trigger": Code("error", "An edge leads to a trigger, where flows only begin."),
+    "unknown-port": Code("error", "An edge leaves by a port that the node doesn't have."),
+    "duplicate-target": Code("error", "A port leads to the same node twice."),
+    "part-without-trigger": Code("error", "A part of the flow doesn't begin with a trigger."),
+    "unreachable-node": Code("warning", "Nobody ever reaches the node."),
+    "first-event-timeout": Code("error", "The first event of a flow has a timeout: it must occur."),
+    "cycle-without-wait": Code(
+        "error", "A cycle on which nothing waits: a token would run for ever."
+    ),
+    "cycle-may-spin": Code("warning", "A cycle of which every wait can pass at once."),
+    "fork-in-cycle": Code("warning", "A fork in a cycle: people's places multiply each round."),
+    "rejoining-paths": Code("info", "Paths of a fork meet again, and are not merged."),
+    "idle-port": Code("info", "A port leads nowhere: people stay at the node, idle."),
+    "open-other": Code("info", "The port `other` leads nowhere: people leave with `no_branch`."),
+    "open-missing": Code("info", "The port `missing` leads nowhere: people leave with `no_date`."),
+    "message-not-sent": Code("error", "A wait names as its message a node that sends nothing."),
+    "message-not-before": Code("warning", "A wait names a message that is never sent before it."),
+    # Settings
+    "weights-total": Code("error", "The weights of branches don't total 100 %."),
+    "weightless-branch": Code("warning", "A branch has the weight 0, so nobody takes it."),
+    "reserved-branch": Code("error", "A branch has the name of a port with a meaning of its own."),
+    "value-in-two-branches": Code(
+        "error", "Two branches have the same value; the first would win."
+    ),
+    "repeated-value": Code("warning", "A branch lists the same value twice."),
+    "repeated-template": Code("warning", "Two nodes send the same message."),
+    "invalid-zone": Code("error", "There is no such time zone."),
+    "invalid-time": Code("error", "There is no such date, time or time of day."),
+    "window-reversed": Code("error", "The flow stops before it starts."),
+    "key-without-event": Code("error", "A re-entry key, but a trigger that is no event."),
+    "gap-without-reentry": Code(
+        "warning", "A gap between entries, but everybody enters only once."
+    ),
+    "unknown-node": Code("error", "The funnel or a wait names a node that isn't there."),
+    "repeated-layer": Code("warning", "Two layers of the funnel share a name."),
+    # Conditions
+    "invalid-pattern": Code("error", "A regular expression that RE2 doesn't take."),
+    "not-orderable": Code("error", "A value that can't be compared by size."),
+    "between-reversed": Code("error", "The lower bound of `between` is above the upper."),
+    "mixed-values": Code("error", "A list, or the branches, mix values of several types."),
+    "constant-condition": Code("warning", "A combination that is never true, or always."),
+    "entry-without-event": Code("warning", "A test of the entering event where there is none."),
+    "contradictory-types": Code("error", "An attribute or property is used as two types at once."),
+    # The audience
+    "type-mismatch": Code("error", "A test or a change doesn't fit the type in the audience."),
+    "fraction-to-whole": Code("error", "A fraction is written to an attribute of whole numbers."),
+    "fraction-never-equal": Code("warning", "A whole number is never equal to a fraction."),
+    "time-with-date": Code(
+        "warning", "A date is compared with a time; the time of day is ignored."
+    ),
+    "not-of-missing": Code("warning", "A `not` that is true for people who lack the attribute."),
+    "is-not-of-missing": Code("info", "An `is_not` or `none_of` that is false for them."),
+    "absent-attribute": Code("warning", "The audience has no such attribute."),
+    "absent-tag": Code("warning", "The audience has no such tag."),
+    "absent-group": Code("warning", "The audience has no such group."),
+    "absent-event": Code("warning", "The audience has no such event."),
+    "absent-property": Code("warning", "An event of the audience has no such property."),
 }

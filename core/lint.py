@@ -1,0 +1,83 @@
+"""Judge a flow: every rule in order, each a function that yields what it finds.
+
+Reading has made sure that the document has the right shape; lint looks at what it means. Rules
+never raise, whatever the flow. Those about names and types of the audience stay silent without its
+schema.
+"""
+
+from __future__ import annotations
+
+from core.audience import AudienceSchema
+from core.flow import Flow
+from core.lint_audience import absent_events, absent_names
+from core.lint_graph import (
+    awaited_messages,
+    cycles,
+    edges,
+    first_event_timeout,
+    forks,
+    no_end,
+    no_trigger,
+    open_ports,
+    too_large,
+    unreachable,
+)
+from core.lint_nodes import (
+    funnel,
+    patterns,
+    reentry,
+    repeated_templates,
+    repeated_values,
+    reserved_branches,
+    times,
+    weights,
+    window,
+    zone,
+)
+from core.lint_types import attribute_types, contradictions, mismatches, nullable_negations
+from core.lint_values import constants, entry_references, operands
+from core.lint_view import Rule, View
+from core.violations import Violation
+
+__all__ = ["RULES", "attribute_types", "lint"]
+
+RULES: tuple[Rule, ...] = (
+    no_trigger,
+    no_end,
+    edges,
+    unreachable,
+    first_event_timeout,
+    cycles,
+    forks,
+    open_ports,
+    awaited_messages,
+    weights,
+    reserved_branches,
+    repeated_values,
+    repeated_templates,
+    zone,
+    times,
+    window,
+    patterns,
+    reentry,
+    funnel,
+    operands,
+    constants,
+    entry_references,
+    contradictions,
+    mismatches,
+    nullable_negations,
+    absent_names,
+    absent_events,
+)
+
+
+def lint(flow: Flow, schema: AudienceSchema | None = None) -> list[Violation]:
+    """What is wrong with `flow`, and with its use on an audience of this schema; errors come first.
+
+    A flow beyond the limits is told so and nothing else. Lines are unknown here;
+    `core.document.located` finds them.
+    """
+    view = View(flow, schema)
+    found = list(too_large(view))
+    return found or sorted(v for rule in RULES for v in rule(view))

@@ -1,0 +1,136 @@
+"""Judge names against an audience: what a flow refers to and the audience doesn't have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from core.conditions import (
+    AttributeTest,
+    DidTest,
+    GroupTest,
+    NeverDidTest,
+    PropertyTest,
+    TagTest,
+)
+from core.lint_view import Steps, View, entry_names, filters
+from core.nodes import (
+    AddTag,
+    AddToAttribute,
+    AddToGroup,
+    BranchAttribute,
+    BranchTag,
+    RemoveFromGroup,
+    RemoveTag,
+    Send,
+    SetAttribute,
+    WaitDate,
+)
+from core.responses import RESERVED_PROPERTIES
+from core.violations import Violation, quoted, violation
+
+Named = tuple[Steps, str]
+
+
+def absent_names(view: View) -> Iterator[Violation]:
+    """Attributes, tags and groups that neither the audience has nor the flow itself makes."""
+    if view.schema is None:
+        return
+    nodes = list(view.flow.nodes.values())
+    attributes = {n.attribute for n in nodes if isinstance(n, SetAttribute | AddToAttribute)}
+    tags = {n.tag for n in nodes if isinstance(n, AddTag)}
+    groups = {n.group for n in nodes if isinstance(n, AddToGroup)}
+    schema = view.schema
+    fate = "nobody has it"
+    yield from _absent(
+        view, "attribute", _attributes(view), {*schema.attributes, *attributes}, fate
+    )
+    yield from _absent(view, "tag", _tags(view), {*schema.tags, *tags}, fate)
+    yield from _absent(view, "group", _groups(view), {*schema.groups, *groups}, fate)
+
+
+def absent_events(view: View) -> Iterator[Violation]:
+    """Events that the audience doesn't have, and properties that its events don't have."""
+    if view.schema is None:
+        return
+    fate = "it never happens"
+    yield from _absent(view, "event", _events(view), set(view.schema.events), fate)
+    key = view.flow.settings.reentry.key
+    tested: list[tuple[Named, list[str]]] = []
+    for part in view.parts:
+        if isinstance(part.model, PropertyTest) and part.event is not None:
+            tested.append((((*part.steps, "property"), part.model.property), [part.event]))
+        own = [part.event] if part.entry == "own" and part.event is not None else None
+        for named in entry_names(part):
+            tested.append((named, own or view.entry_events))
+    if key is not None:
+        tested.append(((("settings", "reentry", "key"), key), view.entry_events))
+    for (steps, name), events in tested:
+        for event in events:
+            known = view.schema.events.get(event)
+            if known is None or name in known.properties or name in RESERVED_PROPERTIES:
+                continue
+            message = f"{quoted(event)} has no property {quoted(name)} in the audience"
+            advice = (
+                "It counts as missing: check the name, or the responses file if it is modelled."
+            )
+            advice = view.close_to(name, known.properties, advice)
+            yield violation("absent-property", steps, message, advice)
+
+
+def _absent(
+    view: View, kind: str, named: Iterator[Named], known: Collection[str], fate: str
+) -> Iterator[Violation]:
+    for steps, name in named:
+        if name not in known:
+            message = f"the audience has no {kind} {quoted(name)}: {fate}"
+            otherwise = "Check the name, or the audience."
+            if kind == "event":
+                otherwise = (
+                    "Check the name; if a message leads to it, model it in a responses file."
+                )
+            advice = view.close_to(name, sorted(known), otherwise)
+            yield violation(f"absent-{kind}", steps, message, advice)
+
+
+def _attributes(view: View) -> Iterator[Named]:
+    for part in view.parts:
+        if isinstance(part.model, AttributeTest):
+            yield (*part.steps, "attribute"), part.model.attribute
+    for node_id, node in view.flow.nodes.items():
+        if isinstance(node, BranchAttribute | WaitDate):
+            yield ("nodes", node_id, "attribute"), node.attribute
+        elif isinstance(node, Send) and node.to is not None:
+            yield ("nodes", node_id, "to"), node.to
+
+
+def _tags(view: View) -> Iterator[Named]:
+    for part in view.parts:
+        if isinstance(part.model, TagTest):
+            yield (*part.steps, "tag"), part.model.tag
+    for node_id, node in view.flow.nodes.items():
+        if isinstance(node, RemoveTag):
+            yield ("nodes", node_id, "tag"), node.tag
+        elif isinstance(node, BranchTag):
+            for branch, tags in node.branches.items():
+                for place, tag in enumerate(tags):
+                    steps: Steps = ("nodes", node_id, "branches", branch)
+                    yield (*steps, place) if len(tags) > 1 else steps, tag
+
+
+def _groups(view: View) -> Iterator[Named]:
+    for part in view.parts:
+        if isinstance(part.model, GroupTest):
+            yield (*part.steps, "group"), part.model.group
+    for node_id, node in view.flow.nodes.items():
+        if isinstance(node, RemoveFromGroup):
+            yield ("nodes", node_id, "group"), node.group
+
+
+def _events(view: View) -> Iterator[Named]:
+    for steps, holder in filters(view.flow):
+        yield (*steps, "event"), holder.event
+    for part in view.parts:
+        if isinstance(part.model, DidTest):
+            yield (*part.steps, "did"), part.model.did
+        elif isinstance(part.model, NeverDidTest):
+            yield (*part.steps, "never_did"), part.model.never_did

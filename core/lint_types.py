@@ -1,0 +1,251 @@
+"""Judge types: what each attribute and property must be for the flow's tests to make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from core.audience import Kind
+from core.conditions import AttributeTest, Comparison, EntryRef, EntryTest, PropertyTest
+from core.flow import Flow
+from core.lint_view import Steps, View, entry_names, operand_steps
+from core.literals import (
+    ALL,
+    NUMBER,
+    OF_KIND,
+    TEXT,
+    TIMES,
+    Families,
+    families_of,
+    families_of_all,
+    moment,
+)
+from core.nodes import AddToAttribute, BranchAttribute, SetAttribute, WaitDate
+from core.violations import Violation, quoted, violation
+
+_ORDERED = ("above", "at_least", "below", "at_most", "between")
+_WORDS = {
+    "bool": "true or false",
+    "number": "a number",
+    "text": "text",
+    "date": "a date",
+    "datetime": "a time",
+}
+
+
+class Use(NamedTuple):
+    """A place that needs a value of certain families.
+
+    `event` is None for an attribute, else the event whose property it is. `values` are the
+    literals there; `writes` where the attribute is changed.
+    """
+
+    event: str | None
+    name: str
+    steps: Steps
+    families: Families
+    values: tuple[object, ...]
+    writes: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What it is in words."""
+        if self.event is None:
+            return f"attribute {quoted(self.name)}"
+        return f"property {quoted(self.name)} of {quoted(self.event)}"
+
+
+def attribute_types(flow: Flow) -> dict[str, set[str]]:
+    """For each attribute that a flow tests or writes, the families of types that all of it allows.
+
+    Families are bool, number, text, date and datetime; an empty set means that they contradict.
+    """
+    types: dict[str, set[str]] = {}
+    for use in uses(View(flow)):
+        if use.event is None:
+            types.setdefault(use.name, set(ALL)).intersection_update(use.families)
+    return types
+
+
+def uses(view: View) -> Iterator[Use]:
+    """Every place that says something about a type."""
+    for part in view.parts:
+        if not isinstance(part.model, Comparison):
+            continue
+        families, values = _tested(part.model)
+        steps = operand_steps(part)
+        if isinstance(part.model, AttributeTest):
+            yield Use(None, part.model.attribute, steps, families, values)
+        elif isinstance(part.model, PropertyTest):
+            assert part.event is not None
+            yield Use(part.event, part.model.property, steps, families, values)
+        else:
+            events = [part.event] if part.entry == "own" else view.entry_events
+            for _, name in list(entry_names(part))[:1]:
+                for event in events:
+                    assert event is not None
+                    yield Use(event, name, steps, families, values)
+    for node_id, node in view.flow.nodes.items():
+        at: Steps = ("nodes", node_id)
+        match node:
+            case BranchAttribute(attribute=name, branches=branches):
+                listed = [v for part in branches.values() for v in part]
+                families = families_of_all(listed) or ALL
+                yield Use(None, name, (*at, "branches"), families, tuple(listed))
+            case WaitDate(attribute=name):
+                yield Use(None, name, (*at, "attribute"), TIMES, ())
+            case SetAttribute(attribute=name, value=value):
+                yield Use(None, name, (*at, "value"), _written(value), (value,), writes=True)
+            case AddToAttribute(attribute=name, by=by):
+                yield Use(None, name, (*at, "by"), NUMBER, (by,), writes=True)
+
+
+def _tested(test: Comparison) -> tuple[Families, tuple[object, ...]]:
+    """The families that a comparison can be true for, and its literals."""
+    operator, operand = test.operator, test.operand
+    if isinstance(operand, EntryRef) or operator == "is_set":
+        return ALL, ()
+    if operator in ("before", "after", "within_last", "within_next", "older_than"):
+        return TIMES, (operand,) if isinstance(operand, str) else ()
+    if operator in ("contains", "starts_with", "ends_with", "matches"):
+        return TEXT, ()
+    values = list(operand) if isinstance(operand, list | tuple) else [operand]
+    families = families_of_all(values)
+    if operator in _ORDERED:
+        families &= NUMBER | TIMES
+    # What fits no family is reported where it stands; it says nothing about the type.
+    return families or ALL, tuple(values)
+
+
+def _written(value: object) -> Families:
+    """The families of attributes that can be set to a literal: a time of day fits no date."""
+    families = families_of(value)
+    return families - {"date"} if isinstance(value, str) and "T" in value else families
+
+
+def contradictions(view: View) -> Iterator[Violation]:
+    """An attribute or property that would have to be of two types at once."""
+    held: dict[tuple[str | None, str], tuple[Families, Use]] = {}
+    told: set[tuple[str | None, str]] = set()
+    for use in uses(view):
+        key = (use.event, use.name)
+        families, first = held.get(key, (ALL, use))
+        shared = families & use.families
+        if shared:
+            held[key] = (shared, first if families == shared else use)
+        elif key not in told:
+            told.add(key)
+            message = (
+                f"{use.subject} is taken for {_words(use.families)} here, "
+                f"and for {_words(families)} at /{'/'.join(map(str, first.steps))}"
+            )
+            yield violation("contradictory-types", use.steps, message, "One of the two is wrong.")
+
+
+def _words(families: Families) -> str:
+    return " or ".join(words for family, words in _WORDS.items() if family in families)
+
+
+def mismatches(view: View) -> Iterator[Violation]:
+    """Tests and changes that don't fit the audience's types."""
+    for use in uses(view):
+        kind = _kind(view, use.event, use.name)
+        if kind is None:
+            continue
+        if OF_KIND[kind] not in use.families:
+            message = f"{use.subject} is {_WORDS[OF_KIND[kind]]} in the audience ({kind})"
+            message += f", and used as {_words(use.families)}"
+            advice = "Compare or write a value of its type, or change the type in the audience."
+            yield violation("type-mismatch", use.steps, message, advice)
+        elif kind == "int64":
+            yield from _fractions(use)
+        elif kind == "date":
+            yield from _clock_times(use)
+    yield from _compared_with_entry(view)
+
+
+def _kind(view: View, event: str | None, name: str) -> Kind | None:
+    if view.schema is None:
+        return None
+    if event is None:
+        attribute = view.schema.attributes.get(name)
+        return None if attribute is None else attribute.type
+    known = view.schema.events.get(event)
+    held = None if known is None else known.properties.get(name)
+    return None if held is None else held.type
+
+
+def _fractions(use: Use) -> Iterator[Violation]:
+    fractions = [v for v in use.values if isinstance(v, float) and not v.is_integer()]
+    if not fractions:
+        return
+    message = f"{use.subject} holds whole numbers, and {fractions[0]} is a fraction"
+    if use.writes:
+        advice = "Write a whole number, or make the attribute float64 in the audience."
+        yield violation("fraction-to-whole", use.steps, message, advice)
+    elif use.steps[-1] in ("is", "is_not", "one_of", "none_of", "branches"):
+        advice = "They are never equal: compare with whole numbers."
+        yield violation("fraction-never-equal", use.steps, message, advice)
+
+
+def _clock_times(use: Use) -> Iterator[Violation]:
+    timed = [v for v in use.values if isinstance(v, str) and "T" in v and moment(v)]
+    if timed and not use.writes:
+        message = f"{use.subject} holds dates, so the time of day in {quoted(timed[0])} is ignored"
+        yield violation("time-with-date", use.steps, message, "Write the date alone.")
+
+
+def _compared_with_entry(view: View) -> Iterator[Violation]:
+    """Comparisons of two values of the audience, of types that can't be compared."""
+    for part in view.parts:
+        test = part.model
+        if not isinstance(test, Comparison) or not isinstance(test.operand, EntryRef):
+            continue
+        events = view.entry_events if part.entry != "own" else [e for e in [part.event] if e]
+        for event in events:
+            match test:
+                case AttributeTest(attribute=name):
+                    left = _kind(view, None, name)
+                case EntryTest(entry=name):
+                    left = _kind(view, event, name)
+                case PropertyTest(property=name):
+                    left = _kind(view, part.event, name)
+                case _:
+                    continue
+            right = _kind(view, event, test.operand.entry)
+            if left is None or right is None or _comparable(left, right, test.operator):
+                continue
+            message = (
+                f"a value of type {left} is compared with {quoted(test.operand.entry)} of "
+                f"{quoted(event)}, which is of type {right}"
+            )
+            advice = "Compare values of one type; only numbers, dates and times have an order."
+            yield violation("type-mismatch", operand_steps(part), message, advice)
+
+
+def _comparable(left: Kind, right: Kind, operator: str) -> bool:
+    ordered = operator not in _ORDERED or left not in ("string", "bool")
+    return OF_KIND[left] == OF_KIND[right] and ordered
+
+
+def nullable_negations(view: View) -> Iterator[Violation]:
+    """Negated tests of attributes that not everybody has: `not` lets those people pass."""
+    if view.schema is None:
+        return
+    for part in view.parts:
+        test = part.model
+        if not isinstance(test, AttributeTest) or test.operator == "is_set":
+            continue
+        known = view.schema.attributes.get(test.attribute)
+        if known is None or not known.nulls or test.attribute in part.present:
+            continue
+        lacking = f"{known.nulls:,} people have no {quoted(test.attribute)}"
+        if part.negated:
+            message = f"{lacking}, and this `not` is true for them"
+            advice = f"Add {{attribute: {test.attribute}, is_set: true}} beside it in an `all`, if "
+            advice += "they aren't meant."
+            yield violation("not-of-missing", part.steps, message, advice)
+        elif test.operator in ("is_not", "none_of"):
+            message = f"{lacking}, and '{test.operator}' is false for them"
+            advice = "Use `not` around `is` or `one_of` if they are meant too."
+            yield violation("is-not-of-missing", part.steps, message, advice)
