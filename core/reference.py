@@ -274,13 +274,12 @@ class _Walk(Life):
         properties = None if happening is None else happening.properties
         entry = Entry(len(self.entries), identity, self.now_ms, node_id, key, properties)
         self.entries.append(entry)
-        # D13: a wait that is an entry point is entered by its port `event`.
+        self.tally.entry(node_id, self.now_ms, happening is not None and happening.modelled)
+        # D13: the token leaves the trigger; a wait that is an entry point, by its port `event`.
         port = "event" if isinstance(self.node(node_id), WaitEvent) else "next"
-        token = Token(entry, 0, node_id, does="begin", port=port)
+        token = Token(entry, 0, node_id, does="leave", port=port)
         entry.tokens.append(token)
         self.fifo.append(token)
-        self.tally.entry(node_id, self.now_ms, happening is not None and happening.modelled)
-        self.record(entry, node_id, port, token)
         if self.flow.settings.goal is not None:
             self.watch(watch_place(self.flow), self.flow.settings.goal, entry)
 
@@ -310,12 +309,11 @@ class _Walk(Life):
         node_id, port = token.node, token.port
         node = self.node(node_id)
         targets = node.targets(port)
-        if token.does == "leave":
-            if not targets and (reason := _unconnected(node, port)) is not None:
-                self.stop(token, reason)
-                return
-            self.record(token.entry, node_id, port, token)
-            self._left(token, node)
+        if not targets and (reason := _unconnected(node, port)) is not None:
+            self.stop(token, reason)
+            return
+        self.record(token.entry, node_id, port, token)
+        self._left(token, node)
         if not targets:
             token.status = "idle"
             return

@@ -51,14 +51,14 @@ class Token:
     """A customer's place in the flow. A ready one stands in the FIFO.
 
     `does` is what a ready token does first when it is run: arrive at its node, or leave it by
-    `port`, or leave it without a record, because the entry's own record is made already.
+    `port`.
     """
 
     entry: Entry
     number: int
     node: str
     status: Literal["ready", "waiting", "idle", "parked", "ended"] = "ready"
-    does: Literal["arrive", "leave", "begin"] = "arrive"
+    does: Literal["arrive", "leave"] = "arrive"
     port: str = ""
     due_ms: int | None = None
     cause: Happening | None = None  # the event that woke it
