@@ -57,6 +57,7 @@ from core.nodes import (
     WaitSlot,
     WaitUntil,
 )
+from core.responses import Scope
 
 LISTED_MAX = 6  # values or parts that are spelt out; the rest is counted
 
@@ -148,6 +149,17 @@ def describe(node: NodeBase) -> str:
 def describe_target(target: Target) -> str:
     """Return what counts as a success, such as '`purchase` within 7 days'."""
     return f"`{target.event}`{_where(target.where)} within {target.within}"
+
+
+def describe_scope(scope: Scope) -> str:
+    """Return which messages a response rule is for, such as 'e-mail `hello`' or 'all messages'."""
+    what = CHANNEL_NAMES[scope.channel] if scope.channel else ""
+    template = f"`{scope.template}`" if scope.template else ""
+    node = f"of the node `{scope.node}`" if scope.node else ""
+    condition = f"if {describe_condition(scope.if_)}" if scope.if_ else ""
+    if not (what or template):
+        what = "messages" if node else "all messages"
+    return " ".join(filter(None, (what, template, node, condition)))
 
 
 def describe_reentry(reentry: Reentry) -> str:

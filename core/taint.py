@@ -74,16 +74,24 @@ def modelled_events(
 
 def _rules_for(rules: Iterable[Rule], send_id: str, node: Send) -> Iterable[Rule]:
     for rule in rules:
-        scope = rule.for_
-        fits = (
-            scope.channel in (None, node.channel)
-            and scope.node in (None, send_id)
-            and scope.template in (None, node.template)
-        )
-        if fits:
+        if _fits(rule, send_id, node):
             yield rule
-            if scope.if_ is None:
+            if rule.for_.if_ is None:
                 return
+
+
+def rule_fits(flow: Flow, rule: Rule) -> bool:
+    """Whether a rule of a responses file is for any message of `flow`, whatever its condition."""
+    return any(_fits(rule, i, node) for i, node in flow.nodes.items() if isinstance(node, Send))
+
+
+def _fits(rule: Rule, send_id: str, node: Send) -> bool:
+    scope = rule.for_
+    return (
+        scope.channel in (None, node.channel)
+        and scope.node in (None, send_id)
+        and scope.template in (None, node.template)
+    )
 
 
 @dataclass(slots=True)

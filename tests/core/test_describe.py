@@ -6,9 +6,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from core.conditions import Condition, Filter
-from core.describe import describe, describe_condition, describe_reentry, describe_target
+from core.describe import (
+    describe,
+    describe_condition,
+    describe_reentry,
+    describe_scope,
+    describe_target,
+)
 from core.flow import Reentry
 from core.nodes import NODE_TYPES, Node, Target
+from core.responses import Scope
 
 HALF = {"a": "50%", "b": "50%"}
 
@@ -200,6 +207,21 @@ def test_a_filter_reads_properties() -> None:
     document = {"any": [{"property": "a", "is": 1}, {"not": {"property": "b", "is_set": True}}]}
     condition = TypeAdapter[Any](Filter).validate_python(document)
     assert describe_condition(condition) == "`a` is 1 or not (`b` is set)"
+
+
+@pytest.mark.parametrize(
+    ("scope", "phrase"),
+    [
+        ({}, "all messages"),
+        ({"channel": "sms"}, "SMS"),
+        ({"template": "hi", "if": {"tag": "vip"}}, "`hi` if tagged `vip`"),
+        ({"node": "mail"}, "messages of the node `mail`"),
+        ({"channel": "email", "template": "hi", "node": "m"}, "e-mail `hi` of the node `m`"),
+    ],
+    ids=str,
+)
+def test_scopes_of_response_rules_have_phrases(scope: dict[str, Any], phrase: str) -> None:
+    assert describe_scope(Scope.model_validate(scope)) == phrase
 
 
 def test_targets_and_reentry_have_phrases() -> None:
