@@ -1,0 +1,1 @@
+"""Import customers, events and attribute changes from files into an audience folder."""
