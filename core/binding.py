@@ -1,7 +1,7 @@
 """Bind a program to an audience: names become columns, literals codes, zones tables, and ids keys.
 
-The result, `Bound`, is nothing but arrays; the interpreter needs no other knowledge. Binding is linear in the
-customers and events held and touches no Python object per customer or event.
+The result, `Bound`, is nothing but arrays; the interpreter needs no other knowledge. Binding is
+linear in the customers and events held and touches no Python object per customer or event.
 """
 
 from __future__ import annotations
@@ -52,13 +52,21 @@ from core.zones import ZoneTable, utc_to_local
 DAY_MS = 86_400_000
 POLICIES = ("once", "after_exit", "always")
 
-VALUE_TABLE = np.dtype([("store", "i4"), ("start", "i4"), ("size", "i4"), ("other", "i4")], align=True)
-"""Ports of values: of dictionary codes, else of the sorted `keys[start : start + size]`; `other` of the rest."""
+VALUE_TABLE = np.dtype(
+    [("store", "i4"), ("start", "i4"), ("size", "i4"), ("other", "i4")], align=True
+)
+"""Ports of values: of dictionary codes, else of the sorted `keys[start : start + size]`.
+
+`other` of the rest.
+"""
 
 
 @dataclass(slots=True)
 class Values:
-    """The tables of VALUE nodes: `tables` (VALUE_TABLE), `keys` int64[] (doubles by their bits), `ports` int32[]."""
+    """The tables of VALUE nodes.
+
+    `tables` (VALUE_TABLE), `keys` int64[] (doubles by their bits), `ports` int32[].
+    """
 
     tables: NDArray[np.void]
     keys: NDArray[np.int64]
@@ -69,10 +77,11 @@ class Values:
 class Bound:
     """A program bound to an audience and a run; see `core.program` for the record layouts.
 
-    `event_triggers` int32[]: triggers by event type. `slots` int64[s, 3]: weekday mask, from, until. `schedule_offsets`
-    int64[schedules * zones + 1] into `schedule_ms`: the times of schedule s in zone z. `layers` uint64[l, words]: the nodes
-    of each funnel layer as bits. `touch_offsets` int32[n + 1] into `touch_columns`. `entry_from_ms`, `entry_until_ms`: the
-    entry window. `hours`: hours from the start to the horizon.
+    `event_triggers` int32[]: triggers by event type. `slots` int64[s, 3]: weekday mask, from,
+    until. `schedule_offsets` int64[schedules * zones + 1] into `schedule_ms`: the times of schedule
+    s in zone z. `layers` uint64[l, words]: the nodes of each funnel layer as bits. `touch_offsets`
+    int32[n + 1] into `touch_columns`. `entry_from_ms`, `entry_until_ms`: the entry window. `hours`:
+    hours from the start to the horizon.
     """
 
     program: Program
@@ -112,13 +121,21 @@ class Bound:
         return self.audience.customers
 
     def replicate(self, number: int) -> Bound:
-        """The same run with the draws of replicate `number`; all arrays but the draws are shared."""
+        """The same run with the draws of replicate `number`.
+
+        All arrays but the draws are shared.
+        """
         options = replace(self.options, replicate=number)
-        return replace(self, options=options, responses=self.responses.rekeyed(self.program, options))
+        return replace(
+            self, options=options, responses=self.responses.rekeyed(self.program, options)
+        )
 
 
 def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
-    """Bind `program` to `audience` for a run; HeadraceError where a literal can't be compared with a column."""
+    """Bind `program` to `audience` for a run.
+
+    HeadraceError where a literal can't be compared with a column.
+    """
     settings = program.flow.settings
     zones = bind_zones(program, audience, options)
     columns = bind_columns(program, audience)
@@ -241,7 +258,9 @@ def _value_table(
         keys += [0] * len(table)
         ports += table
         return Store.INT32, start, len(table), other
-    by_key = sorted(port_of, key=(lambda b: np.int64(b).view(np.float64)) if column.kind == "float64" else None)
+    by_key = sorted(
+        port_of, key=(lambda b: np.int64(b).view(np.float64)) if column.kind == "float64" else None
+    )
     keys += by_key
     ports += [port_of[k] for k in by_key]
     stores = {"bool": Store.INT8, "float64": Store.FLOAT64}
@@ -281,16 +300,23 @@ def _watches(program: Program) -> NDArray[np.void]:
 def _schedules(
     program: Program, zones: Zones, anchor_ms: int, from_ms: int, until_ms: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The times of each schedule trigger in each zone; a schedule on the flow's clock is alike in all zones."""
+    """The times of each schedule trigger in each zone.
+
+    A schedule on the flow's clock is alike in all zones.
+    """
     runs: list[NDArray[np.int64]] = []
     for trigger in program.triggers:
         if trigger["kind"] != TriggerKind.SCHEDULE:
             continue
         node = program.flow.nodes[program.node_ids[int(trigger["node"])]]
         assert isinstance(node, OnSchedule)
-        of_flow = _times(node, zones.flow, anchor_ms, from_ms, until_ms) if node.zone == "flow" else None
+        of_flow = (
+            _times(node, zones.flow, anchor_ms, from_ms, until_ms) if node.zone == "flow" else None
+        )
         for table in zones.tables:
-            runs.append(_times(node, table, anchor_ms, from_ms, until_ms) if of_flow is None else of_flow)
+            runs.append(
+                _times(node, table, anchor_ms, from_ms, until_ms) if of_flow is None else of_flow
+            )
     offsets = np.cumsum([0] + [len(run) for run in runs], dtype=np.int64)
     return offsets, np.concatenate(runs) if runs else np.zeros(0, np.int64)
 
@@ -326,7 +352,7 @@ def _layers(program: Program) -> NDArray[np.uint64]:
 def _touches(
     program: Program, audience: Audience, nodes: NDArray[np.void], dated_later: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """For each node the columns whose exported value may be of a later date than the moment it is read for."""
+    """For each node the columns whose exported value may be of a later date than its reading."""
     listed: dict[int, list[int]] = {}
     if dated_later:
         for node, columns in program.touches:

@@ -1,7 +1,7 @@
-"""Check a bound program before a machine trusts it: every index within its array, every length as promised.
+"""Check a bound program before a machine trusts it: every index and every length.
 
-The compiled loops check no bounds. A program that was compiled and bound here always passes; one that was damaged or
-made by hand is refused with a ValueError that names the array.
+The compiled loops check no bounds. A program that was compiled and bound here always passes; one
+that was damaged or made by hand is refused with a ValueError that names the array.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def _within(name: str, values: Any, low: int, high: int) -> None:
     """Refuse unless low <= values < high throughout."""
     array = np.asarray(values)
     if array.size and (array.min() < low or array.max() >= high):
-        raise ValueError(f"{name} must lie in [{low}, {high}), found {array.min()} to {array.max()}")
+        raise ValueError(
+            f"{name} must lie in [{low}, {high}), found {array.min()} to {array.max()}"
+        )
 
 
 def _offsets(name: str, values: Any, size: int, end: int) -> None:
@@ -40,7 +42,7 @@ def _length(name: str, array: Any, size: int) -> None:
 
 
 def check_bound(bound: Bound) -> None:
-    """Refuse a bound program with any index out of range or any array of the wrong length: ValueError."""
+    """Refuse a bound program with an index out of range or an array too short: ValueError."""
     _check_graph(bound)
     _check_preds(bound)
     _check_nodes(bound)
@@ -57,12 +59,16 @@ def _check_graph(bound: Bound) -> None:
     _length("nodes", nodes, len(program.node_ids))
     _within("nodes.op", nodes["op"], 0, len(Op))
     _within("nodes.ports", nodes["ports"], 0, len(program.ports) + 1)
-    _within("nodes.port0", nodes["port0"].astype(np.int64) + nodes["ports"], 0, len(program.ports) + 1)
+    _within(
+        "nodes.port0", nodes["port0"].astype(np.int64) + nodes["ports"], 0, len(program.ports) + 1
+    )
     _within("nodes.port0", nodes["port0"], 0, len(program.ports) + 1)
     ports = program.ports
     _within("ports.edges", ports["edges"], 0, len(program.edges) + 1)
     _within("ports.edge0", ports["edge0"], 0, len(program.edges) + 1)
-    _within("ports.edge0", ports["edge0"].astype(np.int64) + ports["edges"], 0, len(program.edges) + 1)
+    _within(
+        "ports.edge0", ports["edge0"].astype(np.int64) + ports["edges"], 0, len(program.edges) + 1
+    )
     _within("ports.outcome", ports["outcome"], -10, 1)
     _within("edges", program.edges, 0, len(nodes))
     if np.any(nodes["op"][program.edges] == Op.TRIGGER):
@@ -96,15 +102,19 @@ def _check_preds(bound: Bound) -> None:
     _within("preds.col", plain["col"][mine], 0, len(program.columns))
     _within("preds.col", plain["col"][~mine], 0, len(program.properties))
     held = [*bound.columns.customer], [*bound.columns.property]
-    for pred in plain:
+    typed = (Pred.TABLE, Pred.RANGE, Pred.IN, Pred.RANGE_FLOAT, Pred.IN_FLOAT, Pred.COMPARE)
+    for pred in plain[np.isin(plain["op"], typed)]:
         column = held[0 if pred["source"] == Source.CUSTOMER else 1][pred["col"]]
-        if pred["op"] in (Pred.TABLE, Pred.RANGE, Pred.IN, Pred.RANGE_FLOAT, Pred.IN_FLOAT, Pred.COMPARE):
-            if pred["store"] != bound.columns.store(column):
-                raise ValueError("preds.store differs from its column's")
+        if pred["store"] != bound.columns.store(column):
+            raise ValueError("preds.store differs from its column's")
     compare = plain[plain["op"] == Pred.COMPARE]
     _within("preds.col2 of COMPARE", compare["col2"], 0, len(program.properties))
     _within("preds.source2 of COMPARE", compare["source2"], Source.EVENT, Source.ENTRY + 1)
-    for op, pool in ((Pred.TABLE, bound.pred_bytes), (Pred.IN, bound.sets), (Pred.IN_FLOAT, bound.float_sets)):
+    for op, pool in (
+        (Pred.TABLE, bound.pred_bytes),
+        (Pred.IN, bound.sets),
+        (Pred.IN_FLOAT, bound.float_sets),
+    ):
         runs = plain[plain["op"] == op]
         _within(f"preds.lo of {op.name}", runs["lo"], 0, len(pool) + 1)
         _within(f"preds.hi of {op.name}", runs["hi"], 0, len(pool) + 1)
@@ -120,7 +130,9 @@ def _reached(bound: Bound, starts: Any) -> Any:
         at = stack.pop()
         if at not in seen:
             seen.add(at)
-            stack += [int(preds[at][name]) for name in ("on_true", "on_false") if preds[at][name] >= 0]
+            stack += [
+                int(preds[at][name]) for name in ("on_true", "on_false") if preds[at][name] >= 0
+            ]
     return np.array(sorted(seen), np.int64)
 
 
@@ -141,7 +153,9 @@ def _check_nodes(bound: Bound) -> None:
         _results(bound, [nodes[i]["cond"]], int(nodes[i]["ports"]), f"node {i}")
         if nodes[i]["cond"] < 0:
             raise ValueError(f"node {i} decides by no condition")
-    for i in np.flatnonzero(np.isin(op, (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_SLOT, Op.SEND, Op.SET, Op.ADD))):
+    for i in np.flatnonzero(
+        np.isin(op, (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_SLOT, Op.SEND, Op.SET, Op.ADD))
+    ):
         if nodes[i]["ports"] != 1:
             raise ValueError(f"node {i} needs exactly one port")
     for kinds in (Op.VALUE, Op.WAIT_DATE, Op.SET, Op.ADD):
@@ -152,7 +166,9 @@ def _check_nodes(bound: Bound) -> None:
     values = bound.values
     _within("nodes.b (values)", nodes["b"][op == Op.VALUE], 0, len(values.tables))
     tables = values.tables
-    _within("values.start", tables["start"].astype(np.int64) + tables["size"], 0, len(values.ports) + 1)
+    _within(
+        "values.start", tables["start"].astype(np.int64) + tables["size"], 0, len(values.ports) + 1
+    )
     _within("values.start", tables["start"], 0, len(values.ports) + 1)
     _within("values.size", tables["size"], 0, len(values.ports) + 1)
     _length("values.keys", values.keys, len(values.ports))
@@ -171,7 +187,12 @@ def _check_nodes(bound: Bound) -> None:
     _within("nodes.a (slots)", slots["a"] + slots["b"], 0, len(bound.slots) + 1)
     _within("nodes.a (channel)", nodes["a"][op == Op.SEND], 0, len(CHANNELS))
     _within("nodes.b (send)", nodes["b"][op == Op.SEND], 0, len(bound.responses.sends) - 1)
-    _within("nodes.slot", nodes["slot"], -1, max(program.visit_slots, 0) or 0 if program.visit_slots else 0)
+    _within(
+        "nodes.slot",
+        nodes["slot"],
+        -1,
+        max(program.visit_slots, 0) or 0 if program.visit_slots else 0,
+    )
     _check_splits(bound)
 
 
@@ -240,7 +261,9 @@ def _check_responses(bound: Bound) -> None:
     _within("rules.cond", r.rules["cond"], -1, len(bound.preds))
     _within("rules.draws", r.rules["draws"], 0, DRAWS_MAX)
     _within("rules.draw0", r.rules["draw0"], 0, len(r.draws) + 1)
-    _within("rules.draw0", r.rules["draw0"].astype(np.int64) + r.rules["draws"], 0, len(r.draws) + 1)
+    _within(
+        "rules.draw0", r.rules["draw0"].astype(np.int64) + r.rules["draws"], 0, len(r.draws) + 1
+    )
     for rule in r.rules:
         parents = r.draws["parent"][rule["draw0"] : rule["draw0"] + rule["draws"]]
         if np.any(parents >= np.arange(len(parents))):
@@ -284,13 +307,23 @@ def _check_triggers(bound: Bound) -> None:
     has_goal = len(bound.watches) > len(tests)
     _within("watches.counter0", bound.watches["counter0"], 0, max(1, counters + has_goal))
     _within("watches.test", bound.watches["test"], -1, max(1, len(tests)))
-    for start in [*bound.watches["cond"], *triggers["cond"], *bound.nodes["cond"][bound.nodes["op"] == Op.WAIT_EVENT]]:
+    for start in [
+        *bound.watches["cond"],
+        *triggers["cond"],
+        *bound.nodes["cond"][bound.nodes["op"] == Op.WAIT_EVENT],
+    ]:
         _results(bound, [start], 2, "a condition")
     schedules = int(np.count_nonzero(triggers["kind"] == TriggerKind.SCHEDULE))
     _offsets(
-        "schedule_offsets", bound.schedule_offsets, schedules * len(bound.zones.tables), len(bound.schedule_ms)
+        "schedule_offsets",
+        bound.schedule_offsets,
+        schedules * len(bound.zones.tables),
+        len(bound.schedule_ms),
     )
     if bound.options.horizon_ms < bound.options.from_ms or bound.hours < 0:
         raise ValueError("the horizon lies before the window")
-    if bound.entry_until_ms > bound.options.horizon_ms or bound.entry_from_ms < bound.options.from_ms:
+    if (
+        bound.entry_until_ms > bound.options.horizon_ms
+        or bound.entry_from_ms < bound.options.from_ms
+    ):
         raise ValueError("the entry window must lie within [from, horizon)")

@@ -1,7 +1,7 @@
-"""Bind the columns that a program names: attributes, tags, groups and event properties, absent ones included.
+"""Bind the columns that a program names: attributes, tags, groups and event properties.
 
-Text that is compared across columns, or that a flow writes, needs one dictionary on both sides; such columns are
-re-coded here, all others are used as they lie.
+Text that is compared across columns, or that a flow writes, needs one dictionary on both sides;
+such columns are re-coded here, all others are used as they lie.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ DTYPES = {"bool": np.int8, "string": np.int32, "float64": np.float64}
 class Columns:
     """The bound columns: `customer[c]` as `Program.columns`, `property[p]` as `Program.properties`.
 
-    `written[c]`: whether a run may change the column, which then is copied for each block. `changed[c]`: bool of
-    each customer whether the audience has dated changes of it, None where it has none; such customers' value is missing
-    until the first. `recoded[c]`: new codes of a text column's old ones, where they differ.
+    `written[c]`: whether a run may change the column, which then is copied for each block.
+    `changed[c]`: bool of each customer whether the audience has dated changes of it, None where it
+    has none; such customers' value is missing until the first. `recoded[c]`: new codes of a text
+    column's old ones, where they differ.
     """
 
     customer: list[Column]
@@ -74,7 +75,8 @@ class Columns:
             if kind == "datetime" and isinstance(value, str):
                 return _numpy_time(value.removesuffix("Z"), "ms")
         raise HeadraceError(
-            f"a value of type {kind} can't be {value!r}", advice="Write a value of the attribute's type"
+            f"a value of type {kind} can't be {value!r}",
+            advice="Write a value of the attribute's type",
         )
 
 
@@ -82,15 +84,22 @@ def _numpy_time(text: str, unit: str) -> int:
     try:
         return int(np.datetime64(text, unit).astype(np.int64))  # type: ignore[call-overload]
     except ValueError:
-        raise HeadraceError(f"{text!r} is no date or time", advice="Write it as 2026-01-31") from None
+        raise HeadraceError(
+            f"{text!r} is no date or time", advice="Write it as 2026-01-31"
+        ) from None
 
 
 def bind_columns(program: Program, audience: Audience) -> Columns:
-    """Find every column that `program` names in `audience`; absent ones are missing for everybody."""
+    """Find every column that `program` names in `audience`.
+
+    Absent ones are missing for everybody.
+    """
     written = [c in program.written for c in range(len(program.columns))]
     customer = [_customer_column(program, audience, c) for c in program.columns]
     properties = [
-        audience.properties[name] if name in audience.properties else _absent_property(audience, program, name)
+        audience.properties[name]
+        if name in audience.properties
+        else _absent_property(audience, program, name)
         for name in program.properties
     ]
     _extend_with_written(program, customer)
@@ -188,7 +197,9 @@ def _kind_from(program: Program, name: ColumnName | str, values: list[object]) -
         if spec.test is None:
             continue
         named = (
-            program.columns[spec.column] if spec.source == Source.CUSTOMER else program.properties[spec.column]
+            program.columns[spec.column]
+            if spec.source == Source.CUSTOMER
+            else program.properties[spec.column]
         )
         if named != name:
             continue
@@ -232,7 +243,10 @@ def _extended(column: Column, values: Iterable[object]) -> Column:
 def _share_dictionaries(
     program: Program, customer: list[Column], properties: list[Column]
 ) -> dict[int, NDArray[np.int32]]:
-    """Re-code text columns that are compared with each other to one dictionary; return the customer's new codes."""
+    """Re-code text columns that are compared with each other to one dictionary.
+
+    Return the customer's new codes.
+    """
     recoded: dict[int, NDArray[np.int32]] = {}
     groups: dict[tuple[str, int], set[tuple[str, int]]] = {}
     for spec in program.preds:

@@ -1,7 +1,7 @@
-"""Bind the recorded inputs: the events that the program refers to, merged with dated changes of attributes.
+"""Bind the recorded inputs: the events that the program refers to, and changes of attributes.
 
-An audience that was loaded for a program holds no other events, and has its rows used as they lie; only changes, or
-events that nothing refers to, make a copy.
+An audience that was loaded for a program holds no other events, and has its rows used as they lie;
+only changes, or events that nothing refers to, make a copy.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from core.program import ColumnName, Program
 class Inputs:
     """The m recorded inputs in order of (customer, time, changes first, recorded order).
 
-    Those of customer c are rows `offsets[c]` to `offsets[c + 1]` (int64[n + 1]). `type` int32[m]: an event type of the
-    program, or -1 - c for a change of column c to `value` int64[m] (empty where there are no changes). `ms` int64[m], `hash`
-    uint64[m]. `previous` int64[m]: the customer's row before of the same event type, -1 for none, kept for types that
-    conditions look back at.
+    Those of customer c are rows `offsets[c]` to `offsets[c + 1]` (int64[n + 1]). `type` int32[m]:
+    an event type of the program, or -1 - c for a change of column c to `value` int64[m] (empty
+    where there are no changes). `ms` int64[m], `hash` uint64[m]. `previous` int64[m]: the
+    customer's row before of the same event type, -1 for none, kept for types that conditions look
+    back at.
     """
 
     offsets: NDArray[np.int64]
@@ -76,7 +77,9 @@ def _taken(column: Column, rows: NDArray[np.int64]) -> Column:
         empty: object = np.nan if column.kind == "float64" else -1
         if column.kind in ("int64", "datetime", "date"):
             empty = INT64_MIN
-        return Column(column.kind, np.full(len(rows), empty, column.values.dtype), column.dictionary)
+        return Column(
+            column.kind, np.full(len(rows), empty, column.values.dtype), column.dictionary
+        )
     values = column.values[rows]
     if column.kind == "float64":
         values[rows < 0] = np.nan
@@ -88,13 +91,14 @@ def _taken(column: Column, rows: NDArray[np.int64]) -> Column:
 def _logged(
     program: Program, audience: Audience, columns: Columns
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]] | None:
-    """Customer, time, type and value of the dated changes that the program cares for, None where there are none."""
+    """Customer, time, type and value of the dated changes of the program's columns, if any."""
     log = audience.changes
     if log is None:
         return None
     number = {c: i for i, c in enumerate(program.columns)}
     type_of = np.array(
-        [-1 - number.get(ColumnName("attribute", a), -1) for a in log.attribute_names] or [0], np.int32
+        [-1 - number.get(ColumnName("attribute", a), -1) for a in log.attribute_names] or [0],
+        np.int32,
     )
     types = type_of[log.attribute]
     keep = np.flatnonzero(types < 0)
@@ -108,7 +112,9 @@ def _logged(
     return owner[keep], log.ms[keep], types, value
 
 
-def _previous(program: Program, kinds: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+def _previous(
+    program: Program, kinds: NDArray[np.int32], offsets: NDArray[np.int64]
+) -> NDArray[np.int64]:
     previous = np.full(len(kinds) if program.histories else 0, -1, np.int64)
     if not program.histories:
         return previous

@@ -1,7 +1,7 @@
 """Bind predicates: literals become ranges, sets and tables over the columns' own values.
 
-Whole numbers and fractions compare exactly: a bound is moved to the nearest value that the column's type can hold,
-never rounded. Text predicates are evaluated once for each distinct text.
+Whole numbers and fractions compare exactly: a bound is moved to the nearest value that the column's
+type can hold, never rounded. Text predicates are evaluated once for each distinct text.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass(slots=True)
 class BoundPreds:
-    """`records` (PRED) and what they point into: `bytes` uint8[], `sets` int64[], `float_sets` float64[]."""
+    """`records` (PRED), and their pools `bytes` uint8[], `sets` int64[], `float_sets` float64[]."""
 
     records: NDArray[np.void]
     bytes: NDArray[np.uint8]
@@ -60,7 +60,10 @@ class _Pools:
 
 
 def bind_preds(program: Program, columns: Columns, zones: Zones) -> BoundPreds:
-    """Bind every predicate of `program`; HeadraceError where a literal does not fit a column's type."""
+    """Bind every predicate of `program`.
+
+    HeadraceError where a literal does not fit a column's type.
+    """
     records = np.zeros(len(program.preds), PRED)
     pools = _Pools()
     for row, spec in zip(records, program.preds, strict=True):
@@ -101,7 +104,9 @@ def _history(row: np.void, spec: PredSpec, program: Program) -> None:
     row["lo"] = FOREVER_MS if spec.window_ms is None else spec.window_ms
 
 
-def _compare(row: np.void, spec: PredSpec, column: Column, program: Program, columns: Columns) -> None:
+def _compare(
+    row: np.void, spec: PredSpec, column: Column, program: Program, columns: Columns
+) -> None:
     assert spec.test is not None
     operator = spec.test.operator
     other = program.properties.index(spec.test.operand.entry)
@@ -155,7 +160,7 @@ def _unfit(name: str, column: Column, operator: str, wanted: str) -> HeadraceErr
 
 
 def literal_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int | None:
-    """The int64 (or a double's bits, or a dictionary code) that equals `value`, None where no value of the column can.
+    """The cell (an int64, a double's bits or a dictionary code) that equals `value`, if one can.
 
     HeadraceError where the literal is of a type that the column's values are never compared with.
     """
@@ -164,7 +169,11 @@ def literal_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int 
         return column.code(value)
     if kind == "bool" and isinstance(value, bool):
         return int(value)
-    if kind in ("int64", "float64") and isinstance(value, int | float) and not isinstance(value, bool):
+    if (
+        kind in ("int64", "float64")
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
         if kind == "int64":
             return int(value) if value == math.floor(value) and _in_range(int(value)) else None
         exact = float(value)
@@ -226,7 +235,10 @@ def _bounds(
 
 
 def _least_double(bound: float, strict: bool) -> float:
-    """The least double that is >= bound, or > bound where strict; exact for whole numbers beyond 2**53 too."""
+    """The least double that is >= bound, or > bound where strict.
+
+    Exact for whole numbers beyond 2**53 too.
+    """
     double = float(bound)
     if double < bound or (strict and double == bound):
         double = math.nextafter(double, math.inf)
@@ -269,7 +281,10 @@ def _text_table(column: Column, operator: str, operand: str) -> NDArray[np.uint8
 
 
 def pattern(text: str) -> re2._Regexp:
-    """Compile a user's regular expression with RE2, whose time is linear in the text; HeadraceError if invalid."""
+    """Compile a user's regular expression with RE2, whose time is linear in the text.
+
+    HeadraceError if invalid.
+    """
     options = re2.Options()
     options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
     options.log_errors = False

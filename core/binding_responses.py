@@ -1,7 +1,7 @@
-"""Bind a response model: for each message the rules that can fit it, with keys, delay tables and constants.
+"""Bind a response model: for each message the rules that can fit it, with keys and tables.
 
-An outcome of one rule is drawn with other keys for each channel and template, so every pair of a send node and an
-outcome has a record of its own.
+An outcome of one rule is drawn with other keys for each channel and template, so every pair of a
+send node and an outcome has a record of its own.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ CELLS = limits.QUANTILE_CELLS + 1
 
 @dataclass(slots=True)
 class BoundResponses:
-    """What follows messages. Send number s (a SEND node's `b`) has the rules `sends[s]` to `sends[s + 1]`.
+    """What follows messages.
 
-    `rules` (RULE) and `draws` (DRAW); `delays` int64[t, 2, 4097]: quantiles and tail in ms; `constants` int64[r, properties]:
-    what a modelled event carries, as `Columns.bits`, valid where `known` uint8[r, properties] is 1; `idents` uint8[] from
-    `ident_offsets`: the bytes to hash for its identity, with entry at 16 and the visit in the last 8; `outcomes` in all.
+    Send number s (a SEND node's `b`) has the rules `sends[s]` to `sends[s + 1]`.
+
+    `rules` (RULE) and `draws` (DRAW); `delays` int64[t, 2, 4097]: quantiles and tail in ms;
+    `constants` int64[r, properties]: what a modelled event carries, as `Columns.bits`, valid where
+    `known` uint8[r, properties] is 1; `idents` uint8[] from `ident_offsets`: the bytes to hash for
+    its identity, with entry at 16 and the visit in the last 8; `outcomes` in all.
     """
 
     sends: NDArray[np.int32]
@@ -77,11 +80,23 @@ def bind_responses(
             rules.append((program.rule_conds[number], len(draws), len(rule.outcomes), 0))
             names = [outcome.event for outcome in rule.outcomes]
             for place, outcome in enumerate(rule.outcomes):
-                event = program.events.index(outcome.event) if outcome.event in program.events else -1
+                event = (
+                    program.events.index(outcome.event) if outcome.event in program.events else -1
+                )
                 parent = -1 if outcome.after is None else names.index(outcome.after)
                 table = int(first_outcome[number]) + place
                 draws.append(
-                    (table, event, parent, table, len(constants), len(idents), outcome.probability, 0, 0)
+                    (
+                        table,
+                        event,
+                        parent,
+                        table,
+                        len(constants),
+                        len(idents),
+                        outcome.probability,
+                        0,
+                        0,
+                    )
                 )
                 carried = outcome.properties | node.carried(program.flow.flow, node_id)
                 bits, valid = _constants(program, columns, carried)
@@ -127,7 +142,7 @@ def _constants(
 
 
 def _ident(template: str, event: str) -> bytes:
-    """The bytes of hash_parts("modelled", entry, template, event, visit) with entry and visit left 0."""
+    """The bytes of hash_parts("modelled", entry, template, event, visit), entry and visit 0."""
     size = (8).to_bytes(4, "little")
     texts = [text.encode() for text in (template, event)]
     middle = b"".join(len(text).to_bytes(4, "little") + text for text in texts)

@@ -1,4 +1,4 @@
-"""Bind zones: one table for each zone that a customer is in, and what a local time in the document means."""
+"""Bind zones: a table for each zone that a customer is in, and local times of the document."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from core.zones import ZoneTable, local_to_utc, transitions, zone_names
 class Zones:
     """The zones of a run. `of_customer` int32[n]: an index into `tables`.
 
-    Table z stands in `utc_ms` and `offset_ms`, int64[], from `offsets[z]` to `offsets[z + 1]`. `flow` is the table of the
-    flow's own zone, table 0. `invalid`: customers whose zone's name does not exist.
+    Table z stands in `utc_ms` and `offset_ms`, int64[], from `offsets[z]` to `offsets[z + 1]`.
+    `flow` is the table of the flow's own zone, table 0. `invalid`: customers whose zone's name does
+    not exist.
     """
 
     tables: list[ZoneTable]
@@ -67,15 +68,17 @@ def _table(name: str) -> ZoneTable:
 
 
 def literal_ms(text: str, table: ZoneTable | None) -> int:
-    """A date or time of the document in ms: UTC, or local where `table` is None and the text has no offset.
+    """A date or time of the document in ms UTC; local where neither `table` nor an offset is given.
 
-    Without an offset the text is on the clock of `table`. HeadraceError where it is no date or time.
+    Without an offset the text is on the clock of `table`. HeadraceError where it is no date or
+    time.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise HeadraceError(
-            f"{text!r} is no date or time", advice="Write it as 2026-01-31T09:00, or with +01:00 behind it"
+            f"{text!r} is no date or time",
+            advice="Write it as 2026-01-31T09:00, or with +01:00 behind it",
         ) from None
     absolute = moment.tzinfo is not None
     naive = moment.astimezone(UTC).replace(tzinfo=None) if absolute else moment

@@ -1,8 +1,9 @@
 """Compile a flow document into a program: flat tables of nodes, ports, edges and decision graphs.
 
-Conditions become decision graphs (the short-circuit form of binary decision diagrams): each test names where to go
-when true and when false, so that AND, OR and NOT cost nothing at run time and no stack is needed. The compiler
-trusts the document to be free of lint errors and knows nothing of any audience.
+Conditions become decision graphs (the short-circuit form of binary decision diagrams): each test
+names where to go when true and when false, so that AND, OR and NOT cost nothing at run time and no
+stack is needed. The compiler trusts the document to be free of lint errors and knows nothing of any
+audience.
 """
 
 from __future__ import annotations
@@ -236,9 +237,12 @@ class _Compiler:
         return self.columns(ColumnName(family, name))
 
     def graph(self, condition: Model | None, if_true: int, if_false: int) -> int:
-        """Compile a condition to a decision graph that ends in results; return its first test, -1 for none.
+        """Compile a condition to a decision graph that ends in results.
 
-        Its tests stand together at the end of `preds`, in reading order, after those of its history filters.
+        Return its first test, -1 for none.
+
+        Its tests stand together at the end of `preds`, in reading order, after those of its history
+        filters.
         """
         if condition is None:
             return -1
@@ -292,7 +296,8 @@ class _Compiler:
                 self.history(event, part.window_ms)
                 spec = PredSpec(
                     Source.EVENT, -1, None, 0, 0,
-                    event=event, bounds=part.bounds, window_ms=part.window_ms, filter=filters[id(part)],
+                    event=event, bounds=part.bounds, window_ms=part.window_ms,
+                    filter=filters[id(part)],
                 )  # fmt: skip
             case _:
                 raise TypeError(f"no test is compiled from {type(part).__name__}")
@@ -304,7 +309,9 @@ class _Compiler:
         """Note that a condition looks back at `event`; the longest look-back counts."""
         self.events.add(event)
         known = self.histories.get(event, 0)
-        self.histories[event] = None if window_ms is None or known is None else max(known, window_ms)
+        self.histories[event] = (
+            None if window_ms is None or known is None else max(known, window_ms)
+        )
 
     def reads(self, condition: Model | None) -> tuple[set[int], set[str]]:
         """The columns and the event types that a condition reads."""
@@ -323,11 +330,15 @@ class _Compiler:
 
     def touch(self, i: int, columns: set[int]) -> None:
         """Note that node `i` judges customers by these columns' attributes."""
-        attributes = tuple(sorted(c for c in columns if self.columns.items[c].family == "attribute"))
+        attributes = tuple(
+            sorted(c for c in columns if self.columns.items[c].family == "attribute")
+        )
         if attributes:
             self.touches.append((i, attributes))
 
-    def trigger(self, i: int, kind: TriggerKind, event: str | None, cond: int, members: int = 0) -> None:
+    def trigger(
+        self, i: int, kind: TriggerKind, event: str | None, cond: int, members: int = 0
+    ) -> None:
         """Add a trigger at node `i`."""
         end = len(self.preds) if kind is TriggerKind.SEGMENT else 0
         self.triggers.append((i, kind, cond, end, members, 0))
@@ -352,11 +363,8 @@ class _Compiler:
     def _responses(self) -> dict[int, int]:
         if self.responses is None:
             return {}
-        conds = {}
-        for number, rule in enumerate(self.responses.rules):
-            condition = None if rule.for_ is None else rule.for_.if_
-            conds[number] = self.graph(condition, 1, 0)
-        return conds
+        rules = enumerate(self.responses.rules)
+        return {number: self.graph(rule.for_.if_, 1, 0) for number, rule in rules}
 
 
 def _unconnected(node: NodeBase, port: str) -> int:

@@ -1,8 +1,9 @@
 """Declare what a flow may ask: conditions over a customer and filters over an event.
 
-A *condition* reads the whole customer (attributes, tags, groups, event history, the entering event); a *filter*
-reads one event. Both are trees of `all` / `any` / `not` over single tests. The models only describe; what a test
-means is in docs/semantics.md, and the compiler and the reference interpreter each carry it out on their own.
+A *condition* reads the whole customer (attributes, tags, groups, event history, the entering
+event); a *filter* reads one event. Both are trees of `all` / `any` / `not` over single tests. The
+models only describe; what a test means is in docs/semantics.md, and the compiler and the reference
+interpreter each carry it out on their own.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ def _window(value: object) -> object:
 
 
 def _scalar(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and not INT64_MIN < value <= INT64_MAX:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and not INT64_MIN < value <= INT64_MAX
+    ):
         raise ValueError("whole numbers must fit in 64 bits")
     if isinstance(value, float) and not (value - value == 0.0):
         raise ValueError("numbers must be finite")
@@ -71,7 +76,10 @@ DurationField = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""A duration as text; days, weeks, months and years are wall-clock, hours and shorter are elapsed."""
+"""A duration as text.
+
+Days, weeks, months and years are wall-clock, hours and shorter are elapsed.
+"""
 
 WindowField = Annotated[
     Duration,
@@ -186,7 +194,7 @@ class _History(Model):
 
 
 class DidTest(_History):
-    """True where the customer did the event as often as stated within the window (default: at least once)."""
+    """True where the customer did the event so often within the window (default: at least once)."""
 
     did: Name
     at_least: Annotated[StrictInt, Field(ge=1, le=limits.HISTORY_COUNT_MAX)] | None = None
@@ -263,12 +271,22 @@ class Kinds:
     Tags begin with '#' so that a validation error's location can be told from a field's name.
     """
 
-    condition: ClassVar = ("all", "any", "not", "attribute", "tag", "group", "did", "never_did", "entry")
+    condition: ClassVar = (
+        "all",
+        "any",
+        "not",
+        "attribute",
+        "tag",
+        "group",
+        "did",
+        "never_did",
+        "entry",
+    )
     filter: ClassVar = ("all", "any", "not", "property", "entry")
 
     @staticmethod
     def pick(value: object, names: tuple[str, ...]) -> str | None:
-        """The tag of the only kind-naming field of `value` (a mapping or a model), None where unclear."""
+        """The tag of the only kind-naming field of a mapping or a model, None where unclear."""
         if isinstance(value, dict):
             present = [n for n in names if n in value]
         else:

@@ -1,7 +1,7 @@
 """Hold what a run counted: arrays that add up over blocks, workers and machines in any order.
 
-Everything is an integer, so that a sum does not depend on its order. Nodes are numbered by their place in the
-document, ports run through all nodes in that order (`port_base`).
+Everything is an integer, so that a sum does not depend on its order. Nodes are numbered by their
+place in the document, ports run through all nodes in that order (`port_base`).
 """
 
 from __future__ import annotations
@@ -28,32 +28,36 @@ def port_base(flow: Flow) -> Int64s:
 
 
 def delay_cell(ms: int) -> int:
-    """The cell of a delay of `ms` >= 0 milliseconds: exact below 64, then 64 cells an octave (HdrHistogram's layout)."""
+    """The cell of a delay of `ms` >= 0: exact below 64, then 64 an octave, as HdrHistogram."""
     if ms < 1 << DELAY_SUB_BITS:
         return ms
     shift = ms.bit_length() - 1 - DELAY_SUB_BITS
-    return min(((shift + 1) << DELAY_SUB_BITS) + ((ms >> shift) - (1 << DELAY_SUB_BITS)), DELAY_CELLS - 1)
+    return min(
+        ((shift + 1) << DELAY_SUB_BITS) + ((ms >> shift) - (1 << DELAY_SUB_BITS)), DELAY_CELLS - 1
+    )
 
 
 @dataclass(slots=True)
 class Counters:
-    """Counts of a run; every array is int64. `n` nodes, `p` ports, `h` hours from `from` to the horizon.
+    """Counts of a run; every array is int64.
 
-    entered[n]       arrivals of tokens at a node (a trigger: entries)
-    unique[n]        different customers among them
-    port[p]          tokens that left by a port
-    outcome[n, OUTCOMES]  ends, parks and refusals, column `Outcome.column`
-    waiting[n]       tokens that still wait there at the horizon
-    idle[n]          tokens that stand idle there at the horizon
-    delay_sum_ms[n]  sum over arrivals of the time since the entry began
-    delays           node -> (counts, sums) of those times, each int64[DELAY_CELLS]; nodes with none above 0 are absent
-    entries_by_hour[h], sends_by_hour[len(CHANNELS), h]
-    layer_people[l]  different customers who reached a funnel layer
-    watch_*[w]       success watches; w runs over the branches of the A/B tests in document order, then the goal if any:
-                     opened, matured, succeeded among the matured, succeeded at all, of those by a modelled event
+    `n` nodes, `p` ports, `h` hours from `from` to the horizon.
+
+    entered[n]       arrivals of tokens at a node (a trigger: entries) unique[n]        different
+    customers among them port[p]          tokens that left by a port outcome[n, OUTCOMES]  ends,
+    parks and refusals, column `Outcome.column` waiting[n]       tokens that still wait there at the
+    horizon idle[n]          tokens that stand idle there at the horizon delay_sum_ms[n]  sum over
+    arrivals of the time since the entry began delays           node -> (counts, sums) of those
+    times, each int64[DELAY_CELLS]; nodes with none above 0 are absent entries_by_hour[h],
+    sends_by_hour[len(CHANNELS), h] layer_people[l]  different customers who reached a funnel layer
+    watch_*[w]       success watches; w runs over the branches of the A/B tests in document order,
+    then the goal if any:
+                     opened, matured, succeeded among the matured, succeeded at all, of those by a
+                     modelled event
     touched[n]       customers judged there by an attribute value of a later date (semantics D37)
     modelled[o]      modelled events that happened, by outcome of the responses file in its order
-    modelled_wakes[n], modelled_entries[n]  of `port` and `entered`, those caused by a modelled event
+    modelled_wakes[n], modelled_entries[n]  of `port` and `entered`, those caused by a modelled
+    event
     """
 
     customers: int
@@ -83,7 +87,7 @@ class Counters:
 
     @classmethod
     def zeros(cls, flow: Flow, hours: int, outcomes: int) -> Counters:
-        """Counters of nothing for `flow`, `hours` hours and `outcomes` outcomes of a responses file."""
+        """Counters of nothing for `flow`, so many hours, and outcomes of a responses file."""
         n = len(flow.nodes)
         w = sum(len(t.branches) for t in flow.tests.values()) + (flow.settings.goal is not None)
 
@@ -96,7 +100,8 @@ class Counters:
             waiting=z(n), idle=z(n), delay_sum_ms=z(n), entries_by_hour=z(hours),
             sends_by_hour=z(len(CHANNELS), hours), layer_people=z(len(flow.settings.funnel)),
             watch_opened=z(w), watch_matured=z(w), watch_succeeded=z(w), watch_succeeded_ever=z(w),
-            watch_modelled=z(w), touched=z(n), modelled=z(outcomes), modelled_wakes=z(n), modelled_entries=z(n),
+            watch_modelled=z(w), touched=z(n), modelled=z(outcomes), modelled_wakes=z(n),
+            modelled_entries=z(n),
         )  # fmt: skip
 
     def add(self, other: Counters) -> None:
@@ -107,10 +112,15 @@ class Counters:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
         for node, (counts, sums) in other.delays.items():
             mine = self.delays.get(node)
-            self.delays[node] = (counts, sums) if mine is None else (mine[0] + counts, mine[1] + sums)
+            self.delays[node] = (
+                (counts, sums) if mine is None else (mine[0] + counts, mine[1] + sums)
+            )
 
     def median_delay_ms(self, node: int) -> float | None:
-        """The median time since entry at arrivals at `node`, ms: exact where its cell holds one value, else within 1.6 %."""
+        """The median time since entry at arrivals at `node`, ms, None without arrivals.
+
+        Exact where its cell holds one value, else within 1.6 %.
+        """
         total = int(self.entered[node])
         if total == 0:
             return None

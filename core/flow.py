@@ -1,7 +1,8 @@
 """Describe a flow document: what a marketer writes, as immutable models.
 
-The document says what is meant, nothing about how it runs. `core.document` reads it from text, `core.lint` judges
-it, `core.compiler` turns it into a program and `core.reference` carries it out as it stands.
+The document says what is meant, nothing about how it runs. `core.document` reads it from text,
+`core.lint` judges it, `core.compiler` turns it into a program and `core.reference` carries it out
+as it stands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LocalTime = Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
 
 
 class Reentry(Model):
-    """Who may enter again: `once`, `after_exit` or `always`, after a gap, for each value of a key."""
+    """Who may enter again: by policy, after a gap, for each value of a key."""
 
     policy: Literal["once", "after_exit", "always"] = "once"
     gap: WindowField | None = None

@@ -1,8 +1,8 @@
 """Declare the node types: what each is configured with and through which ports a token leaves it.
 
-Ports are apart from configuration: every node has one field `next`, a node id (or a list of them, which forks)
-for a node with a single port, a mapping from port to ids for the others. So the document, the compiler and an
-editor handle edges alike for every type.
+Ports are apart from configuration: every node has one field `next`, a node id (or a list of them,
+which forks) for a node with a single port, a mapping from port to ids for the others. So the
+document, the compiler and an editor handle edges alike for every type.
 """
 
 from __future__ import annotations
@@ -40,7 +40,15 @@ PortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.%-]{0,63}$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Channel = Literal["email", "sms", "push", "web_push", "whatsapp", "in_app", "webhook"]
-CHANNELS: tuple[Channel, ...] = ("email", "sms", "push", "web_push", "whatsapp", "in_app", "webhook")
+CHANNELS: tuple[Channel, ...] = (
+    "email",
+    "sms",
+    "push",
+    "web_push",
+    "whatsapp",
+    "in_app",
+    "webhook",
+)
 DAY_MS = 86_400_000
 
 
@@ -61,7 +69,9 @@ Edges = Annotated[dict[str, Targets], BeforeValidator(_next)]
 def _time_of_day(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", value) if isinstance(value, str) else None
+    match = (
+        re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", value) if isinstance(value, str) else None
+    )
     if match is None:
         raise ValueError("a time of day is text such as '09:00'")
     hour, minute, second = (int(part or 0) for part in match.groups())
@@ -145,7 +155,7 @@ class OnEvent(NodeBase):
 
 
 class OnSegment(NodeBase):
-    """Trigger: the customer matches a condition at the start of the window, or comes to match it later."""
+    """Trigger: the customer matches a condition at the start, or comes to match it later."""
 
     type: Literal["on_segment"]
     if_: Condition = Field(alias="if")
@@ -199,7 +209,9 @@ class BranchAttribute(NodeBase):
     branches: dict[
         PortName,
         Annotated[
-            list[Scalar], BeforeValidator(_listed), Field(min_length=1, max_length=limits.VALUES_MAX)
+            list[Scalar],
+            BeforeValidator(_listed),
+            Field(min_length=1, max_length=limits.VALUES_MAX),
         ],
     ] = Field(min_length=1)
 
@@ -227,7 +239,7 @@ class BranchTag(NodeBase):
 
 
 class Wait(NodeBase):
-    """Wait for a duration: days and longer on the customer's wall clock, hours and shorter elapsed."""
+    """Wait for a duration: days and longer on the wall clock, hours and shorter elapsed."""
 
     type: Literal["wait"]
     for_: DurationField = Field(alias="for")
@@ -244,7 +256,10 @@ LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:
 
 
 class WaitUntil(NodeBase):
-    """Wait until a date and time; without an offset it is local, in the customer's or the flow's zone."""
+    """Wait until a date and time.
+
+    Without an offset it is local, in the customer's or the flow's zone.
+    """
 
     type: Literal["wait_until"]
     at: Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
@@ -253,7 +268,7 @@ class WaitUntil(NodeBase):
 
 
 class WaitDate(NodeBase):
-    """Wait until a date attribute, earlier or later by an offset, at a time of day of the customer's zone."""
+    """Wait until a date attribute, earlier or later by an offset, at a local time of day."""
 
     type: Literal["wait_date"]
     attribute: Name
@@ -288,8 +303,6 @@ class WaitEvent(NodeBase):
         if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
             raise ValueError("a timeout can't be negative")
         return self
-
-
 
 
 class Slot(Model):
@@ -365,7 +378,12 @@ class Send(NodeBase):
 
     def carried(self, flow_id: str, node_id: str) -> dict[str, str]:
         """The properties by which an event that answers this message tells of it."""
-        return {"channel": self.channel, "template": self.template, "node": node_id, "flow": flow_id}
+        return {
+            "channel": self.channel,
+            "template": self.template,
+            "node": node_id,
+            "flow": flow_id,
+        }
 
 
 class AddTag(NodeBase):
@@ -427,8 +445,9 @@ class End(NodeBase):
 NODE_TYPES: dict[str, type[NodeBase]] = {
     model.model_fields["type"].annotation.__args__[0]: model  # type: ignore[union-attr]
     for model in (
-        OnEvent, OnSegment, OnSchedule, ConditionNode, BranchAttribute, BranchTag, Wait, WaitUntil, WaitDate,
-        WaitEvent, WaitSlot, Split, ABTest, Send, AddTag, RemoveTag, SetAttribute, AddToAttribute, AddToGroup,
+        OnEvent, OnSegment, OnSchedule, ConditionNode, BranchAttribute, BranchTag, Wait, WaitUntil,
+        WaitDate, WaitEvent, WaitSlot, Split, ABTest, Send, AddTag, RemoveTag, SetAttribute,
+        AddToAttribute, AddToGroup,
         RemoveFromGroup, End,
     )
 }  # fmt: skip

@@ -11,10 +11,10 @@ DEFAULT_SALT = "headrace"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The window [from_ms, until_ms) of entries, the horizon to which tokens are followed, seeds and salt.
+    """The window [from_ms, until_ms) of entries, the horizon of tokens, seeds and salt.
 
-    Times are milliseconds UTC. `audience_zone` is the zone of last resort before UTC; `step_budget` is the number of
-    node arrivals that one item of work may cause.
+    Times are milliseconds UTC. `audience_zone` is the zone of last resort before UTC; `step_budget`
+    is the number of node arrivals that one item of work may cause.
     """
 
     from_ms: int

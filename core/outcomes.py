@@ -1,7 +1,7 @@
-"""Name what a decision can be besides a port: how tokens end, why they are parked and why nobody enters.
+"""Name what a decision can be besides a port: an end, a parking or a refusal.
 
-In the decision log a port is its number (0 and up), an outcome its negative code. Both interpreters, the counters
-and the report read this table.
+In the decision log a port is its number (0 and up), an outcome its negative code. Both
+interpreters, the counters and the report read this table.
 """
 
 from __future__ import annotations
@@ -36,5 +36,10 @@ class Outcome(IntEnum):
 
 ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW)
 PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
-REFUSALS = (Outcome.REFUSED_NO_KEY, Outcome.REFUSED_ONCE, Outcome.REFUSED_INSIDE, Outcome.REFUSED_GAP)
+REFUSALS = (
+    Outcome.REFUSED_NO_KEY,
+    Outcome.REFUSED_ONCE,
+    Outcome.REFUSED_INSIDE,
+    Outcome.REFUSED_GAP,
+)
 OUTCOMES = len(Outcome)

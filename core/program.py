@@ -1,8 +1,9 @@
-"""Define the compiled form of a flow: flat tables that an interpreter walks without looking at the document.
+"""Define the compiled form of a flow: flat tables that an interpreter walks.
 
-A `Program` still names columns and event types and holds literals as the document states them; `core.binding`
-resolves those against an audience into the arrays of `Bound`. The record layouts below are the only declaration
-of the structs that `ext/structs.pxd` mirrors; the machine refuses to load where the two differ.
+A `Program` still names columns and event types and holds literals as the document states them;
+`core.binding` resolves those against an audience into the arrays of `Bound`. The record layouts
+below are the only declaration of the structs that `ext/structs.pxd` mirrors; the machine refuses to
+load where the two differ.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class Op(IntEnum):
 
 
 class Pred(IntEnum):
-    """What a step of a decision graph asks; every predicate but `PRESENT` is false on a missing value."""
+    """What a step of a decision graph asks.
+
+    Every predicate but `PRESENT` is false on a missing value.
+    """
 
     NEVER = 0  # false whatever the value
     RANGE = 1  # lo <= value <= hi, whole numbers and dictionary codes
@@ -151,9 +155,13 @@ TRIGGER = np.dtype(
 )
 
 WATCH = np.dtype(
-    [("event", "i4"), ("cond", "i4"), ("counter0", "i4"), ("test", "i4"), ("within_ms", "i8")], align=True
+    [("event", "i4"), ("cond", "i4"), ("counter0", "i4"), ("test", "i4"), ("within_ms", "i8")],
+    align=True,
 )
-"""`test`: number of the A/B test, -1 for the goal; `counter0`: its first place in the watch counters."""
+"""`test`: number of the A/B test, -1 for the goal.
+
+`counter0`: its first place in the watch counters.
+"""
 
 RULE = np.dtype([("cond", "i4"), ("draw0", "i4"), ("draws", "i4"), ("pad", "i4")], align=True)
 DRAW = np.dtype(
@@ -208,8 +216,9 @@ class ColumnName:
 class PredSpec:
     """A test before it is bound: what the document says, and where to go on either answer.
 
-    `on_true`, `on_false`: index of the next test, or -1 - result at the end. `test` is None for a plain
-    "is it true" of a tag or group. For a history test `bounds`, `window_ms`, `event` and `filter` hold.
+    `on_true`, `on_false`: index of the next test, or -1 - result at the end. `test` is None for a
+    plain "is it true" of a tag or group. For a history test `bounds`, `window_ms`, `event` and
+    `filter` hold.
     """
 
     source: Source
@@ -238,10 +247,11 @@ class WatchSpec:
 class Program:
     """A compiled flow, not yet bound to an audience.
 
-    `nodes` (NODE records) with `op`, ports, `cond`, `slot`, durations and flags set; what depends on the audience
-    (kinds of columns, dictionary codes, zones, keys) is left to the binder. `columns` are the customer's columns
-    read or written, `written` those that an action writes. `properties` are event properties by name. `events` are the event
-    types referred to, sorted; `histories` those that conditions look back at.
+    `nodes` (NODE records) with `op`, ports, `cond`, `slot`, durations and flags set; what depends
+    on the audience (kinds of columns, dictionary codes, zones, keys) is left to the binder.
+    `columns` are the customer's columns read or written, `written` those that an action writes.
+    `properties` are event properties by name. `events` are the event types referred to, sorted;
+    `histories` those that conditions look back at.
     """
 
     flow: Flow

@@ -1,4 +1,4 @@
-"""Admit entries: identity, eligibility by window, key, policy and gap, and the entry's beginning (D9 to D11)."""
+"""Admit entries: identity, eligibility and the entry's beginning (D9 to D11)."""
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -28,7 +28,7 @@ cdef inline uint64_t hash_named(const char* name, uint32_t size, uint64_t value)
 cdef inline uint64_t modelled_identity(
     MachineC* m, int32_t ident, uint64_t entry_hash, uint32_t visit
 ) noexcept nogil:
-    """The identity of a modelled event: its byte template with the entry at 16 and the visit in the last 8 (D11)."""
+    """The identity of a modelled event: its bytes with the entry at 16 and the visit last (D11)."""
     cdef unsigned char[4096] data
     cdef int32_t begin = m.p.ident_offsets[ident], size = m.p.ident_offsets[ident + 1] - begin, i
     memcpy(data, &m.p.idents[begin], size)
@@ -39,7 +39,8 @@ cdef inline uint64_t modelled_identity(
 
 
 cdef inline uint64_t key_place(int32_t person, int64_t key) noexcept nogil:
-    cdef uint64_t x = <uint64_t>key * <uint64_t>0x9E3779B97F4A7C15U ^ <uint64_t>person * <uint64_t>0xC2B2AE3D27D4EB4FU
+    cdef uint64_t x = <uint64_t>key * <uint64_t>0x9E3779B97F4A7C15U
+    x ^= <uint64_t>person * <uint64_t>0xC2B2AE3D27D4EB4FU
     x ^= x >> 29
     x *= <uint64_t>0xBF58476D1CE4E5B9U
     return x ^ (x >> 32)
@@ -67,7 +68,10 @@ cdef inline bint keys_grow(MachineC* m) noexcept nogil:
 
 
 cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept nogil:
-    """The admission record of a customer and a key, made where there is none; open addressing, -1 without memory."""
+    """The admission record of a customer and a key, made where there is none.
+
+    Open addressing, -1 without memory.
+    """
     cdef uint64_t at
     cdef int32_t made
     if 2 * m.s.keys_used >= m.s.keys_size and not keys_grow(m):
@@ -92,7 +96,10 @@ cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept n
 cdef inline void enter(
     MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row, bint modelled
 ) noexcept nogil:
-    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none); refusals are counted and logged."""
+    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none).
+
+    Refusals are counted and logged.
+    """
     cdef PersonC* person = &m.s.persons[c]
     cdef int64_t now = person.now_ms, key = 0
     cdef int32_t a = c, i, t

@@ -1,7 +1,7 @@
-"""Keep customers by the time of their next work, so that a later call touches only those who have any.
+"""Keep customers by the time of their next work, so that a later call touches no others.
 
-A calendar queue (Brown 1988): buckets of equal width over the run's span, each a list threaded through one array. A
-customer stands in it at most once, and only between two calls of `apply`.
+A calendar queue (Brown 1988): buckets of equal width over the run's span, each a list threaded
+through one array. A customer stands in it at most once, and only between two calls of `apply`.
 """
 
 from libc.stdint cimport int32_t, int64_t

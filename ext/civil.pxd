@@ -1,4 +1,3 @@
-# cython: cdivision=True
 """Wall-clock time for other compiled modules: inline, without the GIL, over raw offset tables.
 
 The rules and sources are those of core/zones.py and core/calendar_days.py. A table is `utc` and

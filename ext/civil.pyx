@@ -1,5 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-# cython: initializedcheck=False, embedsignature=True
 """Tell wall-clock time in bulk: offset tables and calendar arithmetic over arrays of instants.
 
 The compiled twin of core/zones.py; the functions themselves are in civil.pxd so that the

@@ -1,5 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-# cython: initializedcheck=False, embedsignature=True
 """Hash whole columns with XXH64: strings of an Arrow column, and rows of 64-bit words.
 
 The compiled twin of core/hashing.py; the algorithm itself is in hashing.pxd so that other modules

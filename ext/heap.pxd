@@ -1,7 +1,8 @@
 """Order timers and pending events by pairing heaps laid into arrays, one heap for each customer.
 
-Fredman, Sedgewick, Sleator and Tarjan 1986: insert and merge in constant time, removal in O(log n) amortised. A heap
-of one, by far the most common, is its root and nothing else. Ties go by the smaller `tie`, so the order is total.
+Fredman, Sedgewick, Sleator and Tarjan 1986: insert and merge in constant time, removal in O(log n)
+amortised. A heap of one, by far the most common, is its root and nothing else. Ties go by the
+smaller `tie`, so the order is total.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -45,7 +46,10 @@ cdef inline int32_t heap_push(HeapC* h, int32_t root, int32_t i) noexcept nogil:
 
 
 cdef inline int32_t heap_pair(HeapC* h, int32_t first) noexcept nogil:
-    """Merge a list of siblings in pairs from the left, then all from the right; the result is a root."""
+    """Merge a list of siblings in pairs from the left, then all from the right.
+
+    The result is a root.
+    """
     cdef int32_t a, b, rest, done = -1, root
     while first >= 0:
         a = first

@@ -1,13 +1,15 @@
-"""Carry out nodes, one tight loop for each: all tokens that stand at a node pass through it together.
+"""Carry out nodes, one tight loop for each: all tokens at a node pass through it together.
 
-A kernel takes the customers whose running token stands at `node`; afterwards a customer's `token` is the one that goes
-on, or -1 where it waits, has ended or stands idle.
+A kernel takes the customers whose running token stands at `node`; afterwards a customer's `token`
+is the one that goes on, or -1 where it waits, has ended or stands idle.
 """
 
 from libc.math cimport isfinite, isnan
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
 
-from ext.civil cimport DAY_MS, add_wall, floor_div, local_to_utc, next_slot, utc_to_local, add_months
+from ext.civil cimport (
+    DAY_MS, add_months, add_wall, floor_div, local_to_utc, next_slot, utc_to_local,
+)
 from ext.heap cimport heap_push
 from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport as_bits, as_double, decide, read_customer, to_utc
@@ -15,19 +17,22 @@ from ext.slabs cimport *
 from ext.structs cimport *
 from ext.timeline cimport write_cell
 from ext.tokens cimport (
-    HOUR_MS, arrive, end_whole_flow, first_visit, leave, listen, note_outcome, open_watch, park, set_timer,
-    token_end, visit_of,
+    HOUR_MS, arrive, end_whole_flow, first_visit, leave, listen, note_outcome, open_watch, park,
+    set_timer, token_end, visit_of,
 )
 
 cdef extern from *:
     """
-    #define HEADRACE_ADD_OVERFLOWS(a, b, sum) __builtin_add_overflow((int64_t)(a), (int64_t)(b), sum)
+    #define HEADRACE_ADD_OVERFLOWS(a, b, sum) \\
+        __builtin_add_overflow((int64_t)(a), (int64_t)(b), sum)
     static inline int64_t headrace_interpolate(int64_t low, int64_t high, uint64_t place) {
         return low + (int64_t)(((__int128)(high - low) * (__int128)place) >> 32);
     }
     """
     bint add_overflows "HEADRACE_ADD_OVERFLOWS"(int64_t a, int64_t b, int64_t* sum) noexcept nogil
-    int64_t interpolate "headrace_interpolate"(int64_t low, int64_t high, uint64_t place) noexcept nogil
+    int64_t interpolate "headrace_interpolate"(
+        int64_t low, int64_t high, uint64_t place
+    ) noexcept nogil
 
 cdef enum:
     CELLS = 4096
@@ -66,7 +71,9 @@ cdef inline int64_t later(MachineC* m, int32_t c, const NodeC* node) noexcept no
     )
 
 
-cdef inline int64_t date_due(MachineC* m, int32_t c, const NodeC* node, int64_t value) noexcept nogil:
+cdef inline int64_t date_due(
+    MachineC* m, int32_t c, const NodeC* node, int64_t value
+) noexcept nogil:
     """When a `wait_date` ends, from its date (days) or time (ms) (D26)."""
     cdef int32_t z = m.p.zone_of[m.s.lo + c]
     cdef int32_t at = m.p.zone_offsets[z]
@@ -127,7 +134,7 @@ cdef inline int64_t delay_of(MachineC* m, int32_t table, uint64_t draw) noexcept
 cdef inline void respond(
     MachineC* m, int32_t c, int32_t node, int32_t send, int32_t entry, uint32_t visit
 ) noexcept nogil:
-    """Draw what follows a message, by the first rule that fits, and put it into the customer's future (D34)."""
+    """Draw what follows a message, by the first rule that fits (D34)."""
     cdef PersonC* person = &m.s.persons[c]
     cdef EntryC* e = &m.s.entries[entry]
     cdef const RuleC* rule = NULL
@@ -212,7 +219,9 @@ cdef inline void split(MachineC* m, int32_t c, int32_t t, const NodeC* node) noe
     go_on(m, c, t, port)
 
 
-cdef inline void wait_for_event(MachineC* m, int32_t c, int32_t t, const NodeC* node) noexcept nogil:
+cdef inline void wait_for_event(
+    MachineC* m, int32_t c, int32_t t, const NodeC* node
+) noexcept nogil:
     """Wait for an event, with a timer where there is a timeout."""
     cdef PersonC* person = &m.s.persons[c]
     cdef int64_t due_ms
@@ -242,7 +251,8 @@ cdef inline void carry_out(MachineC* m, int32_t i, const int32_t* lanes, int32_t
             person.token = -1
             continue
         if node.op == OP_DECIDE:
-            go_on(m, c, t, decide(m, node.cond, c, NO_ROW, m.s.entries[m.s.tokens[t].entry].row, person.now_ms))
+            value = m.s.entries[m.s.tokens[t].entry].row
+            go_on(m, c, t, decide(m, node.cond, c, NO_ROW, value, person.now_ms))
         elif node.op == OP_WAIT_EVENT:
             wait_for_event(m, c, t, node)
         elif node.op == OP_WAIT_FOR:

@@ -1,9 +1,10 @@
 """Run a bound program over blocks of customers, without the GIL and without a Python object per token.
 
-A block of customers is loaded, `apply` carries their work out up to a time, once or in as many calls as one likes,
-and what was counted and logged is taken out. Within `apply` a few hundred customers are under way at once; in each wave
-every one of them has one running token, the tokens are gathered by node, and each node takes its tokens through one loop.
-A customer with nothing left to do gives his lane to the next.
+A block of customers is loaded, `apply` carries their work out up to a time, once or in as many
+calls as one likes, and what was counted and logged is taken out. Within `apply` a few hundred
+customers are under way at once; in each wave every one of them has one running token, the tokens
+are gathered by node, and each node takes its tokens through one loop. A customer with nothing left
+to do gives his lane to the next.
 """
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -61,8 +62,9 @@ cdef void* address(object array) except? NULL:
 cdef class Machine:
     """The interpreter for one thread: a bound program, and state for `block_max` customers at a time.
 
-    `lanes` customers are under way at once; neither number changes any decision. With `log` every decision is kept for
-    `take_log`. Raises ValueError where the arrays of `bound` are inconsistent, MemoryError where there is no room.
+    `lanes` customers are under way at once; neither number changes any decision. With `log` every
+    decision is kept for `take_log`. Raises ValueError where the arrays of `bound` are inconsistent,
+    MemoryError where there is no room.
     """
 
     def __cinit__(self, bound, int block_max=BLOCK, int lanes=LANES, bint log=False):
@@ -366,8 +368,8 @@ cdef class Machine:
     def apply(self, int64_t until_ms):
         """Carry out all work before `until_ms`, at most to the horizon. One call or many decide the same.
 
-        Returns False where `stop` was asked for meanwhile, the work then being unfinished. MemoryError where the
-        state can't grow.
+        Returns False where `stop` was asked for meanwhile, the work then being unfinished.
+        MemoryError where the state can't grow.
         """
         cdef int32_t n, c
         cdef int result

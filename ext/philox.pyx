@@ -1,5 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-# cython: initializedcheck=False, embedsignature=True
 """Draw chance in bulk: Philox4x32-10 over arrays of customers and slots.
 
 The compiled twin of core/philox.py; the generator itself is in philox.pxd so that the interpreter

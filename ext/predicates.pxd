@@ -1,8 +1,9 @@
 """Walk decision graphs over columns: comparisons, sets, text tables, look-backs into history.
 
-A value comes from the customer, from the event at hand or from the entering event; `row` and `entry_row` name the last
-two (NO_ROW for none, -2 - k for a modelled event with the constants of row k). What each predicate means is in
-docs/semantics.md D16 to D21; a missing value makes all but PRESENT false.
+A value comes from the customer, from the event at hand or from the entering event; `row` and
+`entry_row` name the last two (NO_ROW for none, -2 - k for a modelled event with the constants of
+row k). What each predicate means is in docs/semantics.md D16 to D21; a missing value makes all but
+PRESENT false.
 """
 
 from libc.math cimport isnan
@@ -29,7 +30,9 @@ cdef inline int64_t as_bits(double value) noexcept nogil:
     return b.i
 
 
-cdef inline bint read_cell(const void* data, int32_t store, int64_t at, int64_t* value) noexcept nogil:
+cdef inline bint read_cell(
+    const void* data, int32_t store, int64_t at, int64_t* value
+) noexcept nogil:
     """Read a cell as int64, a double by its bits; return whether it is there."""
     cdef double d
     if store == STORE_INT64:
@@ -52,7 +55,9 @@ cdef inline bint read_customer(MachineC* m, int32_t col, int32_t c, int64_t* val
     return read_cell(column.data, column.store, m.s.lo + c - column.base, value)
 
 
-cdef inline bint read_property(MachineC* m, int32_t col, int64_t row, int64_t* value) noexcept nogil:
+cdef inline bint read_property(
+    MachineC* m, int32_t col, int64_t row, int64_t* value
+) noexcept nogil:
     """Read property `col` of an event."""
     cdef int64_t at
     if row >= 0:
@@ -65,7 +70,8 @@ cdef inline bint read_property(MachineC* m, int32_t col, int64_t row, int64_t* v
 
 
 cdef inline bint read_value(
-    MachineC* m, int32_t source, int32_t col, int32_t c, int64_t row, int64_t entry_row, int64_t* value
+    MachineC* m, int32_t source, int32_t col, int32_t c, int64_t row, int64_t entry_row,
+    int64_t* value,
 ) noexcept nogil:
     if source == SOURCE_CUSTOMER:
         return read_customer(m, col, c, value)
@@ -197,9 +203,12 @@ cdef inline int filter_passes(
 
 
 cdef inline int64_t matches(
-    MachineC* m, const PredC* p, int32_t c, int64_t entry_row, int64_t now, int64_t enough, int64_t* last_ms
+    MachineC* m, const PredC* p, int32_t c, int64_t entry_row, int64_t now, int64_t enough,
+    int64_t* last_ms,
 ) noexcept nogil:
-    """Count matching events in the window, newest first, up to `enough`; `last_ms` is the time of the last counted.
+    """Count matching events in the window, newest first, up to `enough`.
+
+    `last_ms` is the time of the last counted.
 
     Recorded and modelled events each have a backward chain; they are merged by time.
     """
@@ -229,7 +238,10 @@ cdef inline int64_t matches(
 cdef inline bint history_holds(
     MachineC* m, const PredC* p, int32_t c, int64_t entry_row, int64_t now
 ) noexcept nogil:
-    """Whether the count of matching events lies within [col, store2]; store2 < 0 is no upper bound."""
+    """Whether the count of matching events lies within [col, store2].
+
+    Store2 < 0 is no upper bound.
+    """
     cdef int64_t last = 0, count
     cdef int64_t enough = p.col if p.store2 < 0 else <int64_t>p.store2 + 1
     count = matches(m, p, c, entry_row, now, enough, &last)
@@ -261,11 +273,11 @@ cdef inline int64_t sooner(int64_t best, int64_t candidate, int64_t now) noexcep
 cdef inline int64_t next_change(
     MachineC* m, int32_t begin, int32_t end, int32_t c, int64_t now
 ) noexcept nogil:
-    """The next time > now at which time alone may change any of the predicates [begin, end), INT64_MAX for never.
+    """The next time > now at which time alone may change a predicate of [begin, end).
 
     A look-back changes when its n-th latest match leaves the window (semantics 9).
     """
-    cdef int64_t best = INT64_MAX, value, last = 0
+    cdef int64_t best = INT64_MAX, value, most, last = 0
     cdef const PredC* p
     cdef int32_t i
     for i in range(begin, end):
@@ -275,7 +287,8 @@ cdef inline int64_t next_change(
                 continue
             if p.col > 0 and matches(m, p, c, NO_ROW, now, p.col, &last) == p.col:
                 best = sooner(best, last + p.lo, now)
-            if p.store2 >= 0 and matches(m, p, c, NO_ROW, now, <int64_t>p.store2 + 1, &last) == p.store2 + 1:
+            most = <int64_t>p.store2 + 1
+            if most > 0 and matches(m, p, c, NO_ROW, now, most, &last) == most:
                 best = sooner(best, last + p.lo, now)
         elif PRED_LAST <= p.op <= PRED_OLDER:
             if not read_value(m, p.source, p.col, c, NO_ROW, NO_ROW, &value):

@@ -1,6 +1,7 @@
 """Grow the arrays of a machine's state, and keep free lists inside them.
 
-Growth doubles. Where memory runs out `trap` is set, the new index is -1, and the machine stops after the wave.
+Growth doubles. Where memory runs out `trap` is set, the new index is -1, and the machine stops
+after the wave.
 """
 
 from libc.stdint cimport int32_t, int64_t

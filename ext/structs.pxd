@@ -1,7 +1,8 @@
 """Declare every C struct of the interpreter, in three kinds that are never mixed.
 
-ProgramC is constant during a run; StateC is what the machine remembers of its customers; TallyC is what it counts and
-logs. The record layouts of the program are those of core/program.py, checked when a machine is made.
+ProgramC is constant during a run; StateC is what the machine remembers of its customers; TallyC is
+what it counts and logs. The record layouts of the program are those of core/program.py, checked
+when a machine is made.
 """
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -297,7 +298,7 @@ cdef struct HeapC:
     uint64_t tie
     int32_t child
     int32_t next
-    int32_t prev  # parent of a first child, else the left neighbour; -1 for a root, -2 outside any heap
+    int32_t prev  # parent of a first child, else left neighbour; -1 for a root, -2 in no heap
 
 
 # A place in the flow. `next` and `prev` link those that listen, or those in the FIFO.

@@ -1,6 +1,7 @@
-"""Choose a customer's next item of work and carry it out up to the tokens that it makes ready (D1 to D4).
+"""Choose a customer's next item of work and carry it out to the tokens it makes ready (D1 to D4).
 
-Items are recorded inputs, modelled events, token timers, segment re-checks and schedules, merged by (time, rank).
+Items are recorded inputs, modelled events, token timers, segment re-checks and schedules, merged by
+(time, rank).
 """
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
@@ -23,7 +24,10 @@ cdef enum:
 
 
 cdef inline int64_t next_item(MachineC* m, int32_t c, int* rank) noexcept nogil:
-    """The time of the customer's next item and its rank; INT64_MAX for none. At one time the lower rank is first."""
+    """The time of the customer's next item and its rank; INT64_MAX for none.
+
+    At one time the lower rank is first.
+    """
     cdef PersonC* person = &m.s.persons[c]
     cdef int64_t best = INT64_MAX
     if person.row < person.row_end:
@@ -67,7 +71,9 @@ cdef inline void see_watches(
         following = w.next
         spec = &m.p.watches[w.watch]
         over = w.deadline_ms < person.now_ms
-        if not over and spec.event == event and filter_passes(m, spec.cond, c, row, w.row, person.now_ms):
+        if not over and spec.event == event and filter_passes(
+            m, spec.cond, c, row, w.row, person.now_ms
+        ):
             m.t.watch_succeeded_ever[w.counter] += 1
             m.t.watch_succeeded[w.counter] += w.matured
             m.t.watch_modelled[w.counter] += modelled
@@ -132,9 +138,10 @@ cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogi
 
 
 cdef inline void wake(
-    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t entry_number, bint modelled
+    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t entry_number,
+    bint modelled,
 ) noexcept nogil:
-    """Wake all tokens that wait for this event, judged before any runs, by (entry, fork) (6, D28)."""
+    """Wake all tokens that wait for this event, judged before any runs (6, D28)."""
     cdef PersonC* person = &m.s.persons[c]
     cdef int32_t t = person.listening, n = 0, i
     cdef const NodeC* node
@@ -208,7 +215,8 @@ cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
 cdef inline int64_t schedule_at(MachineC* m, int32_t c, int32_t k) noexcept nogil:
     """The next time of schedule `k` for customer `c`, INT64_MAX for none."""
     cdef int64_t run = <int64_t>k * m.p.n_zones + m.p.zone_of[m.s.lo + c]
-    cdef int64_t at = m.p.schedule_offsets[run] + m.s.schedule_next[<int64_t>c * m.p.n_schedules + k]
+    cdef int64_t at = m.p.schedule_offsets[run]
+    at += m.s.schedule_next[<int64_t>c * m.p.n_schedules + k]
     return m.p.schedule_ms[at] if at < m.p.schedule_offsets[run + 1] else INT64_MAX
 
 
@@ -326,7 +334,10 @@ cdef inline void take_timer(MachineC* m, int32_t c) noexcept nogil:
 
 
 cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogil:
-    """Bring the customer to a token that is to run; False where nothing is left before `until_ms`."""
+    """Bring the customer to a token that is to run.
+
+    False where nothing is left before `until_ms`.
+    """
     cdef PersonC* person = &m.s.persons[c]
     cdef TokenC* token
     cdef int32_t t

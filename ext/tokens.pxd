@@ -1,4 +1,4 @@
-"""Move tokens: entries begin, ports are taken, forks are made, tokens end, and each decision is counted and logged.
+"""Move tokens: ports are taken, forks are made, tokens end; each decision is counted and logged.
 
 Numbers in comments are those of docs/semantics.md.
 """
@@ -20,7 +20,9 @@ cdef extern from *:
     int log2_of "HEADRACE_LOG2"(int64_t x) noexcept nogil
 
 
-cdef inline void note(MachineC* m, int32_t c, int32_t node, int32_t port, uint64_t entry) noexcept nogil:
+cdef inline void note(
+    MachineC* m, int32_t c, int32_t node, int32_t port, uint64_t entry
+) noexcept nogil:
     """Log a decision under the customer's next step number (D13, D14)."""
     cdef PersonC* person = &m.s.persons[c]
     cdef LogC* record
@@ -37,7 +39,9 @@ cdef inline void note(MachineC* m, int32_t c, int32_t node, int32_t port, uint64
     person.step += 1
 
 
-cdef inline void note_outcome(MachineC* m, int32_t c, int32_t node, int32_t outcome, uint64_t entry) noexcept nogil:
+cdef inline void note_outcome(
+    MachineC* m, int32_t c, int32_t node, int32_t outcome, uint64_t entry
+) noexcept nogil:
     m.t.outcome[<int64_t>node * OUTCOMES - 1 - outcome] += 1
     note(m, c, node, outcome, entry)
 
@@ -53,7 +57,7 @@ cdef inline bint first_visit(uint64_t* bits, int32_t words, int32_t c, int32_t i
 
 
 cdef inline void count_delay(MachineC* m, int32_t node, int64_t ms) noexcept nogil:
-    """Count the time since the entry began, where it is above 0 (cells: core.counters.delay_cell)."""
+    """Count the time since the entry began, above 0 (cells: core.counters.delay_cell)."""
     cdef int64_t* cells = m.t.delays[node]
     cdef int64_t cell = ms
     cdef int shift
@@ -128,7 +132,9 @@ cdef inline void stop_waiting(MachineC* m, PersonC* person, int32_t t) noexcept 
         unlisten(m, person, t)
 
 
-cdef inline int32_t token_make(MachineC* m, int32_t entry, int32_t node, uint8_t state) noexcept nogil:
+cdef inline int32_t token_make(
+    MachineC* m, int32_t entry, int32_t node, uint8_t state
+) noexcept nogil:
     """A new token of an entry, last in its order (D6)."""
     cdef int32_t t = token_new(m)
     cdef TokenC* token
@@ -201,7 +207,10 @@ cdef inline void open_watch(
 
 
 cdef inline bint leave(MachineC* m, int32_t c, int32_t t, int32_t port) noexcept nogil:
-    """Take a port: on to its first edge, new tokens for the others (D7). Return whether the token goes on."""
+    """Take a port: on to its first edge, new tokens for the others (D7).
+
+    Return whether the token goes on.
+    """
     cdef TokenC* token = &m.s.tokens[t]
     cdef int32_t node = token.node, entry = token.entry, k, fork
     cdef const PortC* p = &m.p.ports[m.p.nodes[node].port0 + port]

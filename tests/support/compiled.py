@@ -1,4 +1,4 @@
-"""Runs the compiled interpreter as tests want it: any block size, lanes, workers and number of calls."""
+"""Runs the compiled interpreter as tests want it: any block size, lanes and number of calls."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_compiled(
     lanes: int = 64,
     stops: Sequence[int] = (),
 ) -> tuple[list[Record], Counters]:
-    """Run the compiled interpreter in blocks, applying up to each of `stops` and then to the horizon."""
+    """Run the compiled interpreter in blocks, applying up to each of `stops`, then the horizon."""
     bound = bind(compile_flow(flow, responses), audience, options)
     machine = Machine(bound, block_max=block, lanes=lanes, log=True)
     for first in range(0, audience.customers, block):

@@ -1,0 +1,27 @@
+"""Check a flow file and tell every violation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.audience import read_schema
+from api.documents import find_violations, summary, tell
+
+OK, FAILED = 0, 1
+
+
+def run(path: Path, audience: Path | None, *, as_json: bool) -> int:
+    """Print the violations of a flow file; return 1 where any is an error, else 0."""
+    schema = None if audience is None else read_schema(audience)
+    flow, _, violations = find_violations(path, schema)
+    failed = flow is None or any(v.severity == "error" for v in violations)
+    if as_json:
+        print(json.dumps([v.to_json() for v in violations], indent=2))
+    else:
+        console = Console(highlight=False)
+        tell(console, str(path), violations)
+        console.print(f"{path}: {summary(violations)}", markup=False, soft_wrap=True)
+    return FAILED if failed else OK

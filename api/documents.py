@@ -1,0 +1,109 @@
+"""Open flow and responses files: read, check the size first, and tell violations to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from core import limits
+from core.audience import AudienceSchema
+from core.document import located, read_flow, read_responses
+from core.errors import HeadraceError
+from core.flow import Flow
+from core.lint import lint
+from core.responses import Responses
+from core.violations import Violation
+
+COLOURS = {"error": "bold red", "warning": "yellow", "info": "blue"}
+
+
+class ViolationsError(HeadraceError):
+    """A document has errors; they have been told, or are told by whoever catches this."""
+
+    exit_code = 1
+
+    def __init__(self, path: str, violations: Sequence[Violation]) -> None:
+        self.violations = list(violations)
+        self.path = path
+        super().__init__(summary(violations), file=path, advice="Mend the errors and try again")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.violations)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A flow that can be run, its text, and what lint found beside errors."""
+
+    flow: Flow
+    text: bytes
+    violations: list[Violation]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a document; HeadraceError where it can't be read or is larger than the limit."""
+    try:
+        size = path.stat().st_size
+        if size > limits.FLOW_BYTES_MAX:
+            raise HeadraceError(
+                f"the file has {size:,} bytes; at most {limits.FLOW_BYTES_MAX:,} are read",
+                advice="A flow of that size can't be meant; check that this is the right file",
+                file=str(path),
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise HeadraceError(error.strerror or str(error), file=str(path)) from None
+
+
+def find_violations(
+    path: Path, schema: AudienceSchema | None
+) -> tuple[Flow | None, bytes, list[Violation]]:
+    """Read and lint a flow file; the flow is None where it can't be read as one."""
+    text = read_bytes(path)
+    flow, violations = read_flow(text, name=str(path))
+    if flow is not None:
+        violations = [*violations, *located(lint(flow, schema), text, name=str(path))]
+    return flow, text, violations
+
+
+def open_flow(path: Path, schema: AudienceSchema | None = None) -> Opened:
+    """Read and lint a flow file; ViolationsError where it has errors."""
+    flow, text, violations = find_violations(path, schema)
+    if flow is None or any(v.severity == "error" for v in violations):
+        raise ViolationsError(str(path), violations)
+    return Opened(flow, text, violations)
+
+
+def open_responses(path: Path) -> Responses:
+    """Read a responses file; ViolationsError where it has errors."""
+    responses, violations = read_responses(read_bytes(path), name=str(path))
+    if responses is None:
+        raise ViolationsError(str(path), violations)
+    return responses
+
+
+def summary(violations: Sequence[Violation]) -> str:
+    """How many violations of each severity there are, in words."""
+    counts = [(s, sum(v.severity == s for v in violations)) for s in COLOURS]
+    words = {"error": "errors", "warning": "warnings", "info": "notes"}
+    parts = [f"{n} {words[s] if n != 1 else words[s][:-1]}" for s, n in counts if n]
+    return ", ".join(parts) or "no violations"
+
+
+def tell(console: Console, path: str, violations: Sequence[Violation]) -> None:
+    """Print violations, one paragraph each: place, code, what is wrong, what to do."""
+    for v in violations:
+        line = f":{v.line}" if v.line else ""
+        colour = COLOURS[v.severity]
+        console.print(
+            f"[{colour}]{v.severity}[/] [bold]{escape(v.code)}[/] [dim]{escape(path)}{line}[/] "
+            f"{escape(v.pointer or '/')}",
+            soft_wrap=True,
+        )
+        console.print(f"    {escape(v.message)}.", soft_wrap=True)
+        if v.advice:
+            console.print(f"    [green]→[/] {escape(v.advice)}.", soft_wrap=True)

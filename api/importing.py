@@ -1,0 +1,30 @@
+"""Import an audience or make the sample one, and account for every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.importer import import_audience
+from actors.sample import make_sample
+from api.progress import shown
+
+
+def run(mapping: Path, out: Path, *, data: Path | None, replace: bool, quiet: bool) -> None:
+    """Import through a mapping file and print where every row went."""
+    with shown(quiet=quiet) as progress:
+        summary = import_audience(mapping, out, data=data, replace=replace, progress=progress)
+    Console(highlight=False).print(summary.text(), markup=False, soft_wrap=True)
+
+
+def make(out: Path, *, customers: int, days: int, seed: int, replace: bool, quiet: bool) -> None:
+    """Make the sample audience and say what it holds."""
+    with shown(quiet=quiet) as progress:
+        schema = make_sample(
+            out, customers=customers, days=days, seed=seed, replace=replace, progress=progress
+        )
+    print(
+        f"{out}: {schema.counts.customers:,} customers, {schema.counts.events:,} events "
+        f"over {days} days"
+    )

@@ -1,0 +1,259 @@
+"""Offer the `headrace` command: dry runs, checks, imports and samples from a shell.
+
+Each command imports what it needs when it runs, so that `headrace --help` stays quick. Errors are
+told in one line with what to do; no traceback reaches a user, unless HEADRACE_TRACEBACK=1 asks for
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import HeadraceError
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Dry-run marketing flows on real past customers before they go live.",
+)
+
+FlowFile = Annotated[Path, typer.Argument(metavar="FLOW", help="The flow document, YAML or JSON.")]
+
+
+@app.command()
+def simulate(
+    flow: FlowFile,
+    audience: Annotated[Path, typer.Option(help="The audience folder.")],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Entries begin here; default: the audience's first event.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Entries end before this; default: after the audience's last event.",
+        ),
+    ] = None,
+    horizon: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Follow people until then: a time, or '+14 days' after --until."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of responses and delays.")] = 0,
+    salt: Annotated[
+        str | None, typer.Option(help="Salt of assignments, as the live tenant has it.")
+    ] = None,
+    responses: Annotated[
+        Path | None, typer.Option(help="Assumed responses to messages (YAML or JSON).")
+    ] = None,
+    replicates: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Repeat the responses so often.")
+    ] = 1,
+    replaces: Annotated[
+        str | None,
+        typer.Option(metavar="FLOW_ID", help="Leave out the recorded events of this flow."),
+    ] = None,
+    strict_history: Annotated[
+        bool,
+        typer.Option("--strict-history", help="Refuse where attribute values are of a later date."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Threads; default: one for each core.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every decision as Parquet.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page.")
+    ] = None,
+    trace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CUSTOMER", help="Tell this customer's story; may be repeated."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")] = False,
+) -> None:
+    """Dry-run a flow on an audience's past and report what it would have done."""
+    from api.simulate import Request, run
+
+    raise typer.Exit(
+        run(
+            Request(
+                flow=flow,
+                audience=audience,
+                begin=from_,
+                until=until,
+                horizon=horizon,
+                seed=seed,
+                salt=salt,
+                responses=responses,
+                replicates=replicates,
+                replaces=replaces,
+                strict_history=strict_history,
+                workers=workers,
+                log=log,
+                json=json,
+                html=html,
+                trace=tuple(trace or ()),
+                quiet=quiet,
+            )
+        )
+    )
+
+
+@app.command()
+def check(
+    flow: FlowFile,
+    audience: Annotated[
+        Path | None, typer.Option(help="An audience folder, to check names and types against.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the violations as JSON.")] = False,
+) -> None:
+    """Check a flow: every violation with its place and what to do.
+
+    Exit code 1 where any is an error.
+    """
+    from api.check import run
+
+    raise typer.Exit(run(flow, audience, as_json=json))
+
+
+@app.command()
+def schema(
+    report: Annotated[
+        bool, typer.Option("--report", help="The schema of reports instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of the flow document, for editors."""
+    import json as json_text
+
+    if report:
+        from core.report import report_schema
+
+        document = report_schema()
+    else:
+        from core.json_schema import flow_schema
+
+        document = flow_schema()
+    typer.echo(json_text.dumps(document, indent=2))
+
+
+@app.command()
+def listing(
+    flow: FlowFile,
+    responses: Annotated[
+        Path | None, typer.Option(help="A responses file to compile with it.")
+    ] = None,
+) -> None:
+    """Print the compiled program of a flow as text."""
+    from api.documents import open_flow, open_responses
+    from core.compiler import compile_flow
+    from core.listing import listing as text_of
+
+    opened = open_flow(flow)
+    model = None if responses is None else open_responses(responses)
+    typer.echo(text_of(compile_flow(opened.flow, model)), nl=False)
+
+
+@app.command("import")
+def import_(
+    mapping: Annotated[
+        Path, typer.Argument(metavar="MAPPING", help="The mapping file, YAML or JSON.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The audience folder to make.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where the mapping's files lie; default: beside the mapping."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an audience that is there.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Import CSV, NDJSON or Parquet through a mapping file into an audience folder."""
+    from api.importing import run
+
+    run(mapping, out, data=data, replace=replace, quiet=quiet)
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The audience folder to make.")],
+    customers: Annotated[int, typer.Option(help="How many customers.")] = 200_000,
+    days: Annotated[int, typer.Option(help="How many days of events, up to 2026-06-30.")] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same audience.")] = 1,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an audience that is there.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Make a seeded example audience of an online shop."""
+    from api.importing import make
+
+    make(out, customers=customers, days=days, seed=seed, replace=replace, quiet=quiet)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"headrace {version_of('headrace')}")
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Run the command line; every error becomes a message and an exit code."""
+    try:
+        app()
+    except HeadraceError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError as error:
+        _fail(
+            f"out of memory: {error}. Use fewer workers, or a shorter window",
+            HeadraceError.exit_code,
+        )
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", HeadraceError.exit_code)
+    except Exception as error:  # the last line of defence: a bug, told as one
+        if os.environ.get("HEADRACE_TRACEBACK") == "1":
+            raise
+        _fail(
+            f"internal error, please report it: {type(error).__name__}: {error} "
+            "(HEADRACE_TRACEBACK=1 shows where)",
+            INTERNAL_ERROR,
+        )
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"headrace: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
