@@ -316,4 +316,4 @@ def _clock(ms: int) -> str:
 def _weights(branches: dict[str, int]) -> str:
     if len(branches) > LISTED_MAX:
         return f"into {len(branches):,} branches"
-    return " / ".join(f"{weight / 100:g} %" for weight in branches.values())
+    return "/".join(f"{weight / 100:g}" for weight in branches.values()) + " %"

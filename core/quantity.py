@@ -15,8 +15,8 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 
 
 def number(value: float) -> str:
-    """A count: whole as it is, a mean with one decimal below 100."""
-    if isinstance(value, int) or value == int(value) or abs(value) >= 99.95:
+    """A count: whole as it is, a mean with one decimal below 10."""
+    if isinstance(value, int) or value == int(value) or abs(value) >= 9.95:
         return f"{round(value):,}".replace(",", THIN)
     return f"{value:.1f}"
 
@@ -28,6 +28,11 @@ def percent(share: float) -> str:
     decimals = 1 if distance >= 0.1 or distance == 0 else 2 if distance >= 0.01 else 3
     text = f"{value:.{decimals}f}"
     return f"{text.removesuffix('.0')}{THIN}%"
+
+
+def percents(lo: float, hi: float) -> str:
+    """A range of shares, such as '4.8–24.8 %'."""
+    return f"{percent(lo).removesuffix(THIN + '%')}–{percent(hi)}"
 
 
 def points(difference: float) -> str:

@@ -114,14 +114,14 @@ NODES: list[tuple[dict[str, Any], str]] = [
         },
         "Wait for Mon–Fri 09:00–17:00, Mon, Sat 10:00–24:00 and 00:00–01:00",
     ),
-    ({"type": "split", "branches": {"a": "33.33%", "b": "66.67%"}}, "Split 33.33 % / 66.67 %"),
+    ({"type": "split", "branches": {"a": "33.33%", "b": "66.67%"}}, "Split 33.33/66.67 %"),
     (
         {"type": "split", "branches": {str(i): "10%" for i in range(10)}},
         "Split into 10 branches",
     ),
     (
         {"type": "ab_test", "branches": HALF, "target": {"event": "buy", "within": "7 days"}},
-        "A/B test 50 % / 50 % on `buy` within 7 days",
+        "A/B test 50/50 % on `buy` within 7 days",
     ),
     ({"type": "send", "channel": "email", "template": "hi"}, "Send e-mail `hi`"),
     ({"type": "send", "channel": "in_app", "template": "hi"}, "Send in-app message `hi`"),
