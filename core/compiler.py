@@ -153,6 +153,7 @@ class _Compiler:
         self._goal()
         visit_slots = self._visit_slots(nodes)
         rule_conds = self._responses()
+        self._number_waited_events(nodes)
         if flow.settings.reentry.key is not None:
             self.properties(flow.settings.reentry.key)
         return Program(
@@ -194,6 +195,13 @@ class _Compiler:
                 ports.append((len(edges), len(targets), _unconnected(node, port), 0))
                 edges += targets
         return np.array(edges, np.int32), np.array(ports, PORT)
+
+    def _number_waited_events(self, nodes: Any) -> None:
+        """Tell each WAIT_EVENT the number of its event, now that all that are referred to are known."""
+        number = {name: i for i, name in enumerate(sorted(self.events))}
+        for i, node in enumerate(self.flow.nodes.values()):
+            if isinstance(node, WaitEvent):
+                nodes[i]["a"] = number[node.event]
 
     def _visit_slots(self, nodes: Any) -> int:
         """Give a visit counter to each drawing node that one entry may reach more than once.
