@@ -61,12 +61,12 @@ def _read(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[
         if _is_json(decoded, name) and parsed.value is not None:
             parsed.marks = mark_json(decoded)
         return None, placed(parsed.violations, parsed.marks)
-    violations = _oversize(parsed)
-    if not violations:
-        try:
-            return model.model_validate(parsed.value), []
-        except ValidationError as error:
-            violations = shape_violations(error, model, parsed.value)
+    if oversize := _oversize(parsed):
+        return None, oversize
+    try:
+        return model.model_validate(parsed.value), []
+    except ValidationError as error:
+        violations = shape_violations(error, model, parsed.value)
     if _is_json(decoded, name):
         parsed.marks = mark_json(decoded)
     return None, placed(violations, parsed.marks)

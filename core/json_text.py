@@ -21,7 +21,7 @@ from core.violations import Violation, quoted, violation
 _DIGITS_MAX = 20  # of a number within 64 bits, with its sign
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF = re.compile(r"[\ud800-\udfff]")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 _Path = tuple[Any, str | int] | None
 """A place in the tree: the path of what holds it and the key there; None at the root."""

@@ -265,6 +265,9 @@ def _invalid_value(steps: _Steps, value: Any, reason: str) -> Violation:
     what, _, cure = reason.partition(": ")
     if not cure:
         what, _, cure = reason.partition("; ")
+    if cure.startswith("found "):
+        advice = "Write one comparison; join several tests by `all` or `any`."
+        return violation("invalid-value", steps, reason, advice)
     if cure:
         return violation("invalid-value", steps, what, f"{cure[0].upper()}{cure[1:]}.")
     if isinstance(value, dict | list):

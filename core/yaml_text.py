@@ -34,6 +34,7 @@ _WORDS = {
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_BARRED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _StopError(Exception):
@@ -69,10 +70,12 @@ def read_yaml(text: str) -> Text:
         mark = error.problem_mark or error.context_mark
         reader.refuse("invalid-yaml", problem, _advice(problem), mark.line + 1 if mark else None)
     except yaml.YAMLError as error:
-        # A reader error has a place in bytes or characters instead of a mark, so no line.
+        # What is left is a character that YAML bars, and its place may count bytes or characters.
         problem = str(getattr(error, "reason", error)).replace("#", "")
+        barred = _BARRED.search(text)
+        line = None if barred is None else text.count("\n", 0, barred.start()) + 1
         reader.refuse(
-            "invalid-yaml", problem, "Remove the character, or write it as an escape.", None
+            "invalid-yaml", problem, "Remove the character, or write it as an escape.", line
         )
     if not reader.documents and not reader.text.violations:
         advice = "Write a flow document: it begins with `headrace: 1`."
