@@ -23,8 +23,19 @@ lint: build ## Check style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-demo: build ## Dry-run the example flow and open its report
-	$(BIN)/headrace demo
+demo: demo/audience ## Make a sample audience, dry-run the example flow on it, write report.html
+	$(BIN)/headrace simulate examples/welcome.yaml --audience demo/audience \
+		--responses examples/responses.yaml --from 2026-04-15 --until 2026-06-15 \
+		--horizon 2026-06-30 --html demo/report.html --json demo/report.json
+	@echo
+	@echo "Open demo/report.html in a browser. Then try:"
+	@echo "  - change a wait or a weight in examples/welcome.yaml and run 'make demo' again"
+	@echo "  - $(BIN)/headrace simulate examples/win-back.yaml --audience demo/audience"
+	@echo "  - add '--trace c000001' to see one customer's story, '--replicates 20' for intervals"
+	@echo "  - your own customers: the README's five-minute tour imports a CSV"
+
+demo/audience: | build
+	$(BIN)/headrace sample demo/audience
 
 debug: build ## Test ext with bounds checks and assertions compiled in
 	HEADRACE_DEBUG=1 $(BIN)/python setup.py --quiet build --build-base build/debug --build-lib build/debug/lib

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from core.audience import INT64_MIN, Audience, Column, Kind
 from core.conditions import EntryRef
-from core.errors import HeadraceError
 from core.nodes import AddToAttribute, BranchAttribute, Send, SetAttribute, WaitDate
 from core.program import ColumnName, Program, Source, Store
 
@@ -49,44 +48,6 @@ class Columns:
     def store(column: Column) -> Store:
         """How the column lies in memory."""
         return STORES[column.kind]
-
-    @staticmethod
-    def bits(column: Column, value: object) -> int:
-        """A value as int64: a dictionary code, the bits of a double, else the number itself.
-
-        HeadraceError where the column can't hold it.
-        """
-        kind = column.kind
-        if kind == "string" and isinstance(value, str):
-            code = column.code(value)
-            assert code is not None, "written and modelled texts have codes"
-            return code
-        if kind == "bool" and isinstance(value, bool):
-            return int(value)
-        if not isinstance(value, bool):
-            if kind == "int64" and isinstance(value, int):
-                return value
-            if kind == "int64" and isinstance(value, float) and value.is_integer():
-                return int(value)
-            if kind == "float64" and isinstance(value, int | float):
-                return int(np.float64(value).view(np.int64))
-            if kind == "date" and isinstance(value, str):
-                return _numpy_time(value, "D")
-            if kind == "datetime" and isinstance(value, str):
-                return _numpy_time(value.removesuffix("Z"), "ms")
-        raise HeadraceError(
-            f"a value of type {kind} can't be {value!r}",
-            advice="Write a value of the attribute's type",
-        )
-
-
-def _numpy_time(text: str, unit: str) -> int:
-    try:
-        return int(np.datetime64(text, unit).astype(np.int64))  # type: ignore[call-overload]
-    except ValueError:
-        raise HeadraceError(
-            f"{text!r} is no date or time", advice="Write it as 2026-01-31"
-        ) from None
 
 
 def bind_columns(program: Program, audience: Audience) -> Columns:

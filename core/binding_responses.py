@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from core import limits
 from core.binding_columns import Columns
+from core.binding_preds import held_bits
+from core.binding_zones import Zones
 from core.conditions import Scalar
 from core.nodes import Send
 from core.options import RunOptions
@@ -57,7 +59,11 @@ class BoundResponses:
 
 
 def bind_responses(
-    program: Program, columns: Columns, options: RunOptions, nodes: NDArray[np.void]
+    program: Program,
+    columns: Columns,
+    zones: Zones,
+    options: RunOptions,
+    nodes: NDArray[np.void],
 ) -> BoundResponses:
     """Bind the program's response model, and number its SEND nodes in `nodes` (field `b`)."""
     responses = program.responses or Responses(headrace_responses=1, rules=[])
@@ -99,7 +105,7 @@ def bind_responses(
                     )
                 )
                 carried = outcome.properties | node.carried(program.flow.flow, node_id)
-                bits, valid = _constants(program, columns, carried)
+                bits, valid = _constants(program, columns, zones, carried)
                 constants.append(bits)
                 known.append(valid)
                 idents.append(_ident(node.template, outcome.event))
@@ -131,12 +137,14 @@ def _fits(rule: Rule, node_id: str, node: Send) -> bool:
 
 
 def _constants(
-    program: Program, columns: Columns, properties: dict[str, Scalar]
+    program: Program, columns: Columns, zones: Zones, properties: dict[str, Scalar]
 ) -> tuple[list[int], list[int]]:
     bits, valid = [], []
     for name, column in zip(program.properties, columns.property, strict=True):
         present = name in properties
-        bits.append(Columns.bits(column, properties[name]) if present else 0)
+        bits.append(
+            held_bits(column, properties[name], zones, f"property {name!r}") if present else 0
+        )
         valid.append(int(present))
     return bits, valid
 

@@ -82,6 +82,8 @@ cdef inline int64_t date_due(
     cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - at
     cdef int64_t day = value, time = 0, local
     if not node.flags & FLAG_LOCAL:
+        if node.months == 0 and node.days == 0 and node.x < 0:
+            return value + node.ms
         local = utc_to_local(utc, offset, n, value)
         day = floor_div(local, DAY_MS)
         time = local - day * DAY_MS

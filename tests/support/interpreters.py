@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from compiled import run_compiled
 from core.audience import Audience
 from core.counters import Counters
 from core.flow import Flow
@@ -31,4 +32,11 @@ def run_reference(
     return Ran(result.records, result.counters)
 
 
-INTERPRETERS: dict[str, Interpreter] = {"reference": run_reference}
+def run_machine(
+    flow: Flow, audience: Audience, options: RunOptions, responses: Responses | None
+) -> Ran:
+    """Run the compiled interpreter, all customers in one block."""
+    return Ran(*run_compiled(flow, audience, options, responses))
+
+
+INTERPRETERS: dict[str, Interpreter] = {"reference": run_reference, "compiled": run_machine}
