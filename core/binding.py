@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from core.audience import INT64_MIN, Audience, Column
 from core.binding_columns import Columns, bind_columns
 from core.binding_inputs import Inputs, bind_inputs
-from core.binding_preds import bind_preds, literal_bits
+from core.binding_preds import bind_preds, held_bits, literal_bits
 from core.binding_responses import BoundResponses, bind_responses
 from core.binding_zones import Zones, bind_zones, literal_ms
+from core.conditions import Scalar
 from core.counters import HOUR_MS
 from core.duration import fixed_ms
 from core.nodes import (
     WEEKDAYS,
+    AddToAttribute,
     BranchAttribute,
     NodeBase,
     OnSchedule,
@@ -147,7 +149,7 @@ def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
     nodes, values = _nodes(program, columns, zones, options)
     inputs = bind_inputs(program, audience, columns)
     events, event_triggers = _events(program)
-    offsets, times = _schedules(program, zones, start or 0, entry_from, entry_until)
+    offsets, times = _schedules(program, zones, start, entry_from, entry_until)
     as_of = INT64_MIN if audience.as_of_ms is None else audience.as_of_ms
     touch_offsets, touch_columns = _touches(program, audience, nodes, as_of > options.from_ms)
     key = settings.reentry.key
@@ -171,7 +173,7 @@ def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
         zones=zones,
         schedule_offsets=offsets,
         schedule_ms=times,
-        responses=bind_responses(program, columns, options, nodes),
+        responses=bind_responses(program, columns, zones, options, nodes),
         layers=_layers(program),
         touch_offsets=touch_offsets,
         touch_columns=touch_columns,
@@ -215,7 +217,7 @@ def _nodes(
             tables.append(_value_table(node, columns.customer[int(row["a"])], zones, keys, ports))
         elif op in (Op.SET, Op.ADD):
             column = columns.customer[int(row["a"])]
-            row["x"] = columns.bits(column, _written(node))
+            row["x"] = held_bits(column, _written(node), zones, f"node {node_id!r}")
             row["flags"] |= FLAG_FLOAT if column.kind == "float64" else 0
             row["flags"] |= FLAG_SEGMENT if int(row["a"]) in program.segment_columns else 0
     return nodes, Values(
@@ -223,11 +225,11 @@ def _nodes(
     )
 
 
-def _written(node: NodeBase) -> object:
+def _written(node: NodeBase) -> Scalar:
     """The value that an action writes, or adds."""
     if isinstance(node, SetAttribute):
         return node.value
-    if hasattr(node, "by"):
+    if isinstance(node, AddToAttribute):
         return node.by
     return not isinstance(node, RemoveTag | RemoveFromGroup)
 
@@ -298,7 +300,7 @@ def _watches(program: Program) -> NDArray[np.void]:
 
 
 def _schedules(
-    program: Program, zones: Zones, anchor_ms: int, from_ms: int, until_ms: int
+    program: Program, zones: Zones, anchor_ms: int | None, from_ms: int, until_ms: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The times of each schedule trigger in each zone.
 
@@ -322,7 +324,7 @@ def _schedules(
 
 
 def _times(
-    node: OnSchedule, table: ZoneTable, anchor_ms: int, from_ms: int, until_ms: int
+    node: OnSchedule, table: ZoneTable, anchor_ms: int | None, from_ms: int, until_ms: int
 ) -> NDArray[np.int64]:
     if until_ms <= from_ms:
         return np.zeros(0, np.int64)
@@ -334,7 +336,7 @@ def _times(
         weekdays=sum(1 << WEEKDAYS.index(day) for day in set(node.weekdays or ())),
         month_days=tuple(node.days or ()),
         every=node.every,
-        anchor_day=utc_to_local(table, anchor_ms) // DAY_MS,
+        anchor_day=0 if anchor_ms is None else utc_to_local(table, anchor_ms) // DAY_MS,
         from_ms=from_ms,
         until_ms=until_ms,
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core import limits
 from core.audience import Column
 from core.binding_columns import Columns
-from core.binding_zones import Zones, literal_ms
+from core.binding_zones import Zones, literal_day, literal_ms
 from core.conditions import INT64_MAX, INT64_MIN, Comparison, EntryRef, Scalar
 from core.duration import fixed_ms
 from core.errors import HeadraceError
@@ -113,6 +113,9 @@ def _compare(
     numbers = ("int64", "float64")
     right = columns.property[other].kind
     fits = column.kind == right or (column.kind in numbers and right in numbers)
+    if not fits and (_has_no_values(column) or _has_no_values(columns.property[other])):
+        row["op"] = Pred.NEVER
+        return
     if not fits or operator not in RELATIONS:
         raise HeadraceError(
             f"{_name(program, spec)} is of type {column.kind}, the entering event's "
@@ -122,6 +125,11 @@ def _compare(
     row["op"], row["hi"] = Pred.COMPARE, RELATIONS[operator]
     row["source2"], row["col2"] = Source.ENTRY, other
     row["store2"] = Columns.store(columns.property[other])
+
+
+def _has_no_values(column: Column) -> bool:
+    """Whether nothing tells the type of a column: the audience lacks it, and nobody ever sets it."""
+    return column.kind == "string" and not column.dictionary
 
 
 def _literal(
@@ -179,12 +187,22 @@ def literal_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int 
         exact = float(value)
         return int(np.float64(exact).view(np.int64)) if exact == value else None
     if kind in ("date", "datetime") and isinstance(value, str):
-        ms = literal_ms(value, zones.flow)
-        return literal_ms(value, None) // 86_400_000 if kind == "date" else ms
+        return literal_day(value) if kind == "date" else literal_ms(value, zones.flow)
     raise HeadraceError(
         f"{name} is of type {kind} and can't be compared with {value!r}",
         advice="Compare it with a value of its own type",
     )
+
+
+def held_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int:
+    """The cell that holds `value`; HeadraceError where the column can't hold it."""
+    bits = literal_bits(column, value, zones, name)
+    if bits is None:
+        raise HeadraceError(
+            f"{name}: a value of type {column.kind} can't be {value!r}",
+            advice="Write a value that the type can hold",
+        )
+    return bits
 
 
 def _in_range(value: int) -> bool:
@@ -222,12 +240,13 @@ def _bounds(
         raise _unfit(name, column, operator, "numbers or dates on both sides")
     assert not isinstance(low, str) and not isinstance(high, str)
     if column.kind == "int64":
-        least = math.floor(low) + 1 if strict else math.ceil(low)
-        most = math.ceil(high) - 1 if strict else math.floor(high)
-        _range(row, column, INT64_MIN + 1 if down else max(least, INT64_MIN + 1),
-               INT64_MAX if up else min(most, INT64_MAX))  # fmt: skip
-        if (not down and least > INT64_MAX) or (not up and most <= INT64_MIN):
+        above, below = math.floor(low) + 1, math.ceil(high) - 1
+        least = INT64_MIN if down else above if strict else math.ceil(low)
+        most = INT64_MAX if up else below if strict else math.floor(high)
+        if least > INT64_MAX or most <= INT64_MIN:
             _range(row, column, None, None)
+        else:
+            _range(row, column, max(least, INT64_MIN + 1), min(most, INT64_MAX))
         return
     least_float = -math.inf if down else _least_double(low, strict)
     most_float = math.inf if up else -_least_double(-high, strict)
