@@ -195,7 +195,9 @@ def literal_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int 
 
 
 def held_bits(column: Column, value: Scalar, zones: Zones, name: str) -> int:
-    """The cell that holds `value`; HeadraceError where the column can't hold it."""
+    """The cell that holds `value`, or the fraction next to it; HeadraceError where none can."""
+    if column.kind == "float64" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     bits = literal_bits(column, value, zones, name)
     if bits is None:
         raise HeadraceError(

@@ -67,6 +67,14 @@ def _table(name: str) -> ZoneTable:
         raise HeadraceError(str(error), advice="Name a zone such as Europe/Berlin") from None
 
 
+def literal_day(text: str) -> int:
+    """The date that a date or time of the document states, days since 1970-01-01 (semantics D17).
+
+    The time of day and the offset do not matter. HeadraceError where it is no date or time.
+    """
+    return literal_ms(text[:10], None) // 86_400_000
+
+
 def literal_ms(text: str, table: ZoneTable | None) -> int:
     """A date or time of the document in ms UTC; local where neither `table` nor an offset is given.
 

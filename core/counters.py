@@ -115,6 +115,10 @@ class Counters:
             self.delays[node] = (
                 (counts, sums) if mine is None else (mine[0] + counts, mine[1] + sums)
             )
+        for node, (counts, sums) in self.delays.items():
+            # A side without delays above 0 has no cells; its arrivals were all at 0.
+            zeros = self.entered[node] - counts[1:].sum()
+            self.delays[node] = (np.concatenate([[zeros], counts[1:]]), sums)
 
     def median_delay_ms(self, node: int) -> float | None:
         """The median time since entry at arrivals at `node`, ms, None without arrivals.

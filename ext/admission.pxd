@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from ext.hashing cimport xxh64
-from ext.predicates cimport read_property
+from ext.predicates cimport as_double, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport HOUR_MS, first_visit, note, note_outcome, open_watch, ready_push, token_make
@@ -111,6 +111,8 @@ cdef inline void enter(
         if not read_property(m, m.p.key_property, row, &key):
             note_outcome(m, c, node, OUT_REFUSED_NO_KEY, identity)
             return
+        if m.p.properties[m.p.key_property].store == STORE_FLOAT64 and as_double(key) == 0.0:
+            key = 0  # -0.0 is the same key
         a = admission_of(m, c, key)
         if a < 0:
             return

@@ -102,7 +102,6 @@ cdef class Machine:
         free(s.last_row)
         free(s.last_past)
         free(s.segment_state)
-        free(s.segment_due_ms)
         free(s.schedule_next)
         free(s.visited)
         free(s.touched)
@@ -253,7 +252,6 @@ cdef class Machine:
         s.last_row = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.last_past = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.segment_state = <uint8_t*>self.room(n * p.n_segments, 1)
-        s.segment_due_ms = <int64_t*>self.room(n * p.n_segments, sizeof(int64_t))
         s.schedule_next = <int64_t*>self.room(n * p.n_schedules, sizeof(int64_t))
         s.visited = <uint64_t*>self.room(n * p.words, sizeof(uint64_t))
         s.touched = <uint64_t*>self.room(n * p.words, sizeof(uint64_t))
@@ -357,7 +355,6 @@ cdef class Machine:
                     person.segment_ms = first
                 for k in range(p.n_segments):
                     s.segment_state[<int64_t>c * p.n_segments + k] = SEGMENT_UNSEEN
-                    s.segment_due_ms[<int64_t>c * p.n_segments + k] = first
             if p.n_schedules:
                 find_schedule(&self.m, c)
         self.calendar.at = self.calendar.buckets

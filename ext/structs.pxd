@@ -287,7 +287,6 @@ cdef struct ProgramC:
     int32_t test_words  # of a bit for each A/B test
     int32_t policy
     int32_t key_property
-    int32_t key_store
     int32_t goal  # number of the goal's watch, -1 for none
     uint32_t budget
 
@@ -387,7 +386,7 @@ cdef struct PersonC:
     uint32_t budget
     uint8_t stage
     uint8_t dirty
-    uint8_t pad0
+    uint8_t judged  # whether the segment triggers were evaluated first
     uint8_t pad1
 
 
@@ -410,7 +409,6 @@ cdef struct StateC:
     int64_t* last_row  # by customer and history
     int64_t* last_past
     uint8_t* segment_state
-    int64_t* segment_due_ms
     int64_t* schedule_next
     uint8_t* schedule_judged
     uint64_t* visited

@@ -191,22 +191,20 @@ cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
     cdef int32_t k
     cdef uint8_t before
     cdef bint holds_now
+    if not person.judged:
+        return
+    if now >= m.p.entry_until_ms:
+        person.segment_ms = INT64_MAX
+        return
     for k in range(m.p.n_segments):
         at = <int64_t>c * m.p.n_segments + k
         before = m.s.segment_state[at]
-        if before == SEGMENT_UNSEEN and m.s.segment_due_ms[at] > now:
-            best = min(best, m.s.segment_due_ms[at])
-            continue
-        if now >= m.p.entry_until_ms:
-            m.s.segment_due_ms[at] = INT64_MAX
-            continue
         trigger = &m.p.triggers[m.p.segment_triggers[k]]
         if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
             judge(m, c, trigger.node)
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
         m.s.segment_state[at] = holds_now
-        m.s.segment_due_ms[at] = next_change(m, trigger.cond, trigger.cond_end, c, now)
-        best = min(best, m.s.segment_due_ms[at])
+        best = min(best, next_change(m, trigger.cond, trigger.cond_end, c, now))
         if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
             enter(m, c, trigger.node, hash_named(b"segment", 7, <uint64_t>now), NO_ROW, 0)
     person.segment_ms = best
@@ -381,6 +379,7 @@ cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogi
             elif rank == RANK_SEGMENT:
                 person.stage = STAGE_SEGMENTS
                 person.dirty = 1
+                person.judged = 1
             else:
                 person.stage = STAGE_SEGMENTS
                 fire_schedule(m, c)
