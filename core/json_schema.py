@@ -97,6 +97,8 @@ _HELP = {
     "members": "Those who match at the start, those who come to match, or all.",
     "repeat": "How often it comes round.",
     "every": "Only every so many days, weeks or months.",
+    "at": "A time of day on that date or day; for wait_until a date and time.",
+    "zone": "Whose clock the time is on; in the settings, the flow's time zone.",
     "weekdays": "For weekly: the days.",
     "days": "For monthly: the days of the month; beyond its end, the last. In a slot: weekdays.",
     "date": "For once: the date.",

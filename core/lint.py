@@ -80,4 +80,6 @@ def lint(flow: Flow, schema: AudienceSchema | None = None) -> list[Violation]:
     """
     view = View(flow, schema)
     found = list(too_large(view))
-    return found or sorted(v for rule in RULES for v in rule(view))
+    if not found:
+        found = [v for rule in RULES for v in rule(view)]
+    return sorted(found, key=lambda v: v.order)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core import limits
 from core.document import too_many_nodes
-from core.graph import components, spread
+from core.graph import spread
 from core.lint_view import Steps, View, enters
 from core.nodes import (
     End,
@@ -101,7 +101,7 @@ def unreachable(view: View) -> Iterator[Violation]:
     reached = graph.reached(starts)
     for island in graph.islands():
         names = [graph.ids[i] for i in island]
-        if reached.isdisjoint(island):
+        if len(island) > 1 and reached.isdisjoint(island):
             message = f"no trigger begins the part of {listed(names)}"
             advice = "Lead an edge to it, or begin it with a trigger."
             first = next((i for i in island if not graph.backward[i]), island[0])
@@ -164,9 +164,10 @@ def _path(ids: list[str]) -> str:
 
 
 def forks(view: View) -> Iterator[Violation]:
-    """Forks whose paths meet again, and forks that multiply tokens in a cycle."""
+    """Forks whose paths meet again before an end, and forks that multiply tokens in a cycle."""
     graph = view.graph
-    component = components(graph.onward, [True] * len(graph.ids))
+    ends = {i for i, node in enumerate(view.flow.nodes.values()) if isinstance(node, End)}
+    component = view.component
     rejoining = _Rejoining()
     for node_id, node in view.flow.nodes.items():
         for port in node.ports:
@@ -183,7 +184,7 @@ def forks(view: View) -> Iterator[Violation]:
                 message = f"the paths by {listed(back)} both lead back to this fork"
                 advice = "Each round multiplies a person's places in the flow; let one path return."
                 yield violation("fork-in-cycle", steps, message, advice)
-    for steps, place in rejoining.places(graph.onward, component):
+    for steps, place in rejoining.places(graph.onward, component, ends):
         message = f"the paths of this fork meet again at {quoted(graph.ids[place])}"
         advice = "They are not merged: a person passes there once for each path."
         yield violation("rejoining-paths", steps, message, advice)
@@ -212,15 +213,17 @@ class _Rejoining:
                 held = self.ones if place >> digit & 1 else self.zeros
                 held[target] = held.get(target, 0) | bit
 
-    def places(self, onward: list[list[int]], component: list[int]) -> Iterator[tuple[Steps, int]]:
-        """For each fork whose paths meet, the first node where they do."""
+    def places(
+        self, onward: list[list[int]], component: list[int], ends: set[int]
+    ) -> Iterator[tuple[Steps, int]]:
+        """For each fork whose paths meet, the first node where they do; `ends` don't count."""
         zeros = spread(onward, component, self.zeros)
         ones = spread(onward, component, self.ones)
         told: set[Steps] = set()
         told_bits = 0
         # Edges lead from higher components to lower ones, so this order is that of a walk.
         for i in sorted(range(len(onward)), key=lambda n: (-component[n], n)):
-            fresh = zeros[i] & ones[i] & ~told_bits
+            fresh = 0 if i in ends else zeros[i] & ones[i] & ~told_bits
             told_bits |= fresh
             while fresh:
                 last = fresh.bit_length() - 1
@@ -271,12 +274,11 @@ def awaited_messages(view: View) -> Iterator[Violation]:
     bit_of = {send: 1 << bit for bit, send in enumerate(dict.fromkeys(s for _, s in waiting))}
     if not waiting:
         return
-    component = components(graph.onward, [True] * len(graph.ids))
     seeds: dict[int, int] = {}
     for send, bit in bit_of.items():
         for onward in graph.onward[graph.number[send]]:
             seeds[onward] = seeds.get(onward, 0) | bit
-    before = spread(graph.onward, component, seeds)
+    before = spread(graph.onward, view.component, seeds)
     for node_id, send in waiting:
         if not before[graph.number[node_id]] & bit_of[send]:
             message = f"no path leads from {quoted(send)} to this wait, so nothing can answer it"

@@ -26,7 +26,7 @@ from core.conditions import (
     Not,
 )
 from core.flow import Flow
-from core.graph import Edge, Graph, edges_of
+from core.graph import Edge, Graph, components, edges_of
 from core.nodes import (
     ABTest,
     ConditionNode,
@@ -73,6 +73,11 @@ class View:
     def graph(self) -> Graph:
         """The edges that can be taken."""
         return Graph.of(self.flow)
+
+    @cached_property
+    def component(self) -> list[int]:
+        """The strongly connected component of each node, numbered as in `core.graph`."""
+        return components(self.graph.onward, [True] * len(self.graph.ids))
 
     @cached_property
     def edges(self) -> list[Edge]:

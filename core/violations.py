@@ -42,10 +42,11 @@ class Violation:
 
     def __lt__(self, other: Violation) -> bool:
         """Compare by severity, then place, then code."""
-        return self._key < other._key
+        return self.order < other.order
 
     @property
-    def _key(self) -> tuple[int, int, str, str, str]:
+    def order(self) -> tuple[int, int, str, str, str]:
+        """What violations are sorted by."""
         rank = SEVERITIES.index(self.severity)
         return rank, self.line or 0, self.pointer, self.code, self.message
 
@@ -78,7 +79,7 @@ def steps_of(text: str) -> list[str]:
 
 def printable(text: str) -> str:
     """`text` with lone surrogates written as escapes, so that it can be encoded."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def quoted(text: object, chars_max: int = 60) -> str:

@@ -1,7 +1,7 @@
 """Checks that documents are read or refused with reasons: formats, limits, hostile texts, speed."""
 
 import json
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -122,12 +122,12 @@ def test_text_that_is_not_utf8_is_refused(text: str | bytes, line: int) -> None:
     ],
 )
 def test_too_much_text_is_refused_before_it_is_parsed(suffix: str, text: str | bytes) -> None:
-    began = perf_counter()
+    began = process_time()
     flow, (found,) = read_flow(text, name=f"f.{suffix}")
     assert flow is None
     assert (found.code, found.pointer) == ("file-too-large", "")
     assert "16,777,216" in found.message
-    assert perf_counter() - began < 1.0
+    assert process_time() - began < 1.0
 
 
 def test_the_largest_text_is_parsed() -> None:
@@ -208,9 +208,9 @@ def test_a_text_that_cannot_be_read_leaves_violations_without_lines() -> None:
 def test_ten_thousand_nodes_are_read_quickly(suffix: str, seconds_max: float) -> None:
     document = chain(10_000)
     text = json.dumps(document) if suffix == "json" else as_yaml(document)
-    began = perf_counter()
+    began = process_time()
     flow, violations = read_flow(text, name=f"f.{suffix}")
-    assert perf_counter() - began < seconds_max
+    assert process_time() - began < seconds_max
     assert violations == []
     assert flow is not None
     assert len(flow.nodes) == 10_002
