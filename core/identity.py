@@ -5,15 +5,15 @@ depend on row numbers, on the order of columns, on dictionary codes, or on how a
 
 An event with an id of its own is `words(text(event), text(id))`. Another is `words(text(event),
 time_ms, sum of property words, k)`, where k counts the rows of the same customer before it that
-are the same in all of this, so that true repeats differ. A property word is `words(text(name),
-tag, payload)`; missing properties add nothing, so a column that appears in a later export changes
-no identity, and the sum (modulo 2**64) makes the order of columns irrelevant. An integer and a
-float of equal value are one number: whether a column was read as one or the other depends on its
-other rows.
+have no id either and are the same in all of this, so that true repeats differ. A property word is
+`words(text(name), tag, payload)`; missing properties add nothing, so a column that appears in a
+later export changes no identity, and the sum (modulo 2**64) makes the order of columns
+irrelevant. An integer and a float of equal value are one number: whether a column was read as one
+or the other depends on its other rows.
 
 `text` is `core.hashing.hash_bytes`, XXH64 with seed 0 of the UTF-8 bytes, `words` is XXH64 with
 seed 0 of the words, each as eight bytes, least significant first. The vectorised twin is
-`actors.importer.identity`.
+`actors.event_identity`.
 """
 
 from __future__ import annotations
