@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -268,6 +269,12 @@ def write_schema(folder: Path, schema: AudienceSchema) -> None:
     """Write `schema.json`, indented, in the model's order."""
     text = json.dumps(schema.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / "schema.json").write_text(text + "\n", encoding="utf-8")
+
+
+def count_names(lists: pa.Array) -> dict[str, int]:
+    """How many of the lists hold each name, by name; a list holds a name at most once."""
+    counted = pc.value_counts(pc.list_flatten(lists)).to_pylist()
+    return {e["values"]: e["counts"] for e in sorted(counted, key=lambda e: str(e["values"]))}
 
 
 def row_groups(rows: int) -> Iterator[tuple[int, int]]:

@@ -28,9 +28,11 @@ def event_hashes(events: EventData, ids: tuple[NDArray[np.int64], pa.Array] | No
     names = np.array([text(name) for name in events.names], np.uint64)[events.code]
     total = property_sums(len(events.ms), events.properties)
     ms = events.ms.view(np.uint64)
-    found = _rows_hashed(names, ms, total, _repeats(events.customer, events.ms, names, total))
-    if ids is not None:
-        rows, values = ids
+    rows, values = (np.zeros(0, np.int64), pa.array([], pa.string())) if ids is None else ids
+    plain = np.ones(len(ms), np.bool_)
+    plain[rows] = False
+    found = _rows_hashed(names, ms, total, _repeats(events, plain, names, total))
+    if len(rows):
         found[rows] = _rows_hashed(names[rows], text_words(values))
     return found
 
@@ -86,20 +88,19 @@ def _rows_hashed(*parts: Any) -> Words:
     return found
 
 
-def _repeats(
-    customer: NDArray[np.uint32], ms: NDArray[np.int64], names: Words, total: Words
-) -> Words:
-    """How many rows of the same customer before each one are the same as it, uint64[m].
+def _repeats(events: EventData, plain: NDArray[np.bool_], names: Words, total: Words) -> Words:
+    """How many `plain` rows of the same customer before each plain one are the same, uint64[m].
 
     Rows are sorted by customer and time, so equal rows lie in one run of equal (customer, time),
     and only rows that have a neighbour in such a run need be sorted.
     """
+    customer, ms = events.customer, events.ms
     repeats = np.zeros(len(ms), np.uint64)
     same = (customer[1:] == customer[:-1]) & (ms[1:] == ms[:-1])
     near = np.zeros(len(ms), np.bool_)
     near[1:] |= same
     near[:-1] |= same
-    rows = np.flatnonzero(near)
+    rows = np.flatnonzero(near & plain)
     if not len(rows):
         return repeats
     order = np.lexsort((total[rows], names[rows], ms[rows], customer[rows]))

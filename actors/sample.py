@@ -21,6 +21,7 @@ from actors.audience_writer import (
     ChangeData,
     CustomerData,
     Progress,
+    count_names,
     new_folder,
     property_column,
     write_changes,
@@ -223,11 +224,6 @@ def _lists(flags: dict[str, NDArray[np.bool_]]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), names)
 
 
-def _counted(lists: pa.Array) -> dict[str, int]:
-    counts = pc.value_counts(pc.list_flatten(lists)).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda e: e["values"])}
-
-
 def _schema(people: CustomerData, history: History, changes: ChangeData) -> AudienceSchema:
     events = history.events
     counts = np.bincount(events.code, minlength=len(events.names))
@@ -243,8 +239,8 @@ def _schema(people: CustomerData, history: History, changes: ChangeData) -> Audi
         as_of="2026-06-30T00:00:00Z",
         zone="Europe/London",
         attributes=attributes,
-        tags=_counted(people.tags),
-        groups=_counted(people.groups),
+        tags=count_names(people.tags),
+        groups=count_names(people.groups),
         events=described,
         counts=AudienceCounts(
             customers=len(people.ids), events=len(events.ms), changes=len(changes.ms)

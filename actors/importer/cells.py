@@ -18,9 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
-Form = Literal["text", "bytes", "bool", "int", "float", "instant", "local", "day", "list", "other"]
+Form = Literal[
+    "text", "bytes", "bool", "int", "float", "instant", "local", "day", "list", "big", "nested"
+]
 """`bytes` are not UTF-8; `instant` is a time in UTC, `local` one without a zone, `day` a date;
-`list` is a list of text; `other` is the JSON of something that is no single value."""
+`list` is a list of text, `big` the digits of a number beyond 64 bits, `nested` other JSON."""
 
 
 @dataclass(slots=True)
@@ -240,9 +242,9 @@ def _within_int64(rows: Int64s, values: list[int]) -> list[tuple[Form, Int64s, p
         outside = pa.array(
             [str(v) for v, f in zip(values, fits, strict=True) if not f], pa.string()
         )
-        return [("int", rows[fits], inside), ("other", rows[~fits], outside)]
+        return [("int", rows[fits], inside), ("big", rows[~fits], outside)]
 
 
 def _as_json(rows: Int64s, values: list[Any]) -> list[tuple[Form, Int64s, pa.Array]]:
     texts = [msgspec.json.encode(value, enc_hook=str).decode() for value in values]
-    return [("other", rows, pa.array(texts, pa.string()))]
+    return [("nested", rows, pa.array(texts, pa.string()))]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from actors.importer.cells import CellsBuilder
 from actors.importer.mapping import Csv
 from actors.importer.streams import BLOCK_BYTES, Progressing, opened
-from actors.importer.table import Malformed, Table, Wanted, missing_column
+from actors.importer.table import Malformed, Table, Wanted
 from core.errors import HeadraceError
 from ext.hashing import hash_strings, hash_words
 
@@ -38,7 +38,7 @@ def read_csv(
     """
     with opened(path, encoding) as (stream, disk):
         head = _Head(path, stream, layout)
-        table = _Reading(path, head, wanted, layout)
+        table = _Reading(path, head, wanted)
         size = path.stat().st_size
         for batch in table.batches():
             table.take(batch)
@@ -120,27 +120,20 @@ class _Joined(io.RawIOBase):
 class _Reading:
     """Collects the batches of one file."""
 
-    def __init__(self, path: Path, head: _Head, wanted: Wanted, layout: Csv) -> None:
+    def __init__(self, path: Path, head: _Head, wanted: Wanted) -> None:
         self.path = path
         self.head = head
-        for name in wanted.columns:
-            if name not in head.names:
-                raise missing_column(path, name, head.names, self._hint(layout))
-        kept = head.names if wanted.everything else list(dict.fromkeys(wanted.columns))
+        found = wanted.found(path, head.names.__contains__, head.names)
+        kept = head.names if wanted.everything else found
         self.builders = {name: CellsBuilder(typed=False) for name in kept}
         self.hashes: list[NDArray[np.uint64]] = []
         self.filled: list[NDArray[np.bool_]] = []
         self.refused: list[tuple[int, str, str]] = []
 
-    def _hint(self, layout: Csv) -> str:
-        line = self.head.names[0] if len(self.head.names) == 1 else ""
-        for other in (";", "\t", "|", ","):
-            if other in line:
-                return f", and the header is one column; is the delimiter {other!r}?"
-        return ""
-
     def _refuse(self, row: Any) -> str:
         reason = f"it has {row.actual_columns} columns instead of {row.expected_columns}"
+        if "\n" in row.text:
+            reason += "; a quotation mark may be left open"
         self.refused.append((row.number, row.text, reason))
         return "skip"
 

@@ -210,6 +210,11 @@ class EventName(Part):
             raise ValueError("'otherwise' goes with 'when'")
         return self
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it reads."""
+        return [self.column] if self.column is not None else [r.column for r in self.when or ()]
+
 
 class Sum(Part):
     """What is added up over the rows of a group: a column, or the product of two."""
@@ -287,6 +292,10 @@ class Source(Part):
     drop: list[DropRule] = Field(default_factory=list)
     duplicates: Literal["keep", "drop"] = "keep"
 
+    def columns(self) -> list[tuple[str, ...]]:
+        """Every column that the source names; of alternatives, one must be in the file."""
+        return [(rule.column,) for rule in self.drop]
+
 
 class CustomerSource(Source):
     """A file with one row per customer, or (`repeated: first`) several, of which the first counts.
@@ -304,6 +313,14 @@ class CustomerSource(Source):
     constants: dict[Name, Scalar] = Field(default_factory=dict)
     repeated: Literal["reject", "first"] = "reject"
 
+    def columns(self) -> list[tuple[str, ...]]:
+        """Every column that the source names, but for those that `all` means."""
+        specs = [self.id, self.created_at, self.zone]
+        if self.attributes != "all":
+            specs += self.attributes.values()
+        lists = [(spec.column,) for spec in (self.tags, self.groups) if spec is not None]
+        return [*super().columns(), *(tuple(s.column) for s in specs if s is not None), *lists]
+
 
 class EventSource(Source):
     """A file with one row per event, or (`group_by`) several rows per event."""
@@ -320,10 +337,21 @@ class EventSource(Source):
     @model_validator(mode="after")
     def _grouped(self) -> Self:
         if self.group_by is not None and (self.properties or self.id is not None):
-            raise ValueError(
-                "with 'group_by', properties are stated under it, and there is no 'id'"
-            )
+            raise ValueError("with 'group_by', properties go under it, and there is no 'id'")
         return self
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """Every column that the source names, but for those that `all` means."""
+        specs = [self.customer, self.time, self.id]
+        if self.properties != "all":
+            specs += self.properties.values()
+        singles = self.event.columns
+        if self.group_by is not None:
+            specs += self.group_by.first.values()
+            singles = [*singles, *self.group_by.by]
+            singles += [name for total in self.group_by.sum.values() for name in total.factors]
+        found = [*(tuple(s.column) for s in specs if s is not None), *((n,) for n in singles)]
+        return [*super().columns(), *found]
 
 
 class ChangeSource(Source):
@@ -341,6 +369,12 @@ class ChangeSource(Source):
         if self.attribute.when is not None:
             raise ValueError("state a 'column' or a 'constant'")
         return self
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """Every column that the source names."""
+        specs = (self.customer, self.time, self.value)
+        singles = [(name,) for name in self.attribute.columns]
+        return [*super().columns(), *(tuple(spec.column) for spec in specs), *singles]
 
 
 class Mapping(Part):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from actors.importer.cells import CellsBuilder
 from actors.importer.csv_reader import TEXT_CHARS_MAX, UTF8_MARK, Report
 from actors.importer.streams import BLOCK_BYTES, opened
-from actors.importer.table import Malformed, Table, Wanted, missing_column
+from actors.importer.table import Malformed, Table, Wanted
 from core.errors import HeadraceError
 from ext.hashing import hash_strings
 
@@ -48,7 +48,8 @@ class _Reading:
         self.path = path
         self.wanted = wanted
         self.decoder = msgspec.json.Decoder()
-        self.builders = {name: CellsBuilder(typed=True) for name in wanted.columns}
+        names = dict.fromkeys(name for names in wanted.columns for name in names)
+        self.builders = {name: CellsBuilder(typed=True) for name in names}
         self.found: set[str] = set()
         self.keys: dict[str, None] = {}
         self.lines = 0
@@ -120,13 +121,12 @@ class _Reading:
         """The whole table."""
         if not self.lines or self.blank == self.lines:
             raise HeadraceError("the file is empty", file=str(self.path))
-        if self.rows:
-            for name in self.builders:
-                if name not in self.found:
-                    raise missing_column(self.path, name, self.keys)
+        # Where no line could be read, no column can be missed: the lines are told instead.
+        wanted = self.wanted.found(self.path, lambda n: n in self.found or not self.rows, self.keys)
+        names = list(self.builders) if self.wanted.everything else wanted
         return Table(
             path=self.path,
-            cells={name: builder.cells() for name, builder in self.builders.items()},
+            cells={name: self.builders[name].cells() for name in names},
             number=np.concatenate(self.numbers),
             line=0,
             row_hash=np.concatenate(self.hashes),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from actors.importer.cells import CellsBuilder
 from actors.importer.csv_reader import Report
 from actors.importer.streams import naming_faults
-from actors.importer.table import Table, Wanted, missing_column
+from actors.importer.table import Table, Wanted
 from core.errors import HeadraceError
 from ext.hashing import hash_strings, hash_words
 
@@ -31,10 +31,10 @@ def read_parquet(path: Path, wanted: Wanted, report: Report | None = None) -> Ta
         raise HeadraceError("the file is empty", file=str(path))
     with naming_faults(path), pq.ParquetFile(path) as file:
         there = file.schema_arrow
-        names = [*wanted.columns]
+        names = wanted.found(path, lambda n: _steps(there, n) is not None, there.names)
         if wanted.everything:
             names += [name for name in there.names if name not in names]
-        steps = {name: _steps(path, there, name) for name in names}
+        steps = {name: _steps(there, name) or [name] for name in names}
         builders = {name: CellsBuilder(typed=True) for name in names}
         hashes = [np.zeros(0, np.uint64)]
         done, total = 0, file.metadata.num_rows
@@ -54,7 +54,7 @@ def read_parquet(path: Path, wanted: Wanted, report: Report | None = None) -> Ta
     )
 
 
-def _steps(path: Path, schema: pa.Schema, name: str) -> list[str]:
+def _steps(schema: pa.Schema, name: str) -> list[str] | None:
     """The steps to a column: its name, or the parts of a dotted path through structs."""
     if name in schema.names:
         return [name]
@@ -67,7 +67,7 @@ def _steps(path: Path, schema: pa.Schema, name: str) -> list[str]:
             kind = kind.field(step).type
         else:
             return steps
-    raise missing_column(path, name, schema.names)
+    return None
 
 
 def _reach(batch: pa.RecordBatch, steps: list[str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from actors.importer.cells import Cells
 from core.errors import HeadraceError
 
 NAMES_SHOWN = 30
+DELIMITERS = (";", "\t", "|", ",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,26 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which columns to read: names or dotted paths, and whether all top-level columns besides."""
+    """Which columns to read, and whether all top-level columns besides.
 
-    columns: tuple[str, ...]
+    Each item is a tuple of alternatives (names or dotted paths), of which one must be there.
+    """
+
+    columns: tuple[tuple[str, ...], ...]
     everything: bool = False
 
+    def found(self, path: Path, there: Callable[[str], bool], known: Iterable[str]) -> list[str]:
+        """The wanted names that are there; HeadraceError where none of some alternatives is."""
+        names: dict[str, None] = {}
+        for alternatives in self.columns:
+            held = [name for name in alternatives if there(name)]
+            if not held:
+                raise missing_column(path, alternatives[0], known)
+            names.update(dict.fromkeys(held))
+        return list(names)
 
-def missing_column(path: Path, name: str, there: Iterable[str], hint: str = "") -> HeadraceError:
+
+def missing_column(path: Path, name: str, there: Iterable[str]) -> HeadraceError:
     """The error for a column that a mapping names and a file lacks."""
     names = list(there)
     folded = {n.casefold().replace(" ", "_"): n for n in names}
@@ -70,4 +84,7 @@ def missing_column(path: Path, name: str, there: Iterable[str], hint: str = "") 
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     advice = f"Did you mean {' or '.join(repr(folded[c]) for c in close)}? " if close else ""
     advice += f"It has: {shown}." if names else "It has no columns."
-    return HeadraceError(f"there is no column {name!r}{hint}", advice=advice, file=str(path))
+    other = next((d for d in DELIMITERS if d in names[0]), None) if len(names) == 1 else None
+    if other is not None:
+        advice += f" That is one column: is the delimiter {other!r}?"
+    return HeadraceError(f"there is no column {name!r}", advice=advice, file=str(path))

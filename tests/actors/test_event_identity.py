@@ -73,15 +73,21 @@ def test_columns_agree_with_the_definition(seed: int, monkeypatch: pytest.Monkey
     assert event_hashes(data).tolist() == expected
 
 
-def test_ids_decide_alone() -> None:
-    data, _ = make_events(1, 20)
-    rows = np.array([3, 8])
-    found = event_hashes(data, (rows, pa.array(["e1", "e2"])))
-    plain = event_hashes(data)
-    assert found[3] == event_word_of_id(data.names[data.code[3]], "e1")
-    assert found[8] == event_word_of_id(data.names[data.code[8]], "e2")
-    others = np.setdiff1d(np.arange(20), rows)
-    assert found[others].tolist() == plain[others].tolist()
+def test_ids_decide_alone_and_do_not_count_as_repeats() -> None:
+    data = EventData(
+        customer=np.zeros(4, np.uint32),
+        ms=np.full(4, 7),
+        code=np.zeros(4, np.int32),
+        names=["buy"],
+        hash=np.zeros(4, np.uint64),
+    )
+    found = event_hashes(data, (np.array([1, 2]), pa.array(["e1", "e2"])))
+    assert found.tolist() == [
+        event_word("buy", 7, {}, 0),
+        event_word_of_id("buy", "e1"),
+        event_word_of_id("buy", "e2"),
+        event_word("buy", 7, {}, 1),
+    ]
 
 
 def test_text_words_take_slices_and_dictionaries() -> None:

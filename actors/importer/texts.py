@@ -1,0 +1,123 @@
+"""Parse distinct texts into numbers and truth values, and classify what they look like.
+
+Text that loses something as a number stays text: a leading zero ("00123"), a plus sign, more digits
+than 64 bits hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from actors.importer.times import parse_times
+from core.audience import INT64_MIN
+from core.identity import FLOAT_EXACT_MAX
+
+Flags = NDArray[np.bool_]
+
+INTEGER = r"^-?(0|[1-9][0-9]*)$"
+NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+WHOLE = r"^(?P<whole>-?[0-9]+)(?:\.0*)?$"
+TRUE_WORDS = ("true", "yes", "t", "y", "1")
+FALSE_WORDS = ("false", "no", "f", "n", "0")
+SAFE_DIGITS = 18  # this many always fit in 64 bits
+
+
+@dataclass(slots=True)
+class Parsed:
+    """n parsed texts: `ok` bool[n], `values` an Arrow array of n that counts where `ok` holds.
+
+    `reason` says what was expected; `other` tells texts that are refused for another reason.
+    """
+
+    ok: Flags
+    values: pa.Array
+    reason: str
+    other: tuple[Flags, str] | None = None
+
+
+def _matches(texts: pa.Array, pattern: str) -> Flags:
+    found = pc.match_substring_regex(texts, pattern)
+    return np.array(found.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def trimmed(texts: pa.Array) -> pa.Array:
+    """The texts without blanks around them."""
+    return pc.utf8_trim_whitespace(texts)
+
+
+def parse_bools(texts: pa.Array) -> Parsed:
+    """True, yes, t, y, 1 and their opposites, in any case."""
+    lower = pc.utf8_lower(trimmed(texts))
+    yes = pc.is_in(lower, pa.array(TRUE_WORDS, lower.type)).to_numpy(zero_copy_only=False)
+    no = pc.is_in(lower, pa.array(FALSE_WORDS, lower.type)).to_numpy(zero_copy_only=False)
+    return Parsed(yes | no, pa.array(yes), "expected true or false")
+
+
+def parse_integers(texts: pa.Array) -> Parsed:
+    """Whole numbers within 64 bits, also written like 3.0."""
+    bare = trimmed(texts)
+    plain = _matches(bare, INTEGER)
+    values = np.zeros(len(bare), np.int64)
+    short = plain & (pc.utf8_length(bare).to_numpy(zero_copy_only=False) <= SAFE_DIGITS)
+    values[short] = bare.filter(pa.array(short)).cast(pa.int64()).to_numpy()
+    ok, outside = short.copy(), np.zeros(len(bare), np.bool_)
+    for index in np.flatnonzero(plain & ~short):
+        number = int(bare[int(index)].as_py())
+        if INT64_MIN < number < 2**63:
+            values[index], ok[index] = number, True
+        else:
+            outside[index] = True
+    rest = _matches(bare, NUMBER) & ~plain
+    if rest.any():
+        floats = bare.filter(pa.array(rest)).cast(pa.float64()).to_numpy()
+        whole = (np.abs(floats) <= FLOAT_EXACT_MAX) & (floats == np.floor(floats))
+        places = np.flatnonzero(rest)[whole]
+        values[places], ok[places] = floats[whole].astype(np.int64), True
+    reason = "the number is outside the 64-bit range"
+    return Parsed(ok, pa.array(values), "expected a whole number", (outside, reason))
+
+
+def parse_floats(texts: pa.Array) -> Parsed:
+    """Decimal numbers; refused where infinite, or whole and too long to be exact."""
+    bare = trimmed(texts)
+    like = _matches(bare, NUMBER)
+    values = np.full(len(bare), np.nan)
+    values[like] = bare.filter(pa.array(like)).cast(pa.float64()).to_numpy()
+    inexact = _matches(bare, INTEGER) & (np.abs(values) > FLOAT_EXACT_MAX)
+    ok = like & np.isfinite(values) & ~inexact
+    reason = "the number is too large to be exact; state type: int64 or string"
+    return Parsed(ok, pa.array(values), "expected a number", (like & ~ok, reason))
+
+
+def parse_integer_texts(texts: pa.Array) -> Parsed:
+    """Whole numbers as text, without the fraction that a spreadsheet put behind them."""
+    groups = pc.extract_regex(trimmed(texts), pattern=WHOLE)
+    ok = pc.is_valid(groups).to_numpy(zero_copy_only=False)
+    return Parsed(ok, pc.struct_field(groups, "whole"), "expected a whole number")
+
+
+FAMILIES = ("text", "bool", "int", "float", "date", "datetime")
+
+
+def classify(texts: pa.Array, *, typed: bool) -> NDArray[np.int8]:
+    """What each text looks like, an index into `FAMILIES`: int8[n].
+
+    Where text is `typed` as text (JSON, Parquet), only ISO dates and times are told from it.
+    """
+    bare = trimmed(texts)
+    found = np.zeros(len(bare), np.int8)
+    if not typed:
+        words = pc.is_in(pc.utf8_lower(bare), pa.array(["true", "false"], bare.type))
+        found[words.to_numpy(zero_copy_only=False)] = FAMILIES.index("bool")
+        floats = parse_floats(bare).ok
+        found[floats] = FAMILIES.index("float")
+        found[_matches(bare, INTEGER) & parse_integers(bare).ok] = FAMILIES.index("int")
+    written = parse_times(bare, "iso")
+    found[written.ok & written.timed] = FAMILIES.index("datetime")
+    found[written.ok & ~written.timed] = FAMILIES.index("date")
+    return found
