@@ -106,6 +106,7 @@ class _Walk(Life):
     def live(self) -> None:
         """Work all items before the horizon, then count what is left."""
         self.tally.begin_customer()
+        self.observer.begun(self.person, self.here)
         while self.inputs and self.inputs[0].time_ms < self.options.from_ms:
             self._apply(self.inputs.pop(0))  # D38: history, and nothing else
         self.dirty = False
@@ -163,7 +164,6 @@ class _Walk(Life):
         self.note("attribute", item.attribute)
 
     def _event(self, happening: Happening) -> None:
-        self.observer.event(happening)
         if happening.modelled:
             self.tally.modelled(happening.outcome)
         # (b) success watches
@@ -274,6 +274,7 @@ class _Walk(Life):
         properties = None if happening is None else happening.properties
         entry = Entry(len(self.entries), identity, self.now_ms, node_id, key, properties)
         self.entries.append(entry)
+        self.observer.entered(entry)
         self.tally.entry(node_id, self.now_ms, happening is not None and happening.modelled)
         # D13: the token leaves the trigger; a wait that is an entry point, by its port `event`.
         port = "event" if isinstance(self.node(node_id), WaitEvent) else "next"

@@ -121,7 +121,7 @@ def _wait(
             port = "timeout"
             if node.timeout is not None:
                 due_ms = later(life.now_ms, node.timeout, life.here)
-    life.observer.waiting(token, due_ms)
+    life.observer.waiting(token, life.now_ms, due_ms)
     if due_ms is not None and due_ms <= life.now_ms:  # D23
         return port
     token.status, token.due_ms = "waiting", due_ms

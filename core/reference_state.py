@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from core.conditions import Model
 from core.counters import Counters
 from core.nodes import Target
 from core.outcomes import Outcome
 from core.reference_conditions import View
-from core.reference_people import Happening, Value
+from core.reference_people import Happening, Person, Value
 
 
 class Record(NamedTuple):
@@ -102,14 +103,17 @@ class Watch:
 class Observer:
     """What a run tells to whoever asks why; this one does not listen. See core/story.py."""
 
-    def event(self, happening: Happening) -> None:
-        """An event came to pass, recorded or modelled."""
+    def begun(self, customer: Person, here: ZoneInfo) -> None:
+        """A customer's time begins; `here` is the zone of his clock."""
 
     def trigger(self, node: str, matched: bool, view: View, happening: Happening | None) -> None:
         """A trigger was judged, by an event of its type or at a time of its own."""
 
     def refused(self, node: str, why: Outcome, before: Entry | None) -> None:
         """A trigger matched and nobody entered; `before` is the entry that stood in the way."""
+
+    def entered(self, entry: Entry) -> None:
+        """An entry began, by the trigger that was judged last."""
 
     def condition(self, token: Token, condition: Model, result: bool, view: View) -> None:
         """A condition node was answered."""
@@ -120,7 +124,7 @@ class Observer:
     def draw(self, token: Token, points: int) -> None:
         """A branch was chosen by a draw of `points` out of 10,000."""
 
-    def waiting(self, token: Token, due_ms: int | None) -> None:
+    def waiting(self, token: Token, now_ms: int, due_ms: int | None) -> None:
         """A token came to wait, until `due_ms` if ever; or found its time past already."""
 
     def record(self, record: Record, token: Token | None) -> None:
