@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -85,7 +85,7 @@ def run(request: Request) -> int:
         result = _run(request, bound, progress)
         _refuse_dated(request, bound, result)
         stories = [
-            tell_story(opened.flow, audience, customer, options, responses).to_json()
+            asdict(tell_story(opened.flow, audience, customer, options, responses))
             for customer in chosen
         ]
     report = build_report(

@@ -33,7 +33,7 @@ def _lines(program: Program) -> Iterator[str]:
     ])  # fmt: skip
     yield from _section("event properties", program.properties)
     yield from _section("event types", [
-        name + (f"  looked back at {_look_back(program, name)}" * (name in program.histories))
+        name + _look_back(program, name)
         for name in program.events
     ])  # fmt: skip
     yield from _section("triggers", [_trigger(program, t) for t in range(len(program.triggers))])
@@ -59,8 +59,10 @@ def _ref(index: int) -> str:
 
 
 def _look_back(program: Program, event: str) -> str:
+    if event not in program.look_back_ms:
+        return ""
     ms = program.look_back_ms[event]
-    return "for ever" if ms is None else f"{ms / 86_400_000:g} days"
+    return "  looked back at " + ("for ever" if ms is None else f"{ms / 86_400_000:g} days")
 
 
 def _trigger(program: Program, t: int) -> str:
