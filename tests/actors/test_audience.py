@@ -58,7 +58,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(shop: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(shop, tmp_path / "copy"))
+    shutil.copytree(shop, tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 def test_only_what_is_needed_is_loaded(shop: Path) -> None:
@@ -195,19 +196,19 @@ def test_files_that_do_not_go_together_are_named(copy: Path) -> None:
         read_schema(copy)
     assert caught.value.pointer == "/zoen"
     schema(counts={**whole["counts"], "customers": 4})
-    with pytest.raises(HeadraceError, match="it holds 3 rows, and schema.json says 4"):
+    with pytest.raises(HeadraceError, match=r"it holds 3 rows, and schema.json says 4"):
         load_audience(copy, Needs())
     schema(attributes={"none": {"type": "bool"}})
-    with pytest.raises(HeadraceError, match="lacks a column that schema.json names"):
+    with pytest.raises(HeadraceError, match=r"lacks a column that schema.json names"):
         load_audience(copy, Needs(attributes={"none"}))
     events = json.loads(json.dumps(whole["events"]))
     events["buy"]["count"] = 3
     schema(events=events)
-    with pytest.raises(HeadraceError, match="2 of the events needed, and schema.json says 3"):
+    with pytest.raises(HeadraceError, match=r"2 of the events needed, and schema.json says 3"):
         load_audience(copy, Needs(events={"buy"}))
     events["buy"]["count"] = 1
     schema(events=events)
-    with pytest.raises(HeadraceError, match="more events than schema.json counts"):
+    with pytest.raises(HeadraceError, match=r"more events than schema.json counts"):
         load_audience(copy, Needs(events={"buy"}))
     schema(counts={**whole["counts"], "customers": 0})
     with pytest.raises(HeadraceError, match="the audience is empty"):
@@ -232,5 +233,5 @@ def test_types_of_one_property_must_go_together(tmp_path: Path) -> None:
         "float64",
         [1.0, 2.5],
     )
-    with pytest.raises(HeadraceError, match="'v' is .* on 'x' and string on 'z'"):
+    with pytest.raises(HeadraceError, match=r"'v' is .* on 'x' and string on 'z'"):
         load_audience(done.folder, Needs(events={"x", "y", "z"}, properties={"v"}))
