@@ -17,7 +17,7 @@ from actors.importer import import_audience
 from core.audience import INT64_MIN
 from importing import Imported, load_whole
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOUR_MS = 3_600_000
 Find = Callable[..., Path]
 
