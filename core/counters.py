@@ -6,7 +6,8 @@ place in the document, ports run through all nodes in that order (`port_base`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,27 +38,41 @@ def delay_cell(ms: int) -> int:
     )
 
 
+def delay_table(delays_ms: Mapping[int, Sequence[int]]) -> Int64s:
+    """The `delays` of `Counters` for the times since entry, ms, at the arrivals at each node."""
+    rows: dict[int, list[int]] = {}
+    for node, arrivals in delays_ms.items():
+        for ms in filter(None, arrivals):
+            key = node * DELAY_CELLS + delay_cell(ms)
+            row = rows.setdefault(key, [key, 0, 0])
+            row[1] += 1
+            row[2] += ms
+    return np.array([rows[key] for key in sorted(rows)], np.int64).reshape(-1, 3)
+
+
 @dataclass(slots=True)
 class Counters:
     """Counts of a run; every array is int64.
 
-    `n` nodes, `p` ports, `h` hours from `from` to the horizon.
+    `n` nodes, `p` ports, `h` hours from `from` to the horizon, `w` success watches: the branches of
+    the A/B tests in document order, then the goal if any.
 
-    entered[n]       arrivals of tokens at a node (a trigger: entries) unique[n]        different
-    customers among them port[p]          tokens that left by a port outcome[n, OUTCOMES]  ends,
-    parks and refusals, column `Outcome.column` waiting[n]       tokens that still wait there at the
-    horizon idle[n]          tokens that stand idle there at the horizon delay_sum_ms[n]  sum over
-    arrivals of the time since the entry began delays           node -> (counts, sums) of those
-    times, each int64[DELAY_CELLS]; nodes with none above 0 are absent entries_by_hour[h],
-    sends_by_hour[len(CHANNELS), h] layer_people[l]  different customers who reached a funnel layer
-    watch_*[w]       success watches; w runs over the branches of the A/B tests in document order,
-    then the goal if any:
-                     opened, matured, succeeded among the matured, succeeded at all, of those by a
-                     modelled event
-    touched[n]       customers judged there by an attribute value of a later date (semantics D37)
-    modelled[o]      modelled events that happened, by outcome of the responses file in its order
-    modelled_wakes[n], modelled_entries[n]  of `port` and `entered`, those caused by a modelled
-    event
+    * entered[n]: arrivals of tokens at a node (a trigger: entries)
+    * unique[n]: different customers among them
+    * port[p]: tokens that left by a port
+    * outcome[n, OUTCOMES]: ends, parks and refusals, by `Outcome.column`
+    * waiting[n], idle[n]: tokens that wait or stand idle there at the horizon
+    * delay_sum_ms[n]: sum over arrivals of the time since the entry began
+    * delays[k, 3]: of those times the ones above 0, a row for each cell that has any: node *
+      DELAY_CELLS + cell, ascending; how many; their sum in ms
+    * entries_by_hour[h], sends_by_hour[len(CHANNELS), h]
+    * layer_people[l]: different customers who reached a funnel layer
+    * watch_opened[w], watch_matured[w], watch_succeeded[w] (among the matured),
+      watch_succeeded_ever[w], watch_modelled[w] (of those, by a modelled event)
+    * touched[n]: customers judged there by an attribute value of a later date (semantics D37)
+    * modelled[o]: modelled events that happened, by outcome of the responses file in its order
+    * modelled_wakes[n], modelled_entries[n]: of `port` and `entered`, those caused by a modelled
+      event
     """
 
     customers: int
@@ -71,6 +86,7 @@ class Counters:
     waiting: Int64s
     idle: Int64s
     delay_sum_ms: Int64s
+    delays: Int64s
     entries_by_hour: Int64s
     sends_by_hour: Int64s
     layer_people: Int64s
@@ -83,7 +99,6 @@ class Counters:
     modelled: Int64s
     modelled_wakes: Int64s
     modelled_entries: Int64s
-    delays: dict[int, tuple[Int64s, Int64s]] = field(default_factory=dict)
 
     @classmethod
     def zeros(cls, flow: Flow, hours: int, outcomes: int) -> Counters:
@@ -97,7 +112,7 @@ class Counters:
         return cls(
             customers=0, people=0, steps=0, invalid_zones=0,
             entered=z(n), unique=z(n), port=z(int(port_base(flow)[-1])), outcome=z(n, OUTCOMES),
-            waiting=z(n), idle=z(n), delay_sum_ms=z(n), entries_by_hour=z(hours),
+            waiting=z(n), idle=z(n), delay_sum_ms=z(n), delays=z(0, 3), entries_by_hour=z(hours),
             sends_by_hour=z(len(CHANNELS), hours), layer_people=z(len(flow.settings.funnel)),
             watch_opened=z(w), watch_matured=z(w), watch_succeeded=z(w), watch_succeeded_ever=z(w),
             watch_modelled=z(w), touched=z(n), modelled=z(outcomes), modelled_wakes=z(n),
@@ -107,18 +122,9 @@ class Counters:
     def add(self, other: Counters) -> None:
         """Add `other`, counts of the same flow, window and responses, to these in place."""
         for f in fields(self):
-            if f.name == "delays":
-                continue
-            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
-        for node, (counts, sums) in other.delays.items():
-            mine = self.delays.get(node)
-            self.delays[node] = (
-                (counts, sums) if mine is None else (mine[0] + counts, mine[1] + sums)
-            )
-        for node, (counts, sums) in self.delays.items():
-            # A side without delays above 0 has no cells; its arrivals were all at 0.
-            zeros = self.entered[node] - counts[1:].sum()
-            self.delays[node] = (np.concatenate([[zeros], counts[1:]]), sums)
+            if f.name != "delays":
+                setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+        self.delays = _added(self.delays, other.delays)
 
     def median_delay_ms(self, node: int) -> float | None:
         """The median time since entry at arrivals at `node`, ms, None without arrivals.
@@ -128,8 +134,25 @@ class Counters:
         total = int(self.entered[node])
         if total == 0:
             return None
-        if node not in self.delays:
+        first, last = np.searchsorted(
+            self.delays[:, 0], [node * DELAY_CELLS, (node + 1) * DELAY_CELLS]
+        )
+        _, counts, sums = self.delays[first:last].T
+        zeros = total - int(counts.sum())
+        middle = (total + 1) // 2
+        if middle <= zeros:
             return 0.0
-        counts, sums = self.delays[node]
-        cell = int(np.searchsorted(np.cumsum(counts), (total + 1) // 2))
+        cell = int(np.searchsorted(np.cumsum(counts), middle - zeros))
         return float(sums[cell] / counts[cell])
+
+
+def _added(one: Int64s, other: Int64s) -> Int64s:
+    """The rows of both tables of delays, those of a cell made one."""
+    rows = np.concatenate([one, other])
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    if not len(rows):
+        return rows
+    begins = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
+    added: Int64s = np.add.reduceat(rows, begins)
+    added[:, 0] = rows[begins, 0]
+    return added

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from core.counters import (
-    DELAY_CELLS,
-    HOUR_MS,
-    Counters,
-    delay_cell,
-    port_base,
-)
+from core.counters import HOUR_MS, Counters, delay_table, port_base
 from core.flow import Flow
 from core.nodes import CHANNELS
 from core.options import RunOptions
@@ -119,14 +111,7 @@ class Tally:
 
     def counters(self) -> Counters:
         """The counts, with the delays spread over their cells."""
-        for i, delays in enumerate(self._delays):
-            if any(delays):
-                cells = np.zeros(DELAY_CELLS, np.int64)
-                sums = np.zeros(DELAY_CELLS, np.int64)
-                for delay in delays:
-                    cells[delay_cell(delay)] += 1
-                    sums[delay_cell(delay)] += delay
-                self._counts.delays[i] = cells, sums
+        self._counts.delays = delay_table(dict(enumerate(self._delays)))
         return self._counts
 
     def _hour(self, at_ms: int) -> int:

@@ -87,7 +87,7 @@ cdef class Machine:
 
     def __dealloc__(self):
         cdef StateC* s = &self.m.s
-        cdef int32_t i
+        cdef int64_t i
         free(s.persons)
         free(s.tokens)
         free(s.timers)
@@ -107,7 +107,7 @@ cdef class Machine:
         free(s.touched)
         free(s.tested)
         if self.m.t.delays != NULL:
-            for i in range(self.m.p.n_nodes):
+            for i in range(<int64_t>self.m.p.n_nodes * DELAY_OCTAVES):
                 free(self.m.t.delays[i])
         free(self.m.t.delays)
         free(self.m.t.log)
@@ -276,7 +276,9 @@ cdef class Machine:
         """Counters at zero, held as one NumPy-backed `Counters` that the loop counts into."""
         cdef TallyC* t = &self.m.t
         bound = self.bound
-        self.m.t.delays = <int64_t**>self.room(self.m.p.n_nodes, sizeof(int64_t*))
+        self.m.t.delays = <int64_t**>self.room(
+            <size_t>self.m.p.n_nodes * DELAY_OCTAVES, sizeof(int64_t*)
+        )
         t.hours = bound.hours
         counters = Counters.zeros(bound.program.flow, bound.hours, bound.responses.outcomes)
         self.counters = counters
@@ -465,27 +467,42 @@ cdef class Machine:
 
     def take_counters(self):
         """What was counted since the last call, as `core.counters.Counters`; counting starts again at zero."""
-        cdef int32_t node
-        cdef int64_t* cells
         counters = self.counters
         counters.people = self.m.t.people
         counters.steps = self.m.t.steps
-        for node in range(self.m.p.n_nodes):
-            cells = self.m.t.delays[node]
-            if cells == NULL:
-                continue
-            both = np.empty(2 * DELAY_CELLS, np.int64)
-            memcpy(address(both), cells, 2 * DELAY_CELLS * sizeof(int64_t))
-            both[0] = counters.entered[node] - both[:DELAY_CELLS].sum()
-            counters.delays[node] = (both[:DELAY_CELLS], both[DELAY_CELLS:])
-            free(cells)
-            self.m.t.delays[node] = NULL
-        free(self.m.t.delays)
-        self.m.t.delays = NULL
+        counters.delays = self._take_delays()
         self.m.t.people = 0
         self.m.t.steps = 0
         self._make_tally()
         return counters
+
+    def _take_delays(self):
+        """The cells that counted a delay, as `Counters.delays` has them; their memory is given back."""
+        cdef int64_t pages = <int64_t>self.m.p.n_nodes * DELAY_OCTAVES, page, used = 0
+        cdef int64_t* cells
+        cdef int64_t* row
+        cdef int i
+        for page in range(pages):
+            cells = self.m.t.delays[page]
+            if cells != NULL:
+                for i in range(1 << DELAY_SUB_BITS):
+                    used += cells[i] != 0
+        table = np.empty((used, 3), np.int64)
+        row = <int64_t*>address(table)
+        for page in range(pages):
+            cells = self.m.t.delays[page]
+            if cells == NULL:
+                continue
+            for i in range(1 << DELAY_SUB_BITS):
+                if cells[i]:
+                    row[0] = (page << DELAY_SUB_BITS) + i
+                    row[1] = cells[i]
+                    row[2] = cells[(1 << DELAY_SUB_BITS) + i]
+                    row += 3
+            free(cells)
+        free(self.m.t.delays)
+        self.m.t.delays = NULL
+        return table
 
     def take_log(self):
         """The decisions since the last call, LOG records sorted by (customer row, step); the log is empty then."""

@@ -112,6 +112,7 @@ cdef enum:
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
     OUTCOMES = 10
     DELAY_SUB_BITS = 6
+    DELAY_OCTAVES = 37
     DELAY_CELLS = 2368
 
 
@@ -444,7 +445,7 @@ cdef struct TallyC:
     int64_t* waiting
     int64_t* idle
     int64_t* delay_sum_ms
-    int64_t** delays  # by node: counts, then sums; NULL until a delay above 0
+    int64_t** delays  # by node and octave: counts, then sums of its cells; NULL until one is due
     int64_t* entries_by_hour
     int64_t* sends_by_hour
     int64_t* layer_people

@@ -58,23 +58,26 @@ cdef inline bint first_visit(uint64_t* bits, int32_t words, int32_t c, int32_t i
 
 cdef inline void count_delay(MachineC* m, int32_t node, int64_t ms) noexcept nogil:
     """Count the time since the entry began, above 0 (cells: core.counters.delay_cell)."""
-    cdef int64_t* cells = m.t.delays[node]
-    cdef int64_t cell = ms
+    cdef int64_t* cells
+    cdef int64_t cell = ms, page
     cdef int shift
     m.t.delay_sum_ms[node] += ms
-    if cells == NULL:
-        cells = <int64_t*>calloc(2 * DELAY_CELLS, sizeof(int64_t))
-        if cells == NULL:
-            m.s.trap = TRAP_MEMORY
-            return
-        m.t.delays[node] = cells
     if ms >= 1 << DELAY_SUB_BITS:
         shift = log2_of(ms) - DELAY_SUB_BITS
         cell = (<int64_t>(shift + 1) << DELAY_SUB_BITS) + ((ms >> shift) - (1 << DELAY_SUB_BITS))
         if cell >= DELAY_CELLS:
             cell = DELAY_CELLS - 1
+    page = <int64_t>node * DELAY_OCTAVES + (cell >> DELAY_SUB_BITS)
+    cell &= (1 << DELAY_SUB_BITS) - 1
+    cells = m.t.delays[page]
+    if cells == NULL:
+        cells = <int64_t*>calloc(2 << DELAY_SUB_BITS, sizeof(int64_t))
+        if cells == NULL:
+            m.s.trap = TRAP_MEMORY
+            return
+        m.t.delays[page] = cells
     cells[cell] += 1
-    cells[DELAY_CELLS + cell] += ms
+    cells[(1 << DELAY_SUB_BITS) + cell] += ms
 
 
 cdef inline void judge(MachineC* m, int32_t c, int32_t node) noexcept nogil:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from core.audience import Absence
 from core.balance import UnbalancedError, check_balance
-from core.counters import HOUR_MS, Counters, delay_cell
+from core.counters import HOUR_MS, Counters, delay_table
 from core.flow import Flow
 from core.nodes import CHANNELS
 from core.options import RunOptions
@@ -97,11 +96,7 @@ def counted() -> Counters:
     c.outcome[0, Outcome.REFUSED_INSIDE.column] = 4
     c.waiting[3], c.idle[3] = 1, 2
     c.delay_sum_ms[4] = 9 * HOUR_MS
-    counts = np.zeros(delay_cell(2 * HOUR_MS) + 1, np.int64)
-    sums = counts.copy()
-    counts[0], counts[delay_cell(2 * HOUR_MS)] = 3, 6
-    sums[delay_cell(2 * HOUR_MS)] = 12 * HOUR_MS
-    c.delays[4] = counts, sums
+    c.delays = delay_table({4: [0] * 3 + [2 * HOUR_MS] * 6})
     c.entries_by_hour[:] = [6, 0, 3, 1]
     c.sends_by_hour[CHANNELS.index("sms")] = [5, 0, 3, 1]
     c.layer_people[:] = [8, 6]

@@ -9,9 +9,7 @@ from __future__ import annotations
 import heapq
 from random import Random
 
-import numpy as np
-
-from core.counters import DELAY_CELLS, HOUR_MS, Counters, delay_cell, port_base
+from core.counters import HOUR_MS, Counters, delay_table, port_base
 from core.flow import Flow
 from core.nodes import CHANNELS, ABTest, End, NodeBase, Send, Split, WaitEvent
 from core.options import RunOptions
@@ -64,6 +62,7 @@ class _Walk:
         outcomes = 0 if responses is None else len(responses.outcomes)
         self.c = Counters.zeros(flow, hours, outcomes)
         self.watches = {}
+        self.delays: dict[int, list[int]] = {}
         place = 0
         for node_id, node in flow.tests.items():
             self.watches[node_id] = place
@@ -80,6 +79,7 @@ class _Walk:
                 self._entry(customer, trigger)
                 if self._chance(customer, "again") < 0.1:
                     c.outcome[self.index[trigger], Outcome.REFUSED_ONCE.column] += 1
+        c.delays = delay_table(self.delays)
         return c
 
     def _chance(self, *parts: object, assumed: bool = False) -> float:
@@ -157,11 +157,7 @@ class _Walk:
         visit = self.visits[node_id] = self.visits.get(node_id, 0) + 1
         delay = now - began
         c.delay_sum_ms[i] += delay
-        if delay:
-            zeros = np.zeros(DELAY_CELLS, np.int64)
-            counts, sums = c.delays.setdefault(i, (zeros, zeros.copy()))
-            counts[delay_cell(delay)] += 1
-            sums[delay_cell(delay)] += delay
+        self.delays.setdefault(i, []).append(delay)
         if isinstance(node, End):
             c.outcome[i, Outcome.END.column] += 1
             if node.whole_flow:

@@ -1,0 +1,77 @@
+"""Checks how counts of several machines are added, and the times since entry that they hold."""
+
+import numpy as np
+import pytest
+
+from core.counters import DELAY_CELLS, HOUR_MS, Counters, delay_cell, delay_table
+from core.flow import Flow
+
+FLOW = Flow.model_validate(
+    {
+        "headrace": 1,
+        "flow": "f",
+        "nodes": {
+            "t": {"type": "on_event", "event": "go", "next": "w"},
+            "w": {"type": "wait", "for": "1 hour", "next": "x"},
+            "x": {"type": "end"},
+        },
+    }
+)
+
+
+def counted(**delays_ms: list[int]) -> Counters:
+    """Counters whose tokens came to nodes after these times."""
+    counters = Counters.zeros(FLOW, hours=2, outcomes=0)
+    index = {node: i for i, node in enumerate(FLOW.nodes)}
+    for node, arrivals in delays_ms.items():
+        counters.entered[index[node]] = len(arrivals)
+    counters.delays = delay_table({index[n]: arrivals for n, arrivals in delays_ms.items()})
+    return counters
+
+
+def test_cells_are_exact_below_64_and_then_64_an_octave() -> None:
+    assert [delay_cell(ms) for ms in (0, 1, 63, 64, 127, 128, 129, 130)] == [
+        *(0, 1, 63, 64, 127, 128, 128, 129)
+    ]
+    assert delay_cell(1 << 60) == DELAY_CELLS - 1
+    for ms in np.unique(np.geomspace(64, 1 << 41, 500).astype(np.int64)).tolist():
+        assert delay_cell(ms) < delay_cell(ms + ms // 60 + 1), "a cell is at most 1.6 % wide"
+
+
+def test_tables_hold_a_row_for_each_cell_in_order_and_no_zeros() -> None:
+    table = delay_table({2: [100, 0, 100, 70], 1: [HOUR_MS], 0: [0, 0]})
+    assert table.tolist() == [
+        [DELAY_CELLS + delay_cell(HOUR_MS), 1, HOUR_MS],
+        [2 * DELAY_CELLS + delay_cell(70), 1, 70],
+        [2 * DELAY_CELLS + delay_cell(100), 2, 200],
+    ]
+    assert delay_table({}).shape == (0, 3)
+
+
+def test_adding_is_counting_together() -> None:
+    one, other = counted(t=[0, 0], w=[0], x=[HOUR_MS, 5]), counted(t=[0], x=[5, 5, 0, 7])
+    one.customers, other.customers = 3, 4
+    one.add(other)
+    assert one.customers == 7
+    assert one.entered.tolist() == [3, 1, 6]
+    assert np.array_equal(one.delays, delay_table({2: [5, 5, 5, 7, HOUR_MS]}))
+    none = counted()
+    none.add(counted())
+    assert none.delays.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("delays_ms", "median"),
+    [
+        ([], None),
+        ([0, 0], 0.0),
+        ([0, 0, 9], 0.0),
+        ([0, 9], 0.0),
+        ([0, 9, 9], 9.0),
+        ([3, 9, 50], 9.0),
+        ([3, 9], 3.0),
+        ([128, 129], 128.5),
+    ],
+)
+def test_the_median_is_that_of_the_lower_middle(delays_ms: list[int], median: float | None) -> None:
+    assert counted(w=[1, 2, 3], x=delays_ms).median_delay_ms(2) == median
