@@ -1,4 +1,4 @@
-"""Checks that every link in the documents leads somewhere, and that what prose names exists.
+"""Checks that links in the documents lead somewhere, and that what prose names exists.
 
 A link whose words are a name in code, such as [`Machine.apply`](../ext/machine.pyx), claims that
 the file defines it. A path or a dotted name anywhere in prose claims that there is such a file.
@@ -6,7 +6,8 @@ the file defines it. A path or a dotted name anywhere in prose claims that there
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -21,7 +22,7 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 _NAME = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
 _DOTTED = re.compile(rf"`((?:{'|'.join(PACKAGES)})\.[A-Za-z_][\w.]*\w)")
 _PATH = re.compile(
-    rf"(?<![\w./-])((?:{'|'.join(PACKAGES)}|docs|examples|tests|bench)/[\w./-]*[\w/])"
+    rf"(?<![\w./-])((?:{'|'.join(PACKAGES)}|docs|examples|tests|bench)/[\w./-]*[\w/])(?![\w*<])"
 )
 _CYTHON_TYPE = re.compile(r"(?:cdef|ctypedef)\s+(?:class|struct|union)\s+(\w+)|class\s+(\w+)")
 _CYTHON_FUNCTION = re.compile(r"(?:cdef|cpdef|def)\b[^=]*?(\w+)\s*\(")
@@ -153,6 +154,53 @@ def test_every_link_leads_somewhere() -> None:
 def test_what_prose_names_exists() -> None:
     documents = sources(suffixes=(".md",))
     hold(named_things_exist, documents | sources(*PACKAGES, suffixes=SOURCES))
+
+
+def _sections(text: str) -> dict[str, list[str]]:
+    """The names in the first column of the table below each heading that is a name."""
+    found = {}
+    for section in text.split("\n## ")[1:]:
+        heading = re.match(r"`(\w+)`\n", section)
+        if heading is not None:
+            cells = "".join(re.findall(r"^\| ([^|]*)\|", section, re.MULTILINE))
+            found[heading[1]] = re.findall(r"`([^`]*)`", cells)
+    return found
+
+
+def not_in_directory(listed: dict[str, list[str]], paths: Iterable[str]) -> list[str]:
+    """Modules, test folders and documents that are not listed, and listed names of nothing."""
+    used: set[tuple[str, str]] = set()
+    found = []
+    for path in paths:
+        package, *rest = path.split("/")
+        if package not in listed or rest in (["__init__.py"], ["__init__.pxd"], ["conftest.py"]):
+            continue
+        name = rest[0] if package == "docs" or len(rest) > 1 else rest[0].partition(".")[0]
+        whole = "/".join(rest)
+        fits = {(package, p) for p in listed[package] if fnmatch(name, p) or fnmatch(whole, p)}
+        used |= fits
+        if not fits:
+            found.append(f"docs/directory.md does not say what {path} is for")
+    for package, patterns in listed.items():
+        unused = [p for p in patterns if (package, p) not in used]
+        found += [f"docs/directory.md lists {p} in {package}, which is not there" for p in unused]
+    return found
+
+
+def test_the_directory_is_complete() -> None:
+    listed = _sections(texts()["docs/directory.md"])
+    assert set(listed) == {*PACKAGES, "tests", "docs"}
+    paths = [*sources(*PACKAGES, suffixes=SOURCES), *sources("docs", suffixes=(".md",))]
+    paths += [path for path in sources("tests", suffixes=("",)) if path.count("/") > 1]
+    assert not_in_directory(listed, paths) == []
+
+
+def test_what_the_directory_lacks_is_found() -> None:
+    listed = {"core": ["lint*", "flow"], "actors": ["importer/*"], "tests": ["tidy"]}
+    there = ["core/lint_graph.py", "core/flow.py", "actors/importer/cells.py", "tests/tidy/x.py"]
+    assert not_in_directory(listed, there) == []
+    assert len(not_in_directory(listed, [*there, "core/new.py"])) == 1
+    assert len(not_in_directory(listed, there[1:])) == 1
 
 
 def test_every_decision_has_its_parts_and_its_number() -> None:
