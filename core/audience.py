@@ -122,7 +122,10 @@ class Column:
     _codes: dict[str, int] | None = field(default=None, repr=False, compare=False)
 
     def code(self, text: str) -> int | None:
-        """The code of a text in the dictionary, None where it has none; a dictionary must not change after."""
+        """The code of a text in the dictionary, None where it has none.
+
+        The dictionary must not change after the first call.
+        """
         if self._codes is None:
             self._codes = {each: code for code, each in enumerate(self.dictionary or ())}
         return self._codes.get(text)

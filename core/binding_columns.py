@@ -6,15 +6,16 @@ such columns are re-coded here, all others are used as they lie.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.absent_types import absent_types
 from core.audience import INT64_MIN, Audience, Column, Kind
 from core.conditions import EntryRef
-from core.nodes import AddToAttribute, BranchAttribute, Send, SetAttribute, WaitDate
+from core.nodes import Send, SetAttribute
 from core.program import ColumnName, Program, Source, Store
 
 STORES: dict[str, Store] = {
@@ -56,11 +57,12 @@ def bind_columns(program: Program, audience: Audience) -> Columns:
     Absent ones are missing for everybody.
     """
     written = [c in program.written for c in range(len(program.columns))]
-    customer = [_customer_column(program, audience, c) for c in program.columns]
+    attribute_types, property_types = absent_types(program.flow, program.responses, audience)
+    customer = [_customer_column(audience, attribute_types, c) for c in program.columns]
     properties = [
         audience.properties[name]
         if name in audience.properties
-        else _absent_property(audience, program, name)
+        else _missing(property_types.get(name, "string"), audience.events)
         for name in program.properties
     ]
     _extend_with_written(program, customer)
@@ -86,10 +88,10 @@ def _blanked(column: Column, who: NDArray[np.bool_]) -> Column:
     return Column(column.kind, values, column.dictionary)
 
 
-def _customer_column(program: Program, audience: Audience, name: ColumnName) -> Column:
+def _customer_column(audience: Audience, types: Mapping[str, Kind], name: ColumnName) -> Column:
     if name.family == "attribute":
         column = audience.attributes.get(name.name)
-        return column if column is not None else _absent_attribute(program, audience, name.name)
+        return _missing(types[name.name], audience.customers) if column is None else column
     members = (audience.tags if name.family == "tag" else audience.groups).get(name.name)
     return Column("bool", np.zeros(audience.customers, np.int8) if members is None else members)
 
@@ -104,43 +106,6 @@ def _missing(kind: Kind, rows: int) -> Column:
     return Column(kind, np.full(rows, INT64_MIN, np.int64))
 
 
-def _kind_of(values: list[object]) -> Kind:
-    """The kind that holds all of these literals, text where nothing is known."""
-    if values and all(isinstance(v, bool) for v in values):
-        return "bool"
-    if values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        return "int64"
-    if values and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        return "float64"
-    return "string"
-
-
-def _literals(operand: object) -> list[object]:
-    if isinstance(operand, list | tuple):
-        return list(operand)
-    return [] if isinstance(operand, EntryRef) or operand is None else [operand]
-
-
-def _absent_attribute(program: Program, audience: Audience, name: str) -> Column:
-    """A column of missing values, of the kind that the flow's own literals ask for."""
-    values: list[object] = []
-    for node in program.flow.nodes.values():
-        match node:
-            case SetAttribute(attribute=a, value=v) if a == name:
-                values.append(v)
-            case AddToAttribute(attribute=a, by=v) if a == name:
-                values.append(v)
-            case BranchAttribute(attribute=a, branches=branches) if a == name:
-                values += [v for listed in branches.values() for v in listed]
-            case WaitDate(attribute=a) if a == name:
-                return _missing("date", audience.customers)
-    return _missing(_kind_from(program, ColumnName("attribute", name), values), audience.customers)
-
-
-def _absent_property(audience: Audience, program: Program, name: str) -> Column:
-    return _missing(_kind_from(program, name, _modelled(program, name)), audience.events)
-
-
 def _modelled(program: Program, name: str) -> list[object]:
     """The values of property `name` that modelled events carry."""
     values: list[object] = []
@@ -151,31 +116,6 @@ def _modelled(program: Program, name: str) -> list[object]:
                 own = node.carried(program.flow.flow, node_id)
                 values += [own[name]] if name in own else []
     return values
-
-
-def _kind_from(program: Program, name: ColumnName | str, values: list[object]) -> Kind:
-    for spec in program.preds:
-        if spec.test is None:
-            continue
-        named = (
-            program.columns[spec.column]
-            if spec.source == Source.CUSTOMER
-            else program.properties[spec.column]
-        )
-        if named != name:
-            continue
-        operator = spec.test.operator
-        if operator in ("within_last", "within_next", "older_than"):
-            return "datetime"
-        if operator in ("before", "after"):
-            return "datetime" if "T" in spec.test.operand else "date"
-        if operator == "between" or operator in ("above", "below", "at_least", "at_most"):
-            literals = _literals(spec.test.operand)
-            if literals and isinstance(literals[0], str):
-                return "datetime" if "T" in literals[0] else "date"
-        if operator != "is_set":
-            values = values + _literals(spec.test.operand)
-    return _kind_of(values)
 
 
 def _extend_with_written(program: Program, customer: list[Column]) -> None:

@@ -128,7 +128,7 @@ def _compare(
 
 
 def _has_no_values(column: Column) -> bool:
-    """Whether nothing tells the type of a column: the audience lacks it, and nobody ever sets it."""
+    """Whether nothing tells a column's type: the audience lacks it, and nobody ever sets it."""
     return column.kind == "string" and not column.dictionary
 
 

@@ -197,7 +197,7 @@ class _Compiler:
         return np.array(edges, np.int32), np.array(ports, PORT)
 
     def _number_waited_events(self, nodes: Any) -> None:
-        """Tell each WAIT_EVENT the number of its event, now that all that are referred to are known."""
+        """Tell each WAIT_EVENT the number of its event, now that all events are known."""
         number = {name: i for i, name in enumerate(sorted(self.events))}
         for i, node in enumerate(self.flow.nodes.values()):
             if isinstance(node, WaitEvent):

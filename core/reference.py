@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.absent_types import absent_types
 from core.audience import Audience
 from core.duration import fixed_ms
 from core.flow import Flow
@@ -61,6 +62,7 @@ def run(
         window_from = max(window_from, stated(settings.start, zone(name)))
     if settings.stop is not None:
         window_until = min(window_until, stated(settings.stop, zone(name)))
+    absent_attributes, absent_properties = absent_types(flow, responses, audience)
     setting = Setting(
         flow=flow,
         audience=audience,
@@ -76,6 +78,8 @@ def run(
             if isinstance(node, OnSegment)
             for read in reads(node.if_)
         ),
+        attribute_types={n: c.kind for n, c in audience.attributes.items()} | absent_attributes,
+        property_types={n: c.kind for n, c in audience.properties.items()} | absent_properties,
     )
     tally = Tally(flow, options, len(setting.tables))
     records: list[Record] = []

@@ -5,11 +5,11 @@ What a node does to it is in core/reference_nodes.py, the order of work in core/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from core.audience import Audience
+from core.audience import Audience, Kind
 from core.conditions import (
     AttributeTest,
     DidTest,
@@ -39,7 +39,8 @@ class Setting:
     """What holds for all customers of a run.
 
     `zone_name` is the flow's zone, `window` bounds entries, `tables` are the delays of the
-    responses by number, `segment_reads` what segment triggers name, as (kind, name).
+    responses by number, `segment_reads` what segment triggers name, as (kind, name). The types are
+    those of the audience's columns, and for names that it lacks those that the documents ask for.
     """
 
     flow: Flow
@@ -51,6 +52,8 @@ class Setting:
     window: tuple[int, int]
     tables: list[Table]
     segment_reads: frozenset[tuple[str, str]]
+    attribute_types: Mapping[str, Kind]
+    property_types: Mapping[str, Kind]
 
 
 def reads(condition: Model | None) -> Iterator[tuple[str, str]]:
@@ -146,9 +149,12 @@ class Life:
                 self.tally.touch(node_id)
 
     def fit(self, attribute: str, literal: Scalar) -> Value:
-        """A literal as a value of the attribute's type; any, where the audience lacks it."""
-        column = self.setting.audience.attributes.get(attribute)
-        return literal if column is None else fit(literal, column.kind, self.there)
+        """A literal as a value of the attribute's type."""
+        return fit(literal, self.setting.attribute_types[attribute], self.there)
+
+    def fit_property(self, name: str, literal: Scalar) -> Value:
+        """A literal as a value of the property's type."""
+        return fit(literal, self.setting.property_types[name], self.there)
 
     def _zone(self) -> ZoneInfo:
         """D29."""

@@ -152,12 +152,11 @@ def _act(life: Life, node: NodeBase) -> None:
 
 def _add(life: Life, token: Token, node: AddToAttribute) -> str | None:
     """D22."""
-    column = life.setting.audience.attributes.get(node.attribute)
     by, now = life.fit(node.attribute, node.by), life.person.attributes.get(node.attribute, 0)
     if not is_number(by) or not is_number(now):
         raise HeadraceError(f"{by!r} can't be added to {now!r} of {node.attribute!r}")
     total = now + by
-    if column is not None and column.kind == "float64":
+    if life.setting.attribute_types[node.attribute] == "float64":
         total = float(total)
     fits = in_int64(total) if isinstance(total, int) else total - total == 0.0
     if not fits:
@@ -217,7 +216,7 @@ def _expect(
         "template": node.template,
         "node": token.node,
         "flow": life.flow.flow,
-        **outcome.properties,
+        **{name: life.fit_property(name, each) for name, each in outcome.properties.items()},
     }
     visit = entry.visits[token.node]
     identity = hash_parts("modelled", entry.identity, node.template, outcome.event, visit)

@@ -1,0 +1,166 @@
+"""Find the types of attributes and event properties that an audience lacks, from their uses.
+
+A flow can set an attribute that nobody has yet, and modelled events can carry a property that no
+recorded event has. Such a name has the type that the documents ask for (semantics D17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from core.audience import Audience, Kind
+from core.conditions import (
+    AttributeTest,
+    Comparison,
+    EntryRef,
+    EntryTest,
+    Model,
+    PropertyTest,
+    Scalar,
+    walk,
+)
+from core.flow import Flow
+from core.nodes import (
+    ABTest,
+    AddToAttribute,
+    BranchAttribute,
+    ConditionNode,
+    OnEvent,
+    OnSchedule,
+    OnSegment,
+    SetAttribute,
+    WaitDate,
+    WaitEvent,
+)
+from core.responses import RESERVED_PROPERTIES, Responses
+
+TIME_TESTS = ("before", "after", "within_last", "within_next", "older_than")
+ORDERINGS = ("above", "at_least", "below", "at_most", "between")
+
+_Name = tuple[bool, str]
+"""Whether it is a property, and its name."""
+
+
+@dataclass(slots=True)
+class _Uses:
+    """What is known of names that are compared with each other."""
+
+    values: list[Scalar] = field(default_factory=list)
+    kinds: set[Kind] = field(default_factory=set)
+    timed: bool = False
+    names: set[_Name] = field(default_factory=set)
+
+    def kind(self) -> Kind:
+        """The type of all of them; text where nothing is known."""
+        stated = [v for v in self.values if isinstance(v, str)]
+        if self.timed or self.kinds & {"date", "datetime"}:
+            dates = all("T" not in text for text in stated)
+            return "date" if dates and "datetime" not in self.kinds else "datetime"
+        known: set[type | Kind] = {type(value) for value in self.values} | self.kinds
+        if known and known <= {bool, "bool"}:
+            return "bool"
+        if known and known <= {int, "int64"}:
+            return "int64"
+        return "float64" if known and known <= {int, float, "int64", "float64"} else "string"
+
+
+def absent_types(
+    flow: Flow, responses: Responses | None, audience: Audience
+) -> tuple[dict[str, Kind], dict[str, Kind]]:
+    """The types of attributes and of properties that the documents name and `audience` lacks.
+
+    Names that are compared with each other share all uses. A date or time, where a test or a wait
+    asks for one: a date if all that is stated are dates alone; else true or false, whole numbers,
+    fractions, or text.
+    """
+    uses: dict[_Name, _Uses] = {}
+    for name, value in _literals(flow, responses):
+        _of(uses, name).values.append(value)
+    for condition in _conditions(flow, responses):
+        for test in walk(condition):
+            if isinstance(test, Comparison):
+                _note(uses, test)
+    for node in flow.nodes.values():
+        if isinstance(node, WaitDate):
+            _of(uses, (False, node.attribute)).timed = True
+    held = (audience.attributes, audience.properties)
+    for name, use in uses.items():
+        column = held[name[0]].get(name[1])
+        if column is not None:
+            use.kinds.add(column.kind)
+    found: tuple[dict[str, Kind], dict[str, Kind]] = ({}, {})
+    for (is_property, text), use in uses.items():
+        if text not in held[is_property]:
+            found[is_property][text] = use.kind()
+    return found
+
+
+def _of(uses: dict[_Name, _Uses], name: _Name) -> _Uses:
+    if name not in uses:
+        uses[name] = _Uses(names={name})
+    return uses[name]
+
+
+def _note(uses: dict[_Name, _Uses], test: Comparison) -> None:
+    """Take in what a test says about the type of its value."""
+    match test:
+        case AttributeTest(attribute=text):
+            name = (False, text)
+        case PropertyTest(property=text) | EntryTest(entry=text):
+            name = (True, text)
+        case _:
+            return
+    operator, operand = test.operator, test.operand
+    use = _of(uses, name)
+    if isinstance(operand, EntryRef):
+        _join(uses, use, _of(uses, (True, operand.entry)))
+        return
+    stated = list(operand) if isinstance(operand, list | tuple) else [operand]
+    if operator in TIME_TESTS or (operator in ORDERINGS and isinstance(stated[0], str)):
+        use.timed = True
+    if operator != "is_set":
+        use.values += [v for v in stated if isinstance(v, bool | int | float | str)]
+
+
+def _join(uses: dict[_Name, _Uses], one: _Uses, other: _Uses) -> None:
+    if one is not other:
+        one.values += other.values
+        one.timed |= other.timed
+        one.names |= other.names
+        for name in other.names:
+            uses[name] = one
+
+
+def _literals(flow: Flow, responses: Responses | None) -> Iterator[tuple[_Name, Scalar]]:
+    """Yield the values that nodes and outcomes state, with the names they are for."""
+    for node in flow.nodes.values():
+        match node:
+            case (
+                SetAttribute(attribute=name, value=value) | AddToAttribute(attribute=name, by=value)
+            ):
+                yield (False, name), value
+            case BranchAttribute(attribute=name, branches=branches):
+                for listed in branches.values():
+                    for value in listed:
+                        yield (False, name), value
+    for outcome in [] if responses is None else responses.outcomes:
+        for name, value in outcome.properties.items():
+            yield (True, name), value
+        for name in RESERVED_PROPERTIES:
+            yield (True, name), ""
+
+
+def _conditions(flow: Flow, responses: Responses | None) -> Iterator[Model | None]:
+    for node in flow.nodes.values():
+        match node:
+            case OnSegment() | OnSchedule() | ConditionNode():
+                yield node.if_
+            case OnEvent() | WaitEvent():
+                yield node.where
+            case ABTest(target=target):
+                yield target.where
+    if flow.settings.goal is not None:
+        yield flow.settings.goal.where
+    for rule in [] if responses is None else responses.rules:
+        yield rule.for_.if_
