@@ -11,6 +11,7 @@ LINES_MAX = 600
 LONG: dict[str, str] = {}
 # Folders of tests/ that mirror no package, each with its reason.
 OTHER_FOLDERS = {
+    "data": "runs on public data, held against counts that other programs make",
     "features": "what was promised, through every layer",
     "support": "what several tests share",
     "tidy": "the house rules, about files rather than modules",
