@@ -332,12 +332,12 @@ class _Screen:
         return table
 
     def _modelled(self, report: Report) -> RenderableType:
-        table = self._table("event", "after", "assumed", "happened")
+        table = self._table("event", "follows", "assumed", "happened")
         table.columns[1].justify = "left"
         for outcome in report.modelled:
             table.add_row(
                 self.text(outcome.event),
-                self.text(outcome.scope),
+                self.text(f"{outcome.after}, {outcome.scope}" if outcome.after else outcome.scope),
                 self.text(percent(outcome.probability)),
                 self.text(self._full(outcome.happened)),
             )

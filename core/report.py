@@ -387,6 +387,8 @@ class ModelledOutcome(_Part):
     event: str
     scope: str
     """Which messages the rule is for, in words."""
+    after: str | None
+    """The outcome that it follows; null where it follows the message."""
     probability: float
     happened: Figure
 

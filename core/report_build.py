@@ -185,6 +185,7 @@ def _modelled(figures: Figures, responses: Responses | None) -> list[ModelledOut
             rule=rule,
             event=outcome.event,
             scope=describe_scope(responses.rules[rule].for_),
+            after=outcome.after,
             probability=outcome.probability / PROBABILITY_TOTAL,
             happened=figures.figure(read("modelled", k), True, outcome.event),
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
 
 from core.audience import Absence
+from core.audience_build import audience_from_python
+from core.reference import run
 from core.report import AudienceFacts, Report, RunFacts
 from core.report_build import build_report
+from core.story import tell
 from sample_flows import EVIL, hostile, large, welcome, welcome_responses
 from walks import FROM_MS, HOUR_MS, OPTIONS, walk
 
@@ -63,3 +66,34 @@ def evil() -> Report:
     )
     story: dict[str, Any] = {"customer": EVIL}
     return build_report(hostile(), walk(hostile()), OPTIONS, audience=audience, stories=[story])
+
+
+@cache
+def told() -> Report:
+    """The welcome journey of four customers, each with a story; one never enters."""
+    flow, responses, at = welcome(), welcome_responses(), FROM_MS + 12 * HOUR_MS
+    customers = [
+        {
+            "id": name,
+            "zone": "Europe/Berlin",
+            "attributes": {"country": country, "sms_consent": True, "points": 10},
+        }
+        for name, country in (("ada", "DE"), ("ben", "GB"), ("<i>cy", "FR"), ("dot", "DE"))
+    ]
+    events = [
+        {"customer": name, "event": "signup", "time": at, "properties": {"source": source}}
+        for name, source in (("ada", "web"), ("ben", "app"), ("<i>cy", "web"), ("dot", "shop"))
+    ]
+    events.append({"customer": "ada", "event": "clicked", "time": at + HOUR_MS})
+    events.append({"customer": "ada", "event": "signup", "time": at + 200 * HOUR_MS,
+                   "properties": {"source": "web"}})  # fmt: skip
+    audience = audience_from_python(customers, events, as_of=FROM_MS)
+    options = replace(OPTIONS, horizon_ms=FROM_MS + 14 * 24 * HOUR_MS)
+    return build_report(
+        flow,
+        run(flow, audience, options, responses).counters,
+        options,
+        audience=replace(AUDIENCE, customers=4, events=6),
+        responses=responses,
+        stories=[asdict(tell(flow, audience, c, options, responses)) for c in range(4)],
+    )
