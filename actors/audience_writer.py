@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,9 +199,20 @@ def write_customers(
                 progress("writing customers", stop, len(table))
 
 
-def property_column(event: str, name: str) -> str:
-    """The Parquet column of a property of an event."""
-    return f"p.{event}.{name}"
+def property_columns(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The Parquet column of each (event, property): p.<event>.<property>, made distinct.
+
+    Names may hold dots, so two pairs can spell the same column; the later gets a mark behind it.
+    """
+    columns: dict[tuple[str, str], str] = {}
+    used: set[str] = set()
+    for event, name in keys:
+        column = f"p.{event}.{name}"
+        while column in used:
+            column += "~"
+        used.add(column)
+        columns[event, name] = column
+    return columns
 
 
 def write_events(folder: Path, events: EventData, *, progress: Progress | None = None) -> None:
@@ -212,8 +223,9 @@ def write_events(folder: Path, events: EventData, *, progress: Progress | None =
         pa.field("event", NAMES, nullable=False),
         pa.field("hash", pa.uint64(), nullable=False),
     ]
-    for (event, name), data in events.properties.items():
-        fields.append(pa.field(property_column(event, name), ARROW_TYPES[data.kind]))
+    columns_of = property_columns(events.properties)
+    for key, data in events.properties.items():
+        fields.append(pa.field(columns_of[key], ARROW_TYPES[data.kind]))
     schema = pa.schema(fields)
     names = pa.array(events.names, pa.string())
     with pq.ParquetWriter(

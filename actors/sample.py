@@ -23,7 +23,7 @@ from actors.audience_writer import (
     Progress,
     count_names,
     new_folder,
-    property_column,
+    property_columns,
     write_changes,
     write_customers,
     write_events,
@@ -228,9 +228,10 @@ def _schema(people: CustomerData, history: History, changes: ChangeData) -> Audi
     events = history.events
     counts = np.bincount(events.code, minlength=len(events.names))
     described = {n: EventSchema(count=int(c)) for n, c in zip(events.names, counts, strict=True)}
+    columns = property_columns(events.properties)
     for (event, name), data in events.properties.items():
-        column = property_column(event, name)
-        described[event].properties[name] = PropertySchema(type=data.kind, column=column)
+        held = PropertySchema(type=data.kind, column=columns[event, name])
+        described[event].properties[name] = held
     attributes = {
         name: AttributeSchema(type=a.kind, constant=a.constant, nulls=a.values.null_count)
         for name, a in people.attributes.items()

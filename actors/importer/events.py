@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actors.audience_columns import unified_kind
 from actors.audience_writer import ARROW_TYPES, EventData, Progress, PropertyData
-from actors.event_identity import event_hashes
+from actors.event_identity import event_hashes, text_words
 from actors.importer.accounting import Rejects
 from actors.importer.conversion import Typed, is_mixed
 from actors.importer.customers import Registry, all_columns, required_ids
@@ -25,6 +25,7 @@ from actors.importer.table import Wanted
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.limits import NAME_CHARS_MAX
+from ext.hashing import hash_words
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -90,8 +91,21 @@ def read_events(
         values = sieve.dense(own_id, rows)
         there = pc.is_valid(values).to_numpy(zero_copy_only=False)
         part.ids = (np.flatnonzero(there), values.drop_null())
+        _note_repeated_ids(part, sieve, source.id)
     sieve.counts.out_of_order = _out_of_order(part)
     return part, sieve
+
+
+def _note_repeated_ids(part: EventPart, sieve: Sieve, spec: ColumnSpec | None) -> None:
+    """Note how many events have the id of an earlier one of the same name: they share its luck."""
+    assert spec is not None
+    assert part.ids is not None
+    rows, values = part.ids
+    keys = hash_words(np.stack([part.code[rows].astype(np.uint64), text_words(values)], axis=1))
+    repeated = len(keys) - len(np.unique(keys))
+    if repeated:
+        note = f"{repeated:,} events have the id of an earlier one of the same name; all are kept"
+        sieve.counts.notes.append(f"column {spec.label}: {note}")
 
 
 def _integers(values: pa.Array) -> Int64s:

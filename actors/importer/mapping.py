@@ -7,6 +7,7 @@ each field.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -42,6 +43,16 @@ SINCE_MS = {
 }
 UNIX_MS = {"unix_s": 1_000, "unix_ms": 1}
 """How many ms one unit of a numeric time format is."""
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        datetime.strptime("", pattern)  # noqa: DTZ007 -- nothing is read here
+    except ValueError as error:
+        if "directive" in str(error) or "stray" in str(error):
+            raise ValueError(f"{pattern!r} is no pattern of strptime: {error}") from None
+    if not any(year in pattern for year in ("%Y", "%y", "%G", "%c", "%x")):
+        raise ValueError(f"{pattern!r} reads no year, so no date")
 
 
 class Part(BaseModel):
@@ -111,6 +122,8 @@ class ColumnSpec(Part):
             raise ValueError(
                 f"unknown format {self.format!r}; it is one of {known} or like %Y-%m-%d"
             )
+        if self.format is not None and "%" in self.format:
+            _check_pattern(self.format)
         if self.format == "integer_text" and self.type not in (None, "string"):
             raise ValueError("'integer_text' makes text: its type is string")
         timely = self.format not in (None, "integer_text")

@@ -92,6 +92,8 @@ class _Reading:
                 value, reason = None, "it is nested too deeply"
             except msgspec.MsgspecError as error:
                 value, reason = None, f"it is no JSON: {error}"
+            if isinstance(value, list):
+                reason = "it is a list; NDJSON has one object on each line"
             if isinstance(value, dict):
                 objects.append(value)
                 places.append(place)

@@ -15,7 +15,7 @@ from actors.audience_writer import (
     Progress,
     count_names,
     new_folder,
-    property_column,
+    property_columns,
     write_changes,
     write_customers,
     write_events,
@@ -112,9 +112,10 @@ def _schema(
 ) -> AudienceSchema:
     counts = np.bincount(events.code, minlength=len(events.names))
     described = {n: EventSchema(count=int(c)) for n, c in zip(events.names, counts, strict=True)}
+    columns = property_columns(events.properties)
     for (event, name), data in events.properties.items():
-        column = property_column(event, name)
-        described[event].properties[name] = PropertySchema(type=data.kind, column=column)
+        held = PropertySchema(type=data.kind, column=columns[event, name])
+        described[event].properties[name] = held
     dropped: Counter[str] = Counter()
     for source in sources:
         dropped.update(source.dropped)

@@ -56,7 +56,9 @@ def test_events_are_sorted_and_customers_created(run: Run) -> None:
 
 def test_ids_of_events_name_them_and_repeats_differ(run: Run) -> None:
     text = "who,at,what,key\na,2026-01-01,x,k1\na,2026-01-01,x,\na,2026-01-01,x,\n"
-    audience = run(log(id="key"), {"log.csv": text}).load()
+    done = run(log(id="key"), {"log.csv": text})
+    audience = done.load()
+    assert done.source.notes == []
     day = 1_767_225_600_000
     assert audience.event_hash.tolist() == [
         event_word_of_id("x", "k1"),
@@ -119,6 +121,22 @@ def test_clock_changes_are_counted(run: Run) -> None:
         " forward",
         "column at: 2 local times occur twice; the first is taken",
     ]
+
+
+def test_repeated_ids_are_noted(run: Run) -> None:
+    text = "who,at,what,key\na,2026-01-01,x,k\nb,2026-01-01,y,k\na,2026-01-02,x,k\n"
+    done = run(log(id="key"), {"log.csv": text})
+    assert (done.source.kept, done.source.notes) == (
+        3,
+        ["column key: 1 events have the id of an earlier one of the same name; all are kept"],
+    )
+
+
+def test_names_with_dots_do_not_run_together(run: Run) -> None:
+    mapping = log(properties={"c": "p", "b.c": "q"})
+    text = "who,at,what,p,q\na,2026-01-01,a.b,1,\na,2026-01-02,a,,x\n"
+    done = run(mapping, {"log.csv": text})
+    assert [p for _, _, _, p in events_of(done.load())] == [{"c": 1}, {"b.c": "x"}]
 
 
 def test_rules_name_events_and_drop_rows(run: Run) -> None:

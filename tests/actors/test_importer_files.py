@@ -106,7 +106,7 @@ def test_lines_that_are_no_objects_are_rejected(run: Run) -> None:
     assert [(r["row"], r["line"]) for r in done.rejects] == [(str(n), str(n)) for n in range(3, 9)]
     assert [r["reason"].split(":")[0] for r in done.rejects] == [
         "it is no JSON",
-        "it is no JSON object",
+        "it is a list; NDJSON has one object on each line",
         "it is not UTF-8",
         "it is no JSON",
         "it is no JSON",

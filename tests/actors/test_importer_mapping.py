@@ -29,6 +29,16 @@ WRONG: list[tuple[str, str, str]] = [
         "/events/0/time",
     ),
     (
+        "events: {file: a, customer: c, time: {column: t, format: '%H:%M'}, event: e}",
+        "reads no year",
+        "/events/0/time",
+    ),
+    (
+        "events: {file: a, customer: c, time: {column: t, format: '%Y-%Q'}, event: e}",
+        "'Q' is a bad directive",
+        "/events/0/time",
+    ),
+    (
         "events: {file: a, customer: c, time: t, event: {constant: e, column: f}}",
         "state one of 'column', 'constant' and 'when'",
         "/events/0/event",
