@@ -47,10 +47,11 @@ EUROS = {
 }  # fmt: skip
 
 Window = tuple[str, str, str]
-# From, until and horizon: all of it; a part before which there is history, and at whose end people
-# wait; and the one that the example's README tells of.
+# From, until and horizon: all of it; a part before which there is history, with somebody who falls
+# silent at the very instant where it begins and where it ends, and with a purchase and a timer at
+# its horizon; and the one that the example's README tells of.
 ALL: Window = ("2010-12-01 08:26", "2011-12-09 12:50:00.001", "2011-12-09 12:50:00.001")
-PART: Window = ("2011-03-01 00:00", "2011-07-01 00:00", "2011-08-15 10:30")
+PART: Window = ("2011-03-05 11:42", "2011-06-30 11:55", "2011-07-17 10:55")
 TOLD: Window = ("2011-06-01 00:00", "2011-10-01 00:00", "2011-12-09 00:00")
 
 
