@@ -74,7 +74,7 @@ def draw_array(
 
 
 def slot_of(entry_hash: int, visit: int) -> int:
-    """Return the u64 slot of the visit-th arrival (0 is the first) within an entry.
+    """Return the u64 slot of the visit-th arrival (1 is the first) within an entry.
 
     A Weyl sequence from the entry's hash: up to 2**64 visits of one entry have distinct slots.
     """

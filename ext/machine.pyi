@@ -1,22 +1,25 @@
-from typing import Any
+"""Typed face of ext/machine.pyx."""
 
-import numpy as np
+from typing import Any, Self
+
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from core.binding import Bound
 from core.counters import Counters
 
+__all__ = ["BLOCK", "BUCKETS", "LANES", "Machine", "record_sizes"]
+
 LANES: int
 BLOCK: int
 BUCKETS: int
-NUMPY_OF_STORE: dict[int, type[np.generic]]
 
 def record_sizes() -> dict[str, tuple[int, int]]: ...
-
+@disjoint_base
 class Machine:
-    def __init__(
-        self, bound: Bound, block_max: int = ..., lanes: int = ..., log: bool = ...
-    ) -> None: ...
+    def __new__(
+        cls, bound: Bound, block_max: int = ..., lanes: int = ..., log: bool = ...
+    ) -> Self: ...
     def load(self, first: int, last: int) -> None: ...
     def apply(self, until_ms: int) -> bool: ...
     def stop(self) -> None: ...

@@ -29,6 +29,8 @@ from ext.timeline cimport advance, find_schedule, next_item, SEGMENT_UNSEEN
 
 cnp.import_array()
 
+__all__ = ["BLOCK", "BUCKETS", "LANES", "Machine", "record_sizes"]
+
 LANES = 512
 BLOCK = 4096
 BUCKETS = 4096

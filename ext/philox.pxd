@@ -48,7 +48,7 @@ cdef inline uint64_t draw64(uint64_t key, uint64_t customer, uint64_t slot) noex
 
 
 cdef inline uint64_t slot_of(uint64_t entry_hash, uint64_t visit) noexcept nogil:
-    """The slot of the visit-th arrival (0 is the first) within an entry."""
+    """The slot of the visit-th arrival (1 is the first) within an entry."""
     return entry_hash + visit * VISIT_STEP
 
 

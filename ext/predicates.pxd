@@ -238,10 +238,7 @@ cdef inline int64_t matches(
 cdef inline bint history_holds(
     MachineC* m, const PredC* p, int32_t c, int64_t entry_row, int64_t now
 ) noexcept nogil:
-    """Whether the count of matching events lies within [col, store2].
-
-    Store2 < 0 is no upper bound.
-    """
+    """Whether the count of matching events lies in [col, store2]; store2 < 0 is no bound."""
     cdef int64_t last = 0, count
     cdef int64_t enough = p.col if p.store2 < 0 else <int64_t>p.store2 + 1
     count = matches(m, p, c, entry_row, now, enough, &last)
@@ -270,6 +267,45 @@ cdef inline int64_t sooner(int64_t best, int64_t candidate, int64_t now) noexcep
     return candidate if now < candidate < best else best
 
 
+cdef inline int64_t next_turn(
+    MachineC* m, const PredC* p, int32_t c, int64_t row, int64_t now, int64_t best
+) noexcept nogil:
+    """The sooner of `best` and the next time > now at which a predicate on a date turns by itself."""
+    cdef int64_t value
+    if not read_value(m, p.source, p.col, c, row, NO_ROW, &value):
+        return best
+    if p.col2:
+        value = to_utc(m, c, value * DAY_MS)
+    if p.op == PRED_NEXT:
+        return sooner(sooner(best, value - p.lo, now), value, now)
+    if p.op == PRED_LAST:
+        return sooner(sooner(best, value, now), value + p.lo, now)
+    return sooner(best, value + p.lo, now)
+
+
+cdef inline int64_t next_turn_of_past(
+    MachineC* m, const PredC* p, int32_t filters_end, int32_t c, int64_t now, int64_t best
+) noexcept nogil:
+    """The same for the dates that a look-back's filter asks past events for.
+
+    The filter lies in [p.source2, filters_end), with others perhaps: a re-check too many does no harm.
+    """
+    cdef int64_t at = <int64_t>c * m.p.n_histories + p.col2, row
+    cdef int32_t i
+    for i in range(p.source2, filters_end):
+        if not PRED_LAST <= m.p.preds[i].op <= PRED_OLDER:
+            continue
+        row = m.s.last_row[at]
+        while row >= 0:
+            best = next_turn(m, &m.p.preds[i], c, row, now, best)
+            row = m.p.row_previous[row]
+        row = m.s.last_past[at]
+        while row >= 0:
+            best = next_turn(m, &m.p.preds[i], c, m.s.past[row].row, now, best)
+            row = m.s.past[row].previous
+    return best
+
+
 cdef inline int64_t next_change(
     MachineC* m, int32_t begin, int32_t end, int32_t c, int64_t now
 ) noexcept nogil:
@@ -277,12 +313,16 @@ cdef inline int64_t next_change(
 
     A look-back changes when its n-th latest match leaves the window (semantics 9).
     """
-    cdef int64_t best = INT64_MAX, value, most, last = 0
+    cdef int64_t best = INT64_MAX, most, last = 0
     cdef const PredC* p
     cdef int32_t i
     for i in range(begin, end):
         p = &m.p.preds[i]
-        if p.op == PRED_HISTORY:
+        if PRED_LAST <= p.op <= PRED_OLDER:
+            best = next_turn(m, p, c, NO_ROW, now, best)
+        elif p.op == PRED_HISTORY:
+            if p.source2 >= 0:
+                best = next_turn_of_past(m, p, begin, c, now, best)
             if p.lo == INT64_MAX:
                 continue
             if p.col > 0 and matches(m, p, c, NO_ROW, now, p.col, &last) == p.col:
@@ -290,15 +330,4 @@ cdef inline int64_t next_change(
             most = <int64_t>p.store2 + 1
             if most > 0 and matches(m, p, c, NO_ROW, now, most, &last) == most:
                 best = sooner(best, last + p.lo, now)
-        elif PRED_LAST <= p.op <= PRED_OLDER:
-            if not read_value(m, p.source, p.col, c, NO_ROW, NO_ROW, &value):
-                continue
-            if p.col2:
-                value = to_utc(m, c, value * DAY_MS)
-            if p.op == PRED_NEXT:
-                best = sooner(sooner(best, value - p.lo, now), value, now)
-            elif p.op == PRED_LAST:
-                best = sooner(sooner(best, value, now), value + p.lo, now)
-            else:
-                best = sooner(best, value + p.lo, now)
     return best
