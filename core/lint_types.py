@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from core.audience import Kind
-from core.conditions import AttributeTest, Comparison, EntryRef, EntryTest, PropertyTest
+from core.conditions import (
+    INT64_MAX,
+    INT64_MIN,
+    AttributeTest,
+    Comparison,
+    EntryRef,
+    EntryTest,
+    PropertyTest,
+)
 from core.flow import Flow
 from core.lint_view import Steps, View, entry_names, operand_steps
 from core.literals import (
@@ -95,7 +103,7 @@ def uses(view: View) -> Iterator[Use]:
             case WaitDate(attribute=name):
                 yield Use(None, name, (*at, "attribute"), TIMES, ())
             case SetAttribute(attribute=name, value=value):
-                yield Use(None, name, (*at, "value"), _written(value), (value,), writes=True)
+                yield Use(None, name, (*at, "value"), families_of(value), (value,), writes=True)
             case AddToAttribute(attribute=name, by=by):
                 yield Use(None, name, (*at, "by"), NUMBER, (by,), writes=True)
 
@@ -115,12 +123,6 @@ def _tested(test: Comparison) -> tuple[Families, tuple[object, ...]]:
         families &= NUMBER | TIMES
     # What fits no family is reported where it stands; it says nothing about the type.
     return families or ALL, tuple(values)
-
-
-def _written(value: object) -> Families:
-    """The families of attributes that can be set to a literal: a time of day fits no date."""
-    families = families_of(value)
-    return families - {"date"} if isinstance(value, str) and "T" in value else families
 
 
 def contradictions(view: View) -> Iterator[Violation]:
@@ -158,7 +160,7 @@ def mismatches(view: View) -> Iterator[Violation]:
             advice = "Compare or write a value of its type, or change the type in the audience."
             yield violation("type-mismatch", use.steps, message, advice)
         elif kind == "int64":
-            yield from _fractions(use)
+            yield from _not_whole(use)
         elif kind == "date":
             yield from _clock_times(use)
     yield from _compared_with_entry(view)
@@ -175,7 +177,13 @@ def _kind(view: View, event: str | None, name: str) -> Kind | None:
     return None if held is None else held.type
 
 
-def _fractions(use: Use) -> Iterator[Violation]:
+def _not_whole(use: Use) -> Iterator[Violation]:
+    """Numbers that an attribute or property of whole numbers can't hold or equal."""
+    large = [v for v in use.values if isinstance(v, float) and not INT64_MIN < v < INT64_MAX]
+    if large and use.writes:
+        message = f"{use.subject} holds whole numbers, and {large[0]:g} is beyond 64 bits"
+        yield violation("number-too-large", use.steps, message, "Write a smaller number.")
+        return
     fractions = [v for v in use.values if isinstance(v, float) and not v.is_integer()]
     if not fractions:
         return
@@ -190,7 +198,7 @@ def _fractions(use: Use) -> Iterator[Violation]:
 
 def _clock_times(use: Use) -> Iterator[Violation]:
     timed = [v for v in use.values if isinstance(v, str) and "T" in v and moment(v)]
-    if timed and not use.writes:
+    if timed:
         message = f"{use.subject} holds dates, so the time of day in {quoted(timed[0])} is ignored"
         yield violation("time-with-date", use.steps, message, "Write the date alone.")
 

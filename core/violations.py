@@ -212,9 +212,7 @@ CODES: dict[str, Code] = {
     "type-mismatch": Code("error", "A test or a change doesn't fit the type in the audience."),
     "fraction-to-whole": Code("error", "A fraction is written to an attribute of whole numbers."),
     "fraction-never-equal": Code("warning", "A whole number is never equal to a fraction."),
-    "time-with-date": Code(
-        "warning", "A date is compared with a time; the time of day is ignored."
-    ),
+    "time-with-date": Code("warning", "A date meets a time of day, which is ignored."),
     "not-of-missing": Code("warning", "A `not` that is true for people who lack the attribute."),
     "is-not-of-missing": Code("info", "An `is_not` or `none_of` that is false for them."),
     "absent-attribute": Code("warning", "The audience has no such attribute."),

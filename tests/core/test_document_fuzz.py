@@ -8,7 +8,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from core.conditions import COMPARISONS, Kinds
+from core.conditions import Kinds
 from core.document import located, read_flow, read_responses
 from core.flow import Flow
 from core.lint import lint
@@ -17,6 +17,7 @@ from core.nodes import NODE_TYPES
 from core.violations import CODES, Violation, steps_of
 from core.yaml_text import read_yaml
 from house import CHECKOUT
+from random_tests import CONDITIONS, FILTERS, TESTS
 from shop import EXAMPLES, SHOP
 
 SLOW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -38,7 +39,6 @@ TEXTS = (
     *("target", "settings", "zone", "reentry", "start", "stop", "goal", "funnel", "nodes", "50%"),
     *("2026-01-31", "2026-02-30", "Europe/Berlin", "1 day", "-1 day", "0 days", "09:00", "(", ""),
 )
-TESTS = [name.rstrip("_") for name in COMPARISONS]
 WORDS = sorted({*NODE_TYPES, *Kinds.condition, *Flow.model_fields, *TESTS, *TEXTS})
 SCALARS = st.one_of(
     st.none(),
@@ -130,56 +130,28 @@ def test_any_value_as_document_and_as_node(value: Any) -> None:
         read_responses(text, name="f.json")
 
 
-@st.composite
-def conditions(draw: st.DrawFn) -> Any:
-    """Something that looks much like a condition."""
-    operator = st.sampled_from([name.rstrip("_") for name in COMPARISONS])
-    operand = st.one_of(
-        st.integers(-3, 3),
-        st.floats(-3, 3),
-        st.sampled_from(["a", "2026-01-31", "2026-01-31T09:00Z", "1 day", "("]),
-        st.booleans(),
-        st.lists(st.integers(0, 3) | st.sampled_from(["a", "b"]), min_size=1, max_size=2),
-        st.just({"entry": "amount"}),
-    )
-    name = st.sampled_from(["age", "birth_date", "plan", "purchase", "amount", "vip"])
-    leaf = st.builds(
-        lambda kind, named, op, value: {kind: named, op: value},
-        st.sampled_from(["attribute", "property", "entry", "tag", "did"]),
-        name,
-        operator,
-        operand,
-    ) | st.builds(lambda tag: {"tag": tag}, name)
-    tree = st.recursive(
-        leaf,
-        lambda inner: (
-            st.builds(
-                lambda kind, parts: {kind: parts},
-                st.sampled_from(["all", "any"]),
-                st.lists(inner, max_size=3),
-            )
-            | st.builds(lambda part: {"not": part}, inner)
-            | st.builds(lambda part: {"did": "purchase", "where": part}, inner)
-        ),
-        max_leaves=6,
-    )
-    return draw(tree)
-
-
 @SLOW
-@given(st.lists(conditions(), min_size=1, max_size=3))
-def test_any_conditions(found: list[Any]) -> None:
-    nodes: dict[str, Any] = {"start": {"type": "on_event", "event": "purchase", "next": "n0"}}
+@given(
+    st.lists(CONDITIONS, min_size=1, max_size=3),
+    FILTERS,
+    st.sampled_from(["on_event", "on_segment"]),
+)
+def test_any_conditions(found: list[Any], where: Any, trigger: str) -> None:
+    nodes: dict[str, Any] = {
+        "start": {"type": "on_event", "event": "purchase", "where": where, "next": "n0"},
+        "wait": {"type": "wait_event", "event": "purchase", "where": where, "entry": True},
+        f"n{len(found)}": {"type": "end"},
+    }
     for i, condition in enumerate(found):
-        onward = [f"n{i + 1}"]
-        nodes[f"n{i}"] = {
-            "type": "condition",
-            "if": condition,
-            "next": {"yes": onward, "no": onward},
-        }
-    nodes["seg"] = {"type": "on_segment", "if": found[0], "next": "n0"}
-    nodes[f"n{len(found)}"] = {"type": "end"}
-    judged(json.dumps({"headrace": 1, "flow": "f", "nodes": nodes}), "f.json")
+        onward = {"yes": f"n{i + 1}", "no": f"n{i + 1}"}
+        nodes[f"n{i}"] = {"type": "condition", "if": condition, "next": onward}
+    if trigger == "on_segment":
+        nodes["segment"] = {"type": "on_segment", "if": found[0], "next": "n0"}
+    text = json.dumps({"headrace": 1, "flow": "f", "nodes": nodes})
+    flow, violations = read_flow(text, name="f.json")
+    assert violations == []
+    assert flow is not None
+    judged(text, "f.json")
 
 
 def _examples() -> list[Any]:
@@ -209,7 +181,7 @@ def mutants(draw: st.DrawFn) -> Any:
         if not places:
             break
         held, key = draw(st.sampled_from(places))
-        change = draw(st.sampled_from(["remove", "replace", "copy", "rename"]))
+        change = draw(st.sampled_from(["remove", "replace", "copy", "rename", "swap", "swap"]))
         if change == "remove":
             del held[key]
         elif change == "replace":
@@ -219,6 +191,11 @@ def mutants(draw: st.DrawFn) -> Any:
             held[key] = (
                 deepcopy(other[place]) if place in other or isinstance(other, list) else None
             )
+        elif change == "swap":
+            # Of one type, so that most of these are still read, and lint judges them.
+            alike = [(o, k) for o, k in places if type(o[k]) is type(held[key])]
+            other, place = draw(st.sampled_from(alike))
+            held[key], other[place] = deepcopy(other[place]), deepcopy(held[key])
         elif isinstance(held, dict):
             held[draw(st.sampled_from(WORDS))] = held.pop(key)
     return document

@@ -216,7 +216,7 @@ WITH_AUDIENCE = [
 NODES_WITH_AUDIENCE = [
     ("type-mismatch", "a: {type: set_attribute, attribute: age, value: x, next: done}",
      "/nodes/a/value"),
-    ("type-mismatch", "a: {type: set_attribute, attribute: born, value: '2026-01-01T09:00', "
+    ("time-with-date", "a: {type: set_attribute, attribute: born, value: '2026-01-01T09:00', "
      "next: done}", "/nodes/a/value"),
     ("type-mismatch", "a: {type: add_to_attribute, attribute: city, by: 1, next: done}",
      "/nodes/a/by"),
@@ -227,6 +227,8 @@ NODES_WITH_AUDIENCE = [
     ("fraction-to-whole", "a: {type: add_to_attribute, attribute: age, by: 0.5, next: done}",
      "/nodes/a/by"),
     ("fraction-to-whole", "a: {type: set_attribute, attribute: age, value: 1.5, next: done}",
+     "/nodes/a/value"),
+    ("number-too-large", "a: {type: set_attribute, attribute: age, value: 1e300, next: done}",
      "/nodes/a/value"),
     ("absent-attribute", "a: {type: wait_date, attribute: bron, next: {next: done, missing: done}}",
      "/nodes/a/attribute"),
