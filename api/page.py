@@ -64,10 +64,10 @@ def _sections(report: Report) -> Iterator[tuple[str, str, str]]:
     if report.modelled:
         yield "responses", "Assumed responses", modelled_html(report)
     yield "nodes", "Nodes", nodes_html(report)
-    if report.stories:
-        yield "stories", "Customers’ ways", stories_html(report)
     limits = "".join(f"<li>{rich(limit.text)}</li>" for limit in report.limits)
     yield "limits", "What the figures do not say", f'<ul class="limits">{limits}</ul>'
+    if report.stories:
+        yield "stories", "Customers’ ways", stories_html(report)
 
 
 # -- the head
