@@ -478,3 +478,37 @@ f: {type: set_attribute, attribute: v, value: true, next: done}
         "n2": {"number"},
         "v": {"bool"},
     }
+
+
+def test_A030_a_start_needs_a_stop_and_the_stop_comes_after_it() -> None:  # noqa: N802
+    text = "headrace: 1\nflow: f\nsettings: {start: 2026-01-01}\nnodes: {a: {type: end}}"
+    _, (found,) = read_flow(text, name="f.yaml")
+    assert (found.code, found.pointer) == ("invalid-value", "/settings")
+    assert "needs a stop time" in found.message
+    sound = flow_of(A_END, "start: 2026-01-01, stop: 2026-01-02")
+    assert lint(sound) == []
+
+
+def test_A045_two_nodes_that_send_the_same_message_are_told() -> None:  # noqa: N802
+    nodes = f"a: {SEND % ('t', 'b')}\nb: {SEND % ('u', 'c')}\nc: {SEND % ('t', 'done')}"
+    (found,) = lint(flow_of(nodes))
+    assert (found.code, found.severity) == ("repeated-template", "warning")
+    assert found.message == "'a' sends 't' by email too"
+
+
+def test_A069_weights_of_an_ab_test_total_100_percent() -> None:  # noqa: N802
+    node = "a: {type: ab_test, branches: {x: 50%%, y: %s}, next: {x: done, y: done}, target: %s}"
+    target = "{event: click, within: 1 day}"
+    assert lint(flow_of(node % ("50%", target))) == []
+    for weight in ("49.99%", "50.01%", "0%"):
+        found = lint(flow_of(node % (weight, target)))
+        assert found[0].code == "weights-total"
+        assert found[0].severity == "error"
+
+
+def test_A160_a_part_begins_with_a_trigger() -> None:  # noqa: N802
+    (found,) = lint(flow_of(f"{A_END}\nb: {{type: wait_event, event: e, next: {{event: done}}}}"))
+    assert (found.code, found.pointer) == ("unreachable-node", "/nodes/b")
+    alone = f"{A_END}\nb: {{type: wait_event, event: e, next: {{event: c}}}}\nc: {{type: end}}"
+    (found,) = lint(flow_of(alone))
+    assert (found.code, found.severity) == ("part-without-trigger", "error")
