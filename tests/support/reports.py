@@ -64,7 +64,8 @@ def evil() -> Report:
     audience = replace(
         AUDIENCE, name=EVIL, absent=(Absence("attribute", EVIL, (EVIL,)), Absence("event", EVIL))
     )
-    story: dict[str, Any] = {"customer": EVIL}
+    story: dict[str, Any] = {"customer": EVIL, "zone": "UTC", "steps": [], "places": []}
+    story["never_entered"] = [EVIL]
     return build_report(hostile(), walk(hostile()), OPTIONS, audience=audience, stories=[story])
 
 
