@@ -14,6 +14,7 @@ BOX_WIDTH = 232.0
 TEXT_LEFT = 50.0
 LABEL_HEIGHT = 20.0
 LINE_HEIGHT = 16.0
+SCALE_MIN = 0.55  # smaller, and the text could not be read; then the drawing scrolls
 PORT_CHARS = 110.0  # px for a port's name in an edge's label
 
 KINDS = {
@@ -98,7 +99,7 @@ def draw_graph(report: Report, width: float = 1136.0) -> Drawing | None:
     w, h = layout.size
     svg = (
         f'<svg class="graph" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}" '
-        f'style="min-width:{min(w, 0.62 * w if w > width else w):.0f}px" role="img" '
+        f'style="min-width:{SCALE_MIN * w:.0f}px" role="img" '
         'aria-labelledby="graph-title graph-desc">'
         f'<title id="graph-title">{html(report.flow.title)}, drawn with its counts</title>'
         f'<desc id="graph-desc">{_description(report)}</desc>'

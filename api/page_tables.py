@@ -135,9 +135,10 @@ def funnel_html(report: Report) -> str:
             f'<span class="hint">(people of “{last}” / all who entered)</span>'
         )
     return (
-        '<table class="funnel"><thead><tr><th>Layer</th><th></th><th class="num">People</th>'
-        '<th></th><th class="num">Of all</th><th class="num">Of the layer before</th></tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table><p class="standard">{standard}</p>'
+        '<div class="scroll"><table class="funnel"><thead><tr><th>Layer</th><th></th>'
+        '<th class="num">People</th><th></th><th class="num">Of all</th>'
+        '<th class="num">Of the layer before</th></tr></thead>'
+        f'<tbody>{"".join(rows)}</tbody></table></div><p class="standard">{standard}</p>'
     )
 
 
@@ -175,7 +176,7 @@ def test_html(test: ABReport) -> str:
         '<div class="scroll"><table><thead><tr><th>Branch</th><th class="num">People</th>'
         f'<th class="num">Still open</th><th class="num">Succeeded</th>'
         f"<th>Rate, on {percents(0.0, top)}</th><th>Minus “{html(first)}”, on "
-        f"±{points(far)[1:]}</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"±{100 * far:g}{THIN}pp</th></tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="hint">People are those whose success window has closed; rates count these '
         f"alone. Lines are 95{THIN}% intervals for one run of this size (Wilson; for differences "
         f"Newcombe), broad bands 90{THIN}% of replicates. {found}</p>"

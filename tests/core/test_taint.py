@@ -1,13 +1,21 @@
 """Checks how far an assumption reaches: what is called exact must not depend on a response."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.balance import UnbalancedError
+from core.counters import Counters
 from core.flow import Flow
+from core.outcomes import PARKS
+from core.report import AudienceFacts
+from core.report_build import build_report
 from core.responses import Responses
 from core.taint import Assumptions, assumed_nodes, assumptions, modelled_events
+from differential import Loaded, TooLongError, load, run_reference
+from random_flows import random_case
 
 START = {"type": "on_event", "event": "signup", "next": "mail"}
 MAIL = {"type": "send", "channel": "email", "template": "hello", "next": "wait"}
@@ -222,3 +230,41 @@ def test_long_chains_take_linear_time() -> None:
     }
     nodes |= chain(yes={"type": "add_tag", "tag": "t", "next": "n0"}, end=END)
     assert len(assumptions(flow(nodes), responses("clicked")).entered) == n + 3
+
+
+def replicates(seed: int) -> tuple[Loaded, list[Counters]]:
+    """A random flow run with four different draws of its responses; none where that takes long."""
+    loaded = load(random_case(seed))
+    runs = []
+    try:
+        for k in range(4):
+            options = replace(loaded.options, seed=k, replicate=k)
+            runs.append(run_reference(replace(loaded, options=options))[1])
+    except TooLongError:
+        return loaded, []
+    return loaded, runs
+
+
+@pytest.mark.parametrize(
+    ("seeds", "least"),
+    [(range(200), 3), pytest.param(range(200, 4000), 50, marks=pytest.mark.soak)],
+    ids=["short", "long"],
+)
+def test_what_is_called_exact_is_equal_whatever_people_answer(seeds: range, least: int) -> None:
+    """On random flows: `build_report` compares every figure that no assumption is said to touch."""
+    differing = 0
+    for seed in seeds:
+        loaded, runs = replicates(seed)
+        if loaded.responses is None or not runs:
+            continue
+        audience = AudienceFacts("people", loaded.audience.customers)
+        about = {"audience": audience, "responses": loaded.responses}
+        build_report(loaded.flow, runs, loaded.options, **about)  # type: ignore[arg-type]
+        # The comparison is not idle: where runs differ, calling all of them exact is refused,
+        # unless somebody was parked: the step budget couples tokens beyond the analysis.
+        parked = any(c.outcome[:, [o.column for o in PARKS]].any() for c in runs)
+        if not parked and any((c.port != runs[0].port).any() for c in runs):
+            differing += 1
+            with pytest.raises(UnbalancedError, match="rests on no response"):
+                build_report(loaded.flow, runs, loaded.options, audience=audience)
+    assert differing >= least
