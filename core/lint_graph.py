@@ -125,6 +125,15 @@ def first_event_timeout(view: View) -> Iterator[Violation]:
             yield violation("first-event-timeout", steps, message, advice)
 
 
+def entry_with_message(view: View) -> Iterator[Violation]:
+    """Who enters by an event has been sent nothing yet, so it can't answer a message."""
+    for node_id, node in view.flow.nodes.items():
+        if isinstance(node, WaitEvent) and node.entry and node.message is not None:
+            message = "an entry point can't wait for the answer to a message"
+            advice = "Remove `message`, or `entry: true`."
+            yield violation("entry-with-message", ("nodes", node_id, "message"), message, advice)
+
+
 def _arrivals(view: View, node_id: str) -> list[int]:
     return view.graph.backward[view.graph.number[node_id]]
 

@@ -67,10 +67,12 @@ Edges = Annotated[dict[str, Targets], BeforeValidator(_next)]
 
 
 def _time_of_day(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= DAY_MS:
         return value
     match = (
-        re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", value) if isinstance(value, str) else None
+        re.fullmatch(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?", value)
+        if isinstance(value, str)
+        else None
     )
     if match is None:
         raise ValueError("a time of day is text such as '09:00'")
@@ -97,7 +99,7 @@ TimeOfDay = Annotated[
 
 def _weight(value: object) -> object:
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d{1,3})(?:\.(\d{1,2}))?\s*%", value.strip())
+        match = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?\s*%", value.strip())
         if match is None:
             raise ValueError("a weight is a percentage such as '33.33%', or 10,000ths such as 3333")
         return int(match.group(1)) * 100 + int((match.group(2) or "").ljust(2, "0"))
@@ -169,7 +171,7 @@ class OnSchedule(NodeBase):
     type: Literal["on_schedule"]
     repeat: Literal["once", "daily", "weekly", "monthly"]
     at: TimeOfDay
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     weekdays: list[Weekday] | None = Field(None, min_length=1)
     days: list[Annotated[StrictInt, Field(ge=1, le=31)]] | None = Field(None, min_length=1)
     every: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
@@ -252,7 +254,10 @@ class Wait(NodeBase):
         return self
 
 
-LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$"
+LOCAL_TIME = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
+)
 
 
 class WaitUntil(NodeBase):

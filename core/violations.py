@@ -171,6 +171,7 @@ CODES: dict[str, Code] = {
     "part-without-trigger": Code("error", "A part of the flow doesn't begin with a trigger."),
     "unreachable-node": Code("warning", "Nobody ever reaches the node."),
     "first-event-timeout": Code("error", "The first event of a flow has a timeout: it must occur."),
+    "entry-with-message": Code("error", "An entry point waits for an answer to a message."),
     "cycle-without-wait": Code(
         "error", "A cycle on which nothing waits: a token would run for ever."
     ),
