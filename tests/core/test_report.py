@@ -1,6 +1,7 @@
 """Checks that a report says what was counted, marks what is assumed, and refuses what cannot be."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from core import report_notices
 from core.audience import Absence
 from core.balance import UnbalancedError, check_balance
 from core.counters import HOUR_MS, Counters, delay_table
@@ -94,8 +96,7 @@ def counted() -> Counters:
     c.outcome[1, Outcome.NO_BRANCH.column] = 1
     c.outcome[4, Outcome.END.column] = 9
     c.outcome[0, Outcome.REFUSED_INSIDE.column] = 4
-    c.waiting[3], c.idle[3] = 1, 2
-    c.delay_sum_ms[4] = 9 * HOUR_MS
+    c.waiting[3], c.idle[3], c.delay_sum_ms[4] = 1, 2, 9 * HOUR_MS
     c.delays = delay_table({4: [0] * 3 + [2 * HOUR_MS] * 6})
     c.entries_by_hour[:] = [6, 0, 3, 1]
     c.sends_by_hour[CHANNELS.index("sms")] = [5, 0, 3, 1]
@@ -599,3 +600,15 @@ def test_hostile_names_are_carried_as_they_are() -> None:
 def test_a_node_that_is_not_there_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         report(small(), counted(), HAND).node("nowhere")
+
+
+def test_the_page_about_reports_names_every_part_and_every_notice() -> None:
+    """docs/report.md."""
+    page = (SCHEMA.parent / "report.md").read_text("utf-8")
+    for name in Report.model_fields:
+        assert f"`{name}`" in page, name
+    source = Path(report_notices.__file__).read_text("utf-8")
+    named = set(re.findall(r'code="([a-z-]+)"', source))
+    assert len(named) >= 18
+    for code in named:
+        assert f"`{code}`" in page, code
