@@ -7,23 +7,32 @@ changes any figure.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Event, local
-from typing import Any, Protocol
+from threading import Event
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
 from core.binding import Bound
 from core.counters import Counters
+from core.errors import HeadraceError
 from ext.machine import BLOCK, LANES, Machine
 
 QUEUED_BLOCKS = 4  # for each worker: keeps it busy, stops soon, holds little of the log
+BLOCK_CELLS = 1 << 22  # customers times nodes of a block; bounds a machine's state and log
+BLOCK_MIN = 64
 
 Progress = Callable[[int, int], None]
 """Told (customers done, customers in all) over all replicates, after each block."""
+
+
+class AbortedError(HeadraceError):
+    """A dry run was stopped in the midst of its blocks, and has no result."""
+
+    exit_code = 130
 
 
 class LogSink(Protocol):
@@ -36,9 +45,11 @@ class LogSink(Protocol):
 
 @dataclass(slots=True)
 class DryRunResult:
-    """What a dry run counted: one `Counters` for each replicate that was begun.
+    """What a dry run counted: one `Counters` for each replicate.
 
-    `partial` where it was cancelled.
+    `partial` where it was cancelled: `counters` are then those of the complete replicates, or where
+    there is none, of the customers that the first one came to. `customers_done` counts over all
+    replicates.
     """
 
     counters: list[Counters]
@@ -48,32 +59,41 @@ class DryRunResult:
 
 @dataclass(slots=True)
 class Cancel:
-    """A request to stop.
+    """A request to stop, of another thread or a signal handler.
 
-    `ask` lets running blocks end; `force` stops them too, and their customers are not counted.
+    `ask` lets the blocks end that have begun; `force` does not.
     """
 
     asked: Event = field(default_factory=Event)
     forced: Event = field(default_factory=Event)
-    machines: list[Machine] = field(default_factory=list)
+    machines: set[Machine] = field(default_factory=set)
 
     def ask(self) -> None:
         """Begin no further block."""
         self.asked.set()
 
     def force(self) -> None:
-        """Stop what runs, soon."""
+        """Stop what runs, soon; the dry run ends with AbortedError."""
         self.asked.set()
         self.forced.set()
-        for machine in self.machines:
+        for machine in tuple(self.machines):
             machine.stop()
 
 
-class _Worker(local):
-    """A thread's own machine, for the replicate that it was last given."""
+class _Block(NamedTuple):
+    replicate: int
+    bound: Bound
+    first: int
+    last: int
 
-    replicate: int = -1
-    machine: Machine | None = None
+
+Records = NDArray[Any] | None
+Running = Future[Records]
+
+
+def block_customers(nodes: int) -> int:
+    """How many customers a block of a flow of so many nodes has, unless stated."""
+    return max(BLOCK_MIN, min(BLOCK, BLOCK_CELLS // nodes))
 
 
 def dry_run(
@@ -81,7 +101,7 @@ def dry_run(
     *,
     workers: int = 1,
     replicates: int = 1,
-    block: int = BLOCK,
+    block: int | None = None,
     lanes: int = LANES,
     log: LogSink | None = None,
     progress: Progress | None = None,
@@ -89,86 +109,92 @@ def dry_run(
 ) -> DryRunResult:
     """Run every customer of `bound` through the window, `replicates` times with other luck.
 
-    `log` takes the decisions of the first replicate. Where `cancel` is asked for, or Ctrl-C comes,
-    blocks under way are finished and the result is partial. MemoryError where a machine's state
-    can't grow.
+    `log` takes the decisions of the first replicate. MemoryError where a machine's state can't
+    grow, AbortedError where `cancel` was forced; what else a worker or `log` raises is raised here.
     """
     cancel = cancel or Cancel()
-    worker = _Worker()
+    size = min(block or block_customers(len(bound.program.node_ids)), max(1, bound.customers))
     total = bound.customers * replicates
+    machines: dict[int, list[Machine]] = defaultdict(list)  # idle ones, by replicate
+    counters: list[Counters] = []
     done = 0
-    counters = [
-        Counters.zeros(bound.program.flow, bound.hours, bound.responses.outcomes)
-        for _ in range(replicates)
-    ]
-    bounds = [bound] + [bound.replicate(r) for r in range(1, replicates)]
 
-    def task(replicate: int, first: int) -> tuple[int, int, Counters | None, NDArray[Any] | None]:
-        last = min(first + block, bound.customers)
-        keeps = log is not None and replicate == 0
-        if worker.replicate != replicate or worker.machine is None:
-            worker.machine = Machine(bounds[replicate], block_max=block, lanes=lanes, log=keeps)
-            worker.replicate = replicate
-            cancel.machines.append(worker.machine)
-        machine = worker.machine
-        machine.load(first, last)
+    def work(part: _Block) -> Records:
+        keeps = log is not None and part.replicate == 0
+        try:
+            machine = machines[part.replicate].pop()
+        except IndexError:
+            machine = Machine(part.bound, block_max=size, lanes=lanes, log=keeps)
+            cancel.machines.add(machine)
+        machine.load(part.first, part.last)
         if cancel.forced.is_set() or not machine.apply(bound.options.horizon_ms):
-            return replicate, 0, None, None
+            raise AbortedError("aborted; nothing was written")
         machine.finish()
-        return (
-            replicate,
-            last - first,
-            machine.take_counters(),
-            machine.take_log() if keeps else None,
-        )
+        records = machine.take_log() if keeps else None
+        machines[part.replicate].append(machine)
+        return records
 
-    tasks = ((r, first) for r in range(replicates) for first in range(0, bound.customers, block))
-    with ThreadPoolExecutor(workers, thread_name_prefix="dry-run") as pool:
-        for replicate, customers, counted, records in _in_order(pool, task, tasks, workers, cancel):
-            if counted is not None:
-                counters[replicate].add(counted)
-                done += customers
+    def collect(replicate: int) -> None:
+        """Take what a replicate counted; all its blocks have come in."""
+        mine = Counters.zeros(bound.program.flow, bound.hours, bound.responses.outcomes)
+        for machine in machines.pop(replicate, ()):
+            mine.add(machine.take_counters())
+            cancel.machines.discard(machine)
+        mine.invalid_zones = bound.zones.invalid
+        counters.append(mine)
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dry-run")
+    try:
+        blocks = _blocks(bound, replicates, size)
+        for part, records in _in_order(pool, work, blocks, cancel, QUEUED_BLOCKS * workers):
             if records is not None and log is not None:
                 log.write(records)
+            done += part.last - part.first
+            if part.last == bound.customers:
+                collect(part.replicate)
             if progress is not None:
                 progress(done, total)
-    for each in counters:
-        each.invalid_zones = bound.zones.invalid
-    begun = [each for each in counters if each.customers] or counters[:1]
-    return DryRunResult(begun, cancel.asked.is_set() and done < total, done)
+        if cancel.forced.is_set():
+            raise AbortedError("aborted; nothing was written")
+        if not counters:
+            collect(0)
+    except BaseException:
+        cancel.force()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return DryRunResult(counters, done < total, done)
+
+
+def _blocks(bound: Bound, replicates: int, size: int) -> Iterator[_Block]:
+    first_replicate = bound.options.replicate
+    for replicate in range(replicates):
+        drawn = bound.replicate(first_replicate + replicate) if replicate else bound
+        for first in range(0, bound.customers, size):
+            yield _Block(replicate, drawn, first, min(first + size, bound.customers))
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
-    task: Callable[[int, int], tuple[int, int, Counters | None, NDArray[Any] | None]],
-    tasks: Iterator[tuple[int, int]],
-    workers: int,
+    work: Callable[[_Block], Records],
+    blocks: Iterator[_Block],
     cancel: Cancel,
-) -> Iterator[tuple[int, int, Counters | None, NDArray[Any] | None]]:
-    """Yield the tasks' results in the tasks' order, a few tasks ahead.
-
-    Ctrl-C becomes a request to stop.
-    """
-    waiting: deque[Future[tuple[int, int, Counters | None, NDArray[Any] | None]]] = deque()
-    more = True
+    ahead: int,
+) -> Iterator[tuple[_Block, Records]]:
+    """Yield the blocks with their records in their order, `ahead` of them given out."""
+    waiting: deque[tuple[_Block, Running]] = deque()
     while True:
-        try:
-            while more and len(waiting) < QUEUED_BLOCKS * workers and not cancel.asked.is_set():
-                following = next(tasks, None)
-                more = following is not None
-                if following is not None:
-                    waiting.append(pool.submit(task, *following))
-            if cancel.asked.is_set():
-                while waiting and waiting[-1].cancel():
-                    waiting.pop()
-            if not waiting:
-                return
-            result = waiting[0].result()
-            waiting.popleft()
-        except KeyboardInterrupt:
-            if cancel.asked.is_set():
-                cancel.force()
-            else:
-                cancel.ask()
-            continue
-        yield result
+        while len(waiting) < ahead and not cancel.asked.is_set():
+            part = next(blocks, None)
+            if part is None:
+                break
+            waiting.append((part, pool.submit(work, part)))
+        if cancel.asked.is_set():
+            while waiting and waiting[-1][1].cancel():
+                waiting.pop()
+        if not waiting:
+            return
+        part, running = waiting[0]
+        records = running.result()
+        waiting.popleft()
+        yield part, records

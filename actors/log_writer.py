@@ -1,26 +1,30 @@
 """Write the decision log as Parquet while a dry run goes on.
 
-One row for each decision, in order of (customer row, step), so the file is the same for any number
-of workers. It is written beside its place and moved there when complete: a log that is there is
-whole.
+One row for each decision, in order of (customer row, step), in row groups of a fixed size, so the
+file is the same byte for byte with any number of workers and any size of blocks. A log that is
+there is whole: it is moved to its place when complete. That of a run that was interrupted says so
+in its metadata, `headrace: partial`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from actors.whole_file import whole_file
 from core.binding import Bound
 from core.errors import HeadraceError
 from core.outcomes import Outcome
 
-ROWS_MIN = 1 << 18  # of a row group
+GROUP_ROWS = 1 << 18
+PARTIAL = {"headrace": "partial"}
 
 SCHEMA = pa.schema(
     [
@@ -34,17 +38,36 @@ SCHEMA = pa.schema(
 )
 
 
-class LogWriter:
-    """Writes LOG records of a bound program to a Parquet file.
-
-    Use it in a `with`, which completes or removes it.
+@contextmanager
+def log_writer(path: Path, bound: Bound) -> Iterator[LogWriter]:
+    """Yield a writer of the log to `path`, which is complete when the block ends well, else absent.
 
     HeadraceError where the file can't be written, as when no space is left.
     """
+    try:
+        with (
+            whole_file(path) as part,
+            pa.OSFile(str(part), "wb") as file,
+            pq.ParquetWriter(file, SCHEMA, compression="zstd") as parquet,
+        ):
+            writer = LogWriter(parquet, bound)
+            yield writer
+            writer.finish()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise HeadraceError(
+            f"the decision log can't be written: {error.strerror or error}",
+            advice="Make room or choose another place with --log; nothing was left behind",
+            file=str(path),
+        ) from None
 
-    def __init__(self, path: Path, bound: Bound) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + ".part")
+
+class LogWriter:
+    """Writes LOG records of a bound program to an open Parquet file."""
+
+    def __init__(self, parquet: pq.ParquetWriter, bound: Bound) -> None:
+        self._parquet = parquet
         self._bound = bound
         flow = bound.program.flow
         self._nodes = pa.array(bound.program.node_ids)
@@ -60,53 +83,29 @@ class LogWriter:
             row[: len(outcomes)] = outcomes[::-1]
         self._shift = len(outcomes)
         self._names = pa.array(list(names))
-        self._rows: list[NDArray[Any]] = []
-        self._held = 0
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self._writer = pq.ParquetWriter(self._part, SCHEMA, compression="zstd")
-        except OSError as error:
-            raise self._failed(error) from None
-        return self
+        self._held: list[NDArray[Any]] = []
+        self._rows = 0
 
     def write(self, records: NDArray[Any]) -> None:
         """Take the next block's LOG records, sorted by (customer row, step)."""
-        self._rows.append(records)
-        self._held += len(records)
-        if self._held >= ROWS_MIN:
-            self._flush()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._writer is not None
-        try:
-            if kind is None:
-                self._flush()
-            self._writer.close()
-            if kind is None:
-                self._part.replace(self._path)
-        except OSError as failure:
-            if kind is None:
-                raise self._failed(failure) from None
-        finally:
-            self._part.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
-        if not self._held:
+        self._held.append(records)
+        self._rows += len(records)
+        if self._rows < GROUP_ROWS:
             return
-        assert self._writer is not None
-        records = np.concatenate(self._rows)
-        self._rows, self._held = [], 0
-        try:
-            self._writer.write_table(self._table(records))
-        except OSError as error:
-            raise self._failed(error) from None
+        rows = np.concatenate(self._held)
+        whole = len(rows) - len(rows) % GROUP_ROWS
+        for first in range(0, whole, GROUP_ROWS):
+            self._parquet.write_table(self._table(rows[first : first + GROUP_ROWS]))
+        self._held, self._rows = [rows[whole:].copy()], len(rows) - whole
+
+    def note_partial(self) -> None:
+        """Note in the file that the run was interrupted."""
+        self._parquet.add_key_value_metadata(PARTIAL)
+
+    def finish(self) -> None:
+        """Write what is held; call it once, after the last records."""
+        if self._rows:
+            self._parquet.write_table(self._table(np.concatenate(self._held)))
 
     def _table(self, records: NDArray[Any]) -> pa.Table:
         audience = self._bound.audience
@@ -124,11 +123,4 @@ class LogWriter:
                 pa.DictionaryArray.from_arrays(pa.array(ports), self._names),
             ],
             schema=SCHEMA,
-        )
-
-    def _failed(self, error: OSError) -> HeadraceError:
-        return HeadraceError(
-            f"the decision log can't be written: {error.strerror or error}",
-            advice="Make room or choose another place with --log; nothing was left behind",
-            file=str(self._path),
         )
