@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from actors.audience import read_schema
+from api.console import console
 from api.documents import find_violations, summary, tell
 
 OK, FAILED = 0, 1
@@ -21,7 +20,7 @@ def run(path: Path, audience: Path | None, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([v.to_json() for v in violations], indent=2))
     else:
-        console = Console(highlight=False)
-        tell(console, str(path), violations)
-        console.print(f"{path}: {summary(violations)}", markup=False, soft_wrap=True)
+        out = console()
+        tell(out, str(path), violations)
+        out.print(f"{path}: {summary(violations)}", markup=False, soft_wrap=True)
     return FAILED if failed else OK

@@ -94,9 +94,14 @@ def summary(violations: Sequence[Violation]) -> str:
     return ", ".join(parts) or "no violations"
 
 
-def tell(console: Console, path: str, violations: Sequence[Violation]) -> None:
-    """Print violations, one paragraph each: place, code, what is wrong, what to do."""
-    for v in violations:
+def tell(
+    console: Console, path: str, violations: Sequence[Violation], *, most: int | None = None
+) -> None:
+    """Print violations, one paragraph each: place, code, what is wrong, what to do.
+
+    Beyond `most` they are only counted.
+    """
+    for v in violations[:most]:
         line = f":{v.line}" if v.line else ""
         colour = COLOURS[v.severity]
         console.print(
@@ -104,6 +109,12 @@ def tell(console: Console, path: str, violations: Sequence[Violation]) -> None:
             f"{escape(v.pointer or '/')}",
             soft_wrap=True,
         )
-        console.print(f"    {escape(v.message)}.", soft_wrap=True)
+        console.print(f"    {escape(_sentence(v.message))}", soft_wrap=True)
         if v.advice:
-            console.print(f"    [green]→[/] {escape(v.advice)}.", soft_wrap=True)
+            console.print(f"    [green]→[/] {escape(_sentence(v.advice))}", soft_wrap=True)
+    if most is not None and len(violations) > most:
+        console.print(f"and {len(violations) - most:,} more; `headrace check` tells them all")
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from actors.importer import import_audience
 from actors.sample import make_sample
+from api.console import console
 from api.progress import shown
 
 
@@ -15,7 +14,7 @@ def run(mapping: Path, out: Path, *, data: Path | None, replace: bool, quiet: bo
     """Import through a mapping file and print where every row went."""
     with shown(quiet=quiet) as progress:
         summary = import_audience(mapping, out, data=data, replace=replace, progress=progress)
-    Console(highlight=False).print(summary.text(), markup=False, soft_wrap=True)
+    console().print(summary.text(), markup=False, soft_wrap=True)
 
 
 def make(out: Path, *, customers: int, days: int, seed: int, replace: bool, quiet: bool) -> None:

@@ -8,18 +8,56 @@ it.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from core.errors import HeadraceError
 
-INTERRUPTED = 130
 INTERNAL_ERROR = 70
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it: SIGINT
+BROKEN_PIPE = 141  # SIGPIPE
+TERMINATED = 143  # SIGTERM
+
+
+class _Commands(TyperGroup):
+    """Turns what goes wrong in a command into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except HeadraceError as error:
+            _fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _fail("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            # Nobody reads on, which is no error; nothing more may be written, not even at exit.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            sys.exit(BROKEN_PIPE)
+        except MemoryError as error:
+            _fail(
+                f"out of memory: {str(error) or 'no room'}. Use fewer workers or a shorter window",
+                HeadraceError.exit_code,
+            )
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}", HeadraceError.exit_code)
+
 
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -91,31 +129,34 @@ def simulate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")] = False,
 ) -> None:
     """Dry-run a flow on an audience's past and report what it would have done."""
-    from api.simulate import Request, run
+    from api.progress import CHECKING, shown
 
-    raise typer.Exit(
-        run(
-            Request(
-                flow=flow,
-                audience=audience,
-                begin=from_,
-                until=until,
-                horizon=horizon,
-                seed=seed,
-                salt=salt,
-                responses=responses,
-                replicates=replicates,
-                replaces=replaces,
-                strict_history=strict_history,
-                workers=workers,
-                log=log,
-                json=json,
-                html=html,
-                trace=tuple(trace or ()),
-                quiet=quiet,
-            )
+    with shown(quiet=quiet) as progress:
+        # A sign of life, because what is imported next takes a moment.
+        progress(CHECKING, 0, 1)
+        from api.simulate import Request, present, run
+
+        request = Request(
+            flow=flow,
+            audience=audience,
+            begin=from_,
+            until=until,
+            horizon=horizon,
+            seed=seed,
+            salt=salt,
+            responses=responses,
+            replicates=replicates,
+            replaces=replaces,
+            strict_history=strict_history,
+            workers=workers,
+            log=log,
+            json=json,
+            html=html,
+            trace=tuple(trace or ()),
+            quiet=quiet,
         )
-    )
+        report = run(request, progress)
+    raise typer.Exit(present(request, report))
 
 
 @app.command()
@@ -223,23 +264,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; every error becomes a message and an exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
-    except HeadraceError as error:
-        _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except MemoryError as error:
-        _fail(
-            f"out of memory: {error}. Use fewer workers, or a shorter window",
-            HeadraceError.exit_code,
-        )
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", HeadraceError.exit_code)
     except Exception as error:  # the last line of defence: a bug, told as one
         if os.environ.get("HEADRACE_TRACEBACK") == "1":
             raise
@@ -250,7 +277,12 @@ def main() -> None:
         )
 
 
-def _fail(message: str, code: int) -> None:
+def _terminated(number: int, frame: FrameType | None) -> None:
+    # An exception, so that half-written files are removed on the way out.
+    sys.exit(TERMINATED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     print(f"headrace: {message}", file=sys.stderr)
     sys.exit(code)
 

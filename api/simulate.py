@@ -11,18 +11,20 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
+import numpy as np
 
 from actors.audience import load_audience, read_schema
-from actors.dry_run import DryRunResult, dry_run
-from actors.log_writer import LogWriter
+from actors.dry_run import Cancel, DryRunResult, dry_run
+from actors.log_writer import log_writer
+from api.console import console
 from api.documents import Opened, ViolationsError, open_flow, open_responses, tell
-from api.page import render_html
+from api.interrupts import stopped_by_ctrl_c
+from api.outputs import check_outputs, write_text
+from api.progress import CHECKING
 from api.progress import Report as Progress
-from api.progress import shown
 from api.terminal import print_report
+from api.terminal_stories import print_stories
 from core.audience import Audience, AudienceSchema
 from core.binding import Bound, bind
 from core.binding_zones import literal_ms
@@ -36,6 +38,7 @@ from core.story import tell as tell_story
 from core.zones import ZoneTable, add_duration, transitions
 
 OK, REFUSED, INTERRUPTED = 0, 3, 130
+TOLD_MAX = 20  # violations; `headrace check` tells all
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +64,33 @@ class Request:
     quiet: bool = False
 
 
-def run(request: Request) -> int:
-    """Dry-run as asked, print and write the report; return the exit code."""
+def run(request: Request, progress: Progress) -> Report:
+    """Dry-run as asked, writing the log if one is asked for; what went wrong is told or raised."""
     began = time.monotonic()
-    console = Console()
-    with shown(quiet=request.quiet) as progress:
-        progress("checking the flow", 0, 1)
-        schema = read_schema(request.audience)
-        try:
-            opened = open_flow(request.flow, schema)
-            responses = None if request.responses is None else open_responses(request.responses)
-        except ViolationsError as error:
-            tell(Console(stderr=True, highlight=False), error.path, error.violations)
-            raise
-        options = _options(request, opened, schema)
-        progress("checking the flow", 1, 1)
-        program = compile_flow(opened.flow, responses)
-        audience = load_audience(
-            request.audience, needs_of(program, replaces=request.replaces), progress=progress
-        )
-        chosen = [_customer(audience, customer) for customer in request.trace]
-        bound = bind(program, audience, options)
-        result = _run(request, bound, progress)
-        _refuse_dated(request, bound, result)
-        stories = [
-            asdict(tell_story(opened.flow, audience, customer, options, responses))
-            for customer in chosen
-        ]
+    progress(CHECKING, 0, 1)
+    outputs = {"--log": request.log, "--json": request.json, "--html": request.html}
+    check_outputs(outputs, (request.flow, request.responses, request.audience))
+    schema = read_schema(request.audience)
+    try:
+        opened = open_flow(request.flow, schema)
+        responses = None if request.responses is None else open_responses(request.responses)
+    except ViolationsError as error:
+        tell(console(stderr=True), error.path, error.violations, most=TOLD_MAX)
+        raise
+    options = _options(request, opened, schema)
+    progress(CHECKING, 1, 1)
+    program = compile_flow(opened.flow, responses)
+    audience = load_audience(
+        request.audience, needs_of(program, replaces=request.replaces), progress=progress
+    )
+    chosen = [_customer(audience, customer) for customer in request.trace]
+    bound = bind(program, audience, options)
+    result = _dry_run(request, bound, progress)
+    progress("building the report", 0, 1)
+    stories = [
+        asdict(tell_story(opened.flow, audience, customer, options, responses))
+        for customer in chosen
+    ]
     report = build_report(
         opened.flow,
         result.counters,
@@ -104,33 +107,61 @@ def run(request: Request) -> int:
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
-    _write(request, report)
+    progress("building the report", 1, 1)
+    return report
+
+
+def present(request: Request, report: Report) -> int:
+    """Write the report's files and print it; return the exit code."""
+    out = console()
+    try:
+        if request.json is not None:
+            write_text(request.json, report.model_dump_json(indent=2) + "\n")
+        if request.html is not None:
+            from api.page import render_html
+
+            write_text(request.html, render_html(report))
+    finally:
+        if not request.quiet:
+            print_report(report, out)
+            print_stories(report.stories, out)
     if not request.quiet:
-        print_report(report, console)
         for path in (request.json, request.html, request.log):
             if path is not None:
-                console.print(f"wrote {path}", highlight=False, markup=False)
-    return INTERRUPTED if result.partial else OK
+                out.print(f"wrote {path}", markup=False, soft_wrap=True)
+    return INTERRUPTED if report.partial else OK
 
 
 def _workers(request: Request) -> int:
-    return request.workers or os.cpu_count() or 1
+    if request.workers is not None:
+        return request.workers
+    # Where cores are dealt out, as in a container, not all of the machine's are ours.
+    dealt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return dealt or 1
 
 
-def _run(request: Request, bound: Bound, progress: Progress) -> DryRunResult:
+def _dry_run(request: Request, bound: Bound, progress: Progress) -> DryRunResult:
+    cancel = Cancel()
     with ExitStack() as stack:
-        log = None if request.log is None else stack.enter_context(LogWriter(request.log, bound))
+        log = None
+        if request.log is not None:
+            log = stack.enter_context(log_writer(request.log, bound))
+        stack.enter_context(stopped_by_ctrl_c(cancel))
         result = dry_run(
             bound,
             workers=_workers(request),
             replicates=request.replicates,
             log=log,
             progress=lambda done, total: progress("dry run", done, total),
+            cancel=cancel,
         )
+        _refuse_dated(request, bound, result)
+        if result.partial and log is not None:
+            log.note_partial()
     if result.partial:
         print(
-            f"headrace: interrupted after {result.customers_done:,} customers; "
-            "the results are partial",
+            f"headrace: interrupted; the report is partial: {result.customers_done:,} of "
+            f"{bound.customers * request.replicates:,} customers were carried out",
             file=sys.stderr,
         )
     return result
@@ -203,7 +234,7 @@ def _customer(audience: Audience, customer_id: str) -> int:
 
 def _refuse_dated(request: Request, bound: Bound, result: DryRunResult) -> None:
     """With --strict-history, refuse where a condition read a value of a later date."""
-    touched: Any = sum(c.touched for c in result.counters)
+    touched = np.max([c.touched for c in result.counters], axis=0)
     if not request.strict_history or not touched.any():
         return
     nodes = ", ".join(
@@ -238,20 +269,3 @@ def _facts(folder: Path, audience: Audience, schema: AudienceSchema, bound: Boun
         replaced=audience.counts.events_replaced,
         invalid_zones=bound.zones.invalid,
     )
-
-
-def _write(request: Request, report: Report) -> None:
-    """Write the files asked for; HeadraceError where one can't be written."""
-    files: list[tuple[Path | None, Callable[[], str]]] = [
-        (request.json, lambda: report.model_dump_json(indent=2) + "\n"),
-        (request.html, lambda: render_html(report)),
-    ]
-    for path, render in files:
-        if path is None:
-            continue
-        try:
-            path.write_text(render(), encoding="utf-8")
-        except OSError as error:
-            raise HeadraceError(
-                error.strerror or str(error), file=str(path), advice="Choose another place"
-            ) from None

@@ -83,7 +83,10 @@ class Notices:
                 code="partial",
                 title="The run was cut short",
                 text=f"All figures cover {number(totals.customers)} of the audience's "
-                f"{plural(self.audience.customers, 'customer')}, and these are no random sample.",
+                f"{plural(self.audience.customers, 'customer')}, and these are no random sample."
+                if totals.customers < self.audience.customers
+                else f"Only {plural(self.replicates, 'replicate')} came to the end; "
+                "the figures rest on no more.",
                 advice="Run it again to the end before you rely on a figure.",
             )
 
