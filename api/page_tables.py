@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.page_charts import axis, whisker
 from api.page_graph import badge, kind_of
 from api.page_text import count, figure, html, interval, rich, share, share_range
-from core.quantity import THIN, number, percent, percents, plural, points, span
+from core.quantity import THIN, percent, percents, plural, points, span
 from core.report import (
     ABReport,
     BranchReport,
@@ -228,10 +228,11 @@ def goal_html(goal: GoalReport) -> str:
         )
     open_ = ""
     if s.immature.value:
-        late = s.succeeded_ever.value - s.succeeded.value
+        value = s.succeeded_ever.value - s.succeeded.value
+        late = Figure(value=value, assumed=s.succeeded_ever.assumed)
         open_ = (
             f"<p>{figure(s.immature)} more entries have their window still open; "
-            f"{number(late)} of them have converted so far and are not in the rate.</p>"
+            f"{figure(late)} of them have converted so far and are not in the rate.</p>"
         )
     modelled = ""
     if s.modelled.value:

@@ -26,7 +26,7 @@ def percent(share: float) -> str:
     value = 100 * share
     distance = min(abs(value), abs(100 - abs(value)))
     decimals = 1 if distance >= 0.1 or distance == 0 else 2 if distance >= 0.01 else 3
-    text = f"{value:.{decimals}f}"
+    text = f"{value:,.{decimals}f}".replace(",", THIN)
     return f"{text.removesuffix('.0')}{THIN}%"
 
 

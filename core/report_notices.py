@@ -129,6 +129,7 @@ class Notices:
         elif own:
             level = "note"
             text = f"Only this flow sets it; before that nobody has this {_KINDS[kind]}."
+            advice = ""
         elif kind in ("tag", "group"):
             # A tag that nobody carries yet may be meant; one that looks like another is not.
             level = "error" if absence.close else "warning"
@@ -186,8 +187,9 @@ class Notices:
             return
         for place, rule in enumerate(self.responses.rules, start=1):
             if not rule_fits(self.flow, rule):
+                named = rule.for_.node is not None or rule.for_.template is not None
                 yield Notice(
-                    level="warning",
+                    level="warning" if named else "note",
                     code="unused-rule",
                     title=f"Rule {place} of the responses file fits no message",
                     text=f"It is for {describe_scope(rule.for_)}, and the flow sends none such.",
