@@ -22,6 +22,7 @@ class Figures:
     What `assumed` (see `core.taint`) calls exact must be equal in all replicates; where it is not,
     a figure raises UnbalancedError. Parked tokens lift that: the step budget couples tokens in
     ways that the analysis does not follow, and the figure is then marked as assumed instead.
+    `marked` are the nodes of which any count is assumed, `ending` those whose ends are.
     """
 
     def __init__(self, flow: Flow, replicates: Sequence[Counters], assumed: Assumptions) -> None:
@@ -30,6 +31,8 @@ class Figures:
         self.assumed = assumed
         self.base: list[int] = port_base(flow).tolist()
         self.index = {node_id: i for i, node_id in enumerate(flow.nodes)}
+        self.marked = assumed.nodes
+        self.ending = assumed.idle | assumed.entered
         columns = [outcome.column for outcome in PARKS]
         self.parked = any(bool(c.outcome[:, columns].any()) for c in replicates)
 
@@ -92,8 +95,8 @@ class Figures:
     def outcome(self, node_id: str, outcome: Outcome) -> Figure:
         """Tokens that ended or were parked at a node, or entries refused there, for one reason."""
         i = self.index[node_id]
-        reached = self.assumed.idle | self.assumed.entered
-        return self._at(node_id, lambda c: int(c.outcome[i, outcome.column]), reached, outcome.text)
+        column = outcome.column
+        return self._at(node_id, lambda c: int(c.outcome[i, column]), self.ending, outcome.text)
 
     def time(self, node_id: str, of: Callable[[Counters, int], float | None]) -> Figure | None:
         """A time at a node over the replicates that have one; None where none has."""

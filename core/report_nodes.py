@@ -39,7 +39,7 @@ def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
         label=describe(node),
         title=node.title,
         note=node.note,
-        assumed=node_id in taint.nodes,
+        assumed=node_id in figures.marked,
         entered=figures.entered(node_id),
         people=figures.people(node_id),
         ports=[_port(figures, node_id, node, port) for port in node.ports],
@@ -175,10 +175,9 @@ def outcome_total(figures: Figures, node_ids: list[str], outcomes: tuple[Outcome
     """The sum of some outcomes over some nodes, assumed where it is at any of them."""
     rows = [figures.index[node_id] for node_id in node_ids]
     columns = [outcome.column for outcome in outcomes]
-    reached = figures.assumed.idle | figures.assumed.entered
 
     def count(c: Counters) -> int:
         return int(c.outcome[rows][:, columns].sum())
 
     names = ", ".join(outcome.text for outcome in outcomes)
-    return figures.figure(count, not reached.isdisjoint(node_ids), f"the sum of {names}")
+    return figures.figure(count, not figures.ending.isdisjoint(node_ids), f"the sum of {names}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-import numpy as np
 from scipy.special import ndtri
 
 
@@ -79,13 +78,21 @@ def quantile_interval(values: Sequence[float], level: float = 0.9) -> tuple[floa
     if len(values) == 0:
         raise ValueError("an interval needs at least one value")
     tail = (1 - level) / 2
-    lo, hi = np.quantile(np.asarray(values, np.float64), [tail, 1 - tail], method="weibull")
-    return float(lo), float(hi)
+    rising = sorted(values)
+    return _quantile(rising, tail), _quantile(rising, 1 - tail)
 
 
 def interval_coverage(n: int, level: float = 0.9) -> float:
     """Return the share of further replicates that `quantile_interval` of `n` values holds."""
     return min(level, (n - 1) / (n + 1))
+
+
+def _quantile(rising: Sequence[float], p: float) -> float:
+    """The quantile at place p (n + 1) among sorted values, counted from 1; clamped to the range."""
+    place = min(max(p * (len(rising) + 1) - 1, 0.0), len(rising) - 1.0)
+    below = int(place)
+    above = min(below + 1, len(rising) - 1)
+    return float(rising[below] + (rising[above] - rising[below]) * (place - below))
 
 
 def _z(confidence: float) -> float:

@@ -79,6 +79,14 @@ def test_quantile_interval_holds_a_further_replicate_as_often_as_it_says() -> No
     assert abs(held - 0.9) < 0.015
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 18, 19, 20, 100])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_quantile_interval_is_numpy_s_weibull_quantiles(n: int, level: float) -> None:
+    values = np.random.default_rng(n).normal(size=n)
+    expected = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="weibull")
+    assert quantile_interval(values.tolist(), level) == pytest.approx(expected, abs=1e-12)
+
+
 def test_quantile_interval_is_the_range_where_there_are_few_replicates() -> None:
     assert quantile_interval([4.0, 1.0, 3.0]) == (1.0, 4.0)
     assert quantile_interval([7.0]) == (7.0, 7.0)
