@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -35,7 +34,6 @@ from core.report import (
 WIDTH_MAX = 120
 BAR_WIDTH = 30
 NODES_MAX = 200  # beyond, the table is cut and says so
-STORY_STEPS_MAX = 200  # of one customer; beyond, the story is cut and says so
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 31
 _ASCII = str.maketrans(
@@ -102,9 +100,6 @@ class _Screen:
             parts += [self._title("Messages by day (UTC)"), self._sends(report.sends)]
         if report.modelled:
             parts += [self._title("Modelled responses"), self._modelled(report)]
-        for story in report.stories:
-            parts += [self._title(f"The story of {story['customer']} ({story['zone']})")]
-            parts += self._story(story)
         parts.append(self._title("What the figures do not say"))
         parts += [self._prose(f"· {limit.text}") for limit in report.limits]
         return parts
@@ -351,27 +346,6 @@ class _Screen:
                 self.text(self._full(outcome.happened)),
             )
         return table
-
-    def _story(self, story: Mapping[str, Any]) -> list[RenderableType]:
-        """A customer's steps on his own clock, where he is at last, or why he never entered."""
-        parts = [self._prose(f"Never entered: {reason}.") for reason in story["never_entered"]]
-        rows = [(step["at"], step, step["port"], step["modelled"]) for step in story["steps"]]
-        rows += [(place["since"], place, place["status"], False) for place in story["places"]]
-        if not rows:
-            return parts
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        for column in range(4):
-            table.add_column(no_wrap=column == 0, overflow="fold")
-        for at, step, port, modelled in rows[:STORY_STEPS_MAX]:
-            shown = "" if port == "next" else port.replace("_", " ")
-            reason = step["reason"] + (" (modelled)" if modelled else "")
-            clock = at["local"][:19].replace("T", " ")
-            table.add_row(*(self.text(cell) for cell in (clock, step["node"], shown, reason)))
-        parts.append(Padding(table, (0, 0, 0, 2)))
-        if len(rows) > STORY_STEPS_MAX:
-            hidden = plural(len(rows) - STORY_STEPS_MAX, "further step")
-            parts.append(self._prose(f"{hidden} are in the JSON."))
-        return parts
 
 
 _STOPS = {"idle": "stay there", "no_branch": "fit no branch", "no_date": "have no date"}

@@ -89,38 +89,3 @@ def test_sparklines_are_scaled_and_summed() -> None:
     assert sparkline([0, 0], 10) == "▁▁"
     assert sparkline([1] * 20, 10) == "█" * 10
     assert sparkline([], 10) == ""
-
-
-def _moment(local: str) -> dict[str, object]:
-    return {"ms": 0, "utc": "", "local": local}
-
-
-def test_stories_are_told_step_by_step() -> None:
-    step = {"at": _moment("2026-05-04T12:00:01.000+02:00"), "entry": 0, "node": "wait",
-            "port": "event", "reason": "`clicked` happened", "modelled": True}  # fmt: skip
-    place = {"entry": 0, "node": "later", "status": "waiting", "due": None,
-             "since": _moment("2026-05-05T00:00:00.000"), "reason": "until Friday"}  # fmt: skip
-    ada = {"customer": "ada", "zone": "Europe/Berlin", "steps": [step], "places": [place],
-           "never_entered": []}  # fmt: skip
-    ben = {"customer": "ben", "zone": "UTC", "steps": [], "places": [],
-           "never_entered": ["no `signup` in the window"]}  # fmt: skip
-    text = shown(everyday().model_copy(update={"stories": [ada, ben]}), 120)
-    lines = [re.sub(" +", " ", line.strip()) for line in text.splitlines()]
-    begin = lines.index("The story of ada (Europe/Berlin)")
-    assert lines[begin + 1 : begin + 6] == [
-        "2026-05-04 12:00:01 wait event `clicked` happened (modelled)",
-        "2026-05-05 00:00:00 later waiting until Friday",
-        "",
-        "The story of ben (UTC)",
-        "Never entered: no `signup` in the window.",
-    ]
-
-
-def test_a_long_story_is_cut_and_says_so() -> None:
-    step = {"at": _moment("2026-05-04T12:00:00.000"), "entry": 0, "node": "n", "port": "next",
-            "reason": "r", "modelled": False}  # fmt: skip
-    story = {"customer": "ada", "zone": "UTC", "steps": [step] * 203, "places": [],
-             "never_entered": []}  # fmt: skip
-    text = shown(everyday().model_copy(update={"stories": [story]}))
-    assert text.count("2026-05-04 12:00:00") == 200
-    assert "3 further steps are in the JSON" in text
