@@ -93,10 +93,10 @@ def test_both_interpreters_decide_alike() -> None:
     reached = Reached()
     check_many(CASES, reached)
     print(reached.report())
-    assert reached.cases >= 0.95 * CASES
+    assert reached.cases >= 0.9 * CASES
     assert len(ports() & set(reached.ports)) >= 0.95 * len(ports()), reached.report()
     assert set(reached.outcomes) == {outcome.text for outcome in Outcome}, reached.report()
-    assert reached.share_of_comparisons() >= 0.6, reached.report()
+    assert reached.share_of_comparisons() >= 0.8, reached.report()
 
 
 @pytest.mark.soak

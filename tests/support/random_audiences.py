@@ -157,8 +157,8 @@ def random_world(dice: Dice) -> World:
     from_ms = centre * DAY_MS - dice.randrange(0, steps + 1) * grid_ms
     until_ms = from_ms + steps * grid_ms
     horizon_ms = until_ms + dice.choice((0, 1, grid_ms, 2 * DAY_MS, 35 * DAY_MS))
-    names = {k: ATTRIBUTES[k] for k in dice.some(sorted(ATTRIBUTES), 4, 10)}
-    held = {k: PROPERTIES[k] for k in dice.some(sorted(PROPERTIES), 3, 7)}
+    names = {k: ATTRIBUTES[k] for k in dice.some(sorted(ATTRIBUTES), 2, 6)}
+    held = {k: PROPERTIES[k] for k in dice.some(sorted(PROPERTIES), 2, 5)}
     absent = set()
     if dice.chance(0.25):
         names["ghost"] = dice.choice(KINDS)
@@ -179,11 +179,11 @@ def random_world(dice: Dice) -> World:
 def random_audience(world: World) -> dict[str, Any]:
     """The parts `customers`, `events`, `changes` and `audience` of a vector."""
     dice = world.dice
-    customers = [_customer(world, f"c{i}") for i in range(dice.often_few(12))]
+    customers = [_customer(world, f"c{i}") for i in range(dice.randint(1, 12))]
     events: list[dict[str, Any]] = []
     whale = dice.randrange(len(customers)) if dice.chance(0.03) else -1
     for number, customer in enumerate(customers):
-        count = dice.choice((0, 1, 3, 8, dice.randint(0, 40)))
+        count = dice.choice((0, 2, 5, 12, dice.randint(0, 30)))
         times = [world.time() for _ in range(count)]
         if number == whale:
             times += [world.time() for _ in range(4) for _ in range(60)]

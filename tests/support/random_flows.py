@@ -106,13 +106,17 @@ class _Maker:
         """Add triggers, and make some waits entry points."""
         dice = self.dice
         kinds = ["on_event"] if keyed else ["on_event", "on_event", "on_segment", "on_schedule"]
-        chosen = [dice.choice(kinds) for _ in range(dice.often_few(4))]
+        chosen = [dice.choice(kinds) for _ in range(dice.randint(1, 4))]
         for number, kind in enumerate(chosen):
             first = dice.choice((0, 1, len(names) // 2))
             nodes[f"{kind}-t{number}"] = {
                 **_NODES[kind](self),
                 "next": self._targets(names[: first + 1], dice.choice((1, 1, 1, 1, 2, 3, 0))),
             }
+        if dice.chance(0.7):
+            easy = next((n for n in nodes.values() if n["type"] == "on_event"), {})
+            easy.pop("where", None)
+            easy |= {"event": dice.choice(EVENTS[:3])} if easy else {}
         for name in names:
             first = nodes[name]["type"] == "wait_event" and "message" not in nodes[name]
             if first and dice.chance(0.15):
