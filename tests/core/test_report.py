@@ -1,5 +1,7 @@
 """Checks that a report says what was counted, marks what is assumed, and refuses what cannot be."""
 
+# ruff: noqa: N802 - the ids of features are in capitals
+
 import json
 import re
 from collections.abc import Callable
@@ -51,7 +53,7 @@ def test_nodes_ports_and_edges_are_what_was_counted() -> None:
     assert start.outcomes == []
 
 
-def test_totals_are_sums_over_the_flow() -> None:
+def test_A078_totals_are_sums_over_the_flow() -> None:
     totals = report(small(), counted(), HAND).totals
     assert totals.model_dump(exclude_defaults=True) == {
         "customers": 20,
@@ -65,7 +67,7 @@ def test_totals_are_sums_over_the_flow() -> None:
     }  # fmt: skip
 
 
-def test_times_since_entry_are_means_and_medians() -> None:
+def test_A080_times_since_entry_are_means_and_medians() -> None:
     found = report(small(), counted(), HAND)
     assert found.node("end").mean_ms == exact(HOUR_MS)
     assert found.node("end").median_ms == exact(2 * HOUR_MS)
@@ -75,8 +77,7 @@ def test_times_since_entry_are_means_and_medians() -> None:
     assert empty.node("end").median_ms is None
 
 
-def test_reached_the_standard_is_the_last_layer_over_all_who_entered() -> None:
-    """A081."""
+def test_A081_reached_the_standard_is_the_last_layer_over_all_who_entered() -> None:
     funnel = report(small(), counted(), HAND).funnel
     assert funnel is not None
     assert funnel.standard == exact(6 / 8)
@@ -86,8 +87,8 @@ def test_reached_the_standard_is_the_last_layer_over_all_who_entered() -> None:
     ]
 
 
-def test_messages_and_entries_fall_on_utc_days_and_hours() -> None:
-    """A082, A090: the window begins at 22:00 and ends at 02:00 of the next day."""
+def test_A090_messages_and_entries_fall_on_utc_days_and_hours() -> None:
+    """The window begins at 22:00 and ends at 02:00 of the next day."""
     found = report(small(), counted(), HAND)
     [sms] = found.sends
     assert (sms.channel, sms.series.total) == ("sms", exact(9))
@@ -147,8 +148,7 @@ def rivals() -> Flow:
     return Flow.model_validate({"headrace": 1, "flow": "t", "nodes": nodes})
 
 
-def test_branches_have_rates_intervals_and_differences_to_the_first() -> None:
-    """A072, A074."""
+def test_A074_branches_have_rates_intervals_and_differences_to_the_first() -> None:
     [test] = report(rivals()).tests
     c = walk(rivals())
     assert [b.port for b in test.branches] == ["a", "b", "c"]
