@@ -141,7 +141,7 @@ class World:
 
     def time_text(self, ms: int, form: str | None = None) -> str:
         """Text that states a time near `ms`, in one of the forms that documents may have."""
-        form = form or self.dice.choice(TIME_FORMS)
+        form = self.dice.choice(TIME_FORMS) if form is None else form
         moment = EPOCH + timedelta(milliseconds=ms)
         if form == "date":
             return str(moment.date())

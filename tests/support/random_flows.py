@@ -147,12 +147,13 @@ class _Maker:
 
     @staticmethod
     def _first_waits_have_no_timeout(nodes: dict[str, Any]) -> None:
-        reached = {t for node in nodes.values() for ts in _edges(node).values() for t in ts}
-        for name, node in nodes.items():
-            if node.get("entry") and name not in reached and "timeout" in node:
-                del node["timeout"]
-                if isinstance(node.get("next"), dict):
-                    node["next"].pop("timeout", None)
+        for _ in nodes:  # a timeout less may leave another wait without any way to it
+            reached = {t for node in nodes.values() for ts in _edges(node).values() for t in ts}
+            for name, node in nodes.items():
+                if node.get("entry") and name not in reached and "timeout" in node:
+                    del node["timeout"]
+                    if isinstance(node.get("next"), dict):
+                        node["next"].pop("timeout", None)
 
     def _settings(self, names: list[str], keyed: bool) -> dict[str, Any]:
         dice, world = self.dice, self.world
