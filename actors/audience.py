@@ -269,7 +269,7 @@ def _load_events(
             for column, name in columns.items():
                 builders[name].fill(kept, group[column])
             kept = stop
-        _check_order(customer[:kept], audience.customers)
+        _check_order(customer[:kept], ms[:kept], audience.customers)
     if kept + counts.events_replaced != expected:
         message = (
             f"it holds {kept + counts.events_replaced:,} of the events needed, and schema.json"
@@ -309,11 +309,13 @@ def _event_codes(column: pa.ChunkedArray, names: list[str]) -> NDArray[np.int32]
     return np.concatenate(parts)
 
 
-def _check_order(customer: NDArray[np.uint32], customers: int) -> None:
+def _check_order(customer: NDArray[np.uint32], ms: NDArray[np.int64], customers: int) -> None:
     if len(customer) and customer[-1] >= customers:
         raise pa.ArrowInvalid("an event of a customer who is not there")
     if np.any(customer[1:] < customer[:-1]):
         raise pa.ArrowInvalid("events are not in order of customers")
+    if np.any((ms[1:] < ms[:-1]) & (customer[1:] == customer[:-1])):
+        raise pa.ArrowInvalid("a customer's events are not in order of time")
 
 
 def _load_changes(folder: Path, schema: AudienceSchema, audience: Audience) -> ChangeLog | None:

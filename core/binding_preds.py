@@ -116,11 +116,13 @@ def _compare(
     if not fits and (_has_no_values(column) or _has_no_values(columns.property[other])):
         row["op"] = Pred.NEVER
         return
-    if not fits or operator not in RELATIONS:
+    ordered = column.kind not in ("string", "bool") or operator in ("is_", "is_not")
+    if not fits or not ordered or operator not in RELATIONS:
         raise HeadraceError(
             f"{_name(program, spec)} is of type {column.kind}, the entering event's "
-            f"{program.properties[other]!r} of type {right}: they can't be compared",
-            advice="Compare properties of one type",
+            f"{program.properties[other]!r} of type {right}: "
+            f"{operator.rstrip('_')!r} can't compare them",
+            advice="Compare values of one type; text and booleans have no order",
         )
     row["op"], row["hi"] = Pred.COMPARE, RELATIONS[operator]
     row["source2"], row["col2"] = Source.ENTRY, other

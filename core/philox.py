@@ -103,8 +103,3 @@ def delay_key(
 ) -> int:
     """Return the u64 key that decides how long after a message the modelled `event` comes."""
     return hash_parts("DELAY", seed, replicate, lineage, channel, template, event)
-
-
-def jitter_key(seed: int, replicate: int, lineage: str, node: str) -> int:
-    """Return the u64 key that spreads the tokens of a node over a span of time."""
-    return hash_parts("JITTER", seed, replicate, lineage, node)

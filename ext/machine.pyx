@@ -72,8 +72,8 @@ cdef class Machine:
     def __cinit__(self, bound, int block_max=BLOCK, int lanes=LANES, bint log=False):
         if block_max < 1 or lanes < 1:
             raise ValueError("a machine needs room for at least one customer and one lane")
-        if CELLS_OF_CORE != DELAY_CELLS:
-            raise ValueError("core.counters and ext.structs differ in the number of delay cells")
+        if CELLS_OF_CORE != DELAY_CELLS or any(a != b for a, b in record_sizes().values()):
+            raise ValueError("core and ext were not built together; build the extensions again")
         check_bound(bound)
         self.bound = bound
         self.held = []

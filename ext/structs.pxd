@@ -411,7 +411,6 @@ cdef struct StateC:
     int64_t* last_past
     uint8_t* segment_state
     int64_t* schedule_next
-    uint8_t* schedule_judged
     uint64_t* visited
     uint64_t* touched
     uint64_t* tested

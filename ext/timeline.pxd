@@ -234,10 +234,11 @@ cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
     cdef int64_t now = person.now_ms
     for k in range(m.p.n_schedules):
         if schedule_at(m, c, k) == now:
-            m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
             break
     else:
-        k = 0
+        person.schedule_ms = INT64_MAX  # beyond reach: it was the least of these times
+        return
+    m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
     find_schedule(m, c)
     trigger = &m.p.triggers[m.p.schedule_triggers[k]]
     if now < m.p.created_ms[m.s.lo + c]:

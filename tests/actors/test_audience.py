@@ -224,6 +224,18 @@ def test_events_of_no_customer_or_out_of_order_are_damage(copy: Path) -> None:
             load_audience(copy, Needs(events={"buy", "sent", "view", "open"}))
 
 
+def test_events_out_of_order_of_time_are_damage(copy: Path) -> None:
+    table = pq.read_table(copy / "events.parquet")
+    times = table["time"].to_pylist()
+    assert table["customer"].to_pylist()[:2] == [0, 0]
+    assert times[0] < times[1]
+    swapped = pa.array([times[1], times[0], *times[2:]], table.schema.field("time").type)
+    place = table.schema.get_field_index("time")
+    pq.write_table(table.set_column(place, "time", swapped), copy / "events.parquet")
+    with pytest.raises(HeadraceError, match="not in order of time"):
+        load_audience(copy, Needs(events={"buy", "sent", "view", "open"}))
+
+
 def test_types_of_one_property_must_go_together(tmp_path: Path) -> None:
     log = "who,at,what,v\na,1,x,1\na,2,y,2.5\na,3,z,word\n"
     mapping = {"events": {**MAPPING["events"], "properties": {"v": "v"}}}
