@@ -158,7 +158,7 @@ class Notices:
             yield Notice(
                 level="error",
                 code="parked",
-                title=f"{plural(totals.parked.value, 'passage')} stopped by an error",
+                title=f"{plural(totals.parked.value, 'journey')} stopped by an error",
                 text="Their nodes are listed with the reason. They stay where they stopped.",
                 advice="A number beyond 64 bits needs a smaller step; too many steps at one moment "
                 "mean a loop without a wait, or one that waits for a time already past.",
@@ -341,6 +341,14 @@ class Notices:
                 code="replaced",
                 title=f"{plural(self.audience.replaced, 'recorded event')} left out",
                 text="They are effects of the flow that this one replaces.",
+            )
+        elif self.audience.replaces is not None:
+            yield Notice(
+                level="warning",
+                code="nothing-replaced",
+                title="Nothing was left out for the flow to be replaced",
+                text=f"No event that this flow reads was recorded for `{self.audience.replaces}`.",
+                advice="Compare the id with what your events say of the flow that caused them.",
             )
 
     def _replicates(self) -> Iterator[Notice]:
