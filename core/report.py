@@ -23,8 +23,8 @@ Level = Literal["error", "warning", "note"]
 class AudienceFacts:
     """What a report needs to know of the audience; times are ms UTC, None where unknown.
 
-    `events` rows were read, `replaced` of them left out because a flow is replaced. `absent` are
-    the names that the flow refers to and the audience lacks. `invalid_zones` counts customers.
+    `events` rows were read, `replaced` of them left out as effects of the flow `replaces`. `absent`
+    are the names that the flow refers to and the audience lacks. `invalid_zones` counts customers.
     """
 
     name: str
@@ -34,6 +34,7 @@ class AudienceFacts:
     last_ms: int | None = None
     as_of_ms: int | None = None
     absent: tuple[Absence, ...] = ()
+    replaces: str | None = None
     replaced: int = 0
     invalid_zones: int = 0
 
