@@ -113,11 +113,12 @@ def _compare(
     numbers = ("int64", "float64")
     right = columns.property[other].kind
     fits = column.kind == right or (column.kind in numbers and right in numbers)
+    ordered = column.kind not in ("string", "bool") or operator in ("is_", "is_not")
+    fits = fits and ordered and operator in RELATIONS
     if not fits and (_has_no_values(column) or _has_no_values(columns.property[other])):
         row["op"] = Pred.NEVER
         return
-    ordered = column.kind not in ("string", "bool") or operator in ("is_", "is_not")
-    if not fits or not ordered or operator not in RELATIONS:
+    if not fits:
         raise HeadraceError(
             f"{_name(program, spec)} is of type {column.kind}, the entering event's "
             f"{program.properties[other]!r} of type {right}: "
