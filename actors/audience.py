@@ -311,11 +311,11 @@ def _event_codes(column: pa.ChunkedArray, names: list[str]) -> NDArray[np.int32]
 
 def _check_order(customer: NDArray[np.uint32], ms: NDArray[np.int64], customers: int) -> None:
     if len(customer) and customer[-1] >= customers:
-        raise pa.ArrowInvalid("an event of a customer who is not there")
+        raise pa.ArrowInvalid("a row of a customer who is not there")
     if np.any(customer[1:] < customer[:-1]):
-        raise pa.ArrowInvalid("events are not in order of customers")
+        raise pa.ArrowInvalid("rows are not in order of customers")
     if np.any((ms[1:] < ms[:-1]) & (customer[1:] == customer[:-1])):
-        raise pa.ArrowInvalid("a customer's events are not in order of time")
+        raise pa.ArrowInvalid("a customer's rows are not in order of time")
 
 
 def _load_changes(folder: Path, schema: AudienceSchema, audience: Audience) -> ChangeLog | None:
@@ -332,7 +332,8 @@ def _load_changes(folder: Path, schema: AudienceSchema, audience: Audience) -> C
         if not len(code):
             return None
         customer = table["customer"].to_numpy()
-        _check_order(customer, audience.customers)
+        ms = kind_filled("datetime", table["time"])
+        _check_order(customer, ms, audience.customers)
         value = np.full(len(code), INT64_MIN, np.int64)
         for index, name in enumerate(names):
             rows = np.flatnonzero(code == index)
@@ -343,7 +344,7 @@ def _load_changes(folder: Path, schema: AudienceSchema, audience: Audience) -> C
         return ChangeLog(
             attribute_names=names,
             offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(per_customer)]),
-            ms=kind_filled("datetime", table["time"]),
+            ms=ms,
             attribute=code,
             value=value,
         )

@@ -15,6 +15,7 @@ BLOCK: int
 BUCKETS: int
 
 def record_sizes() -> dict[str, tuple[int, int]]: ...
+
 @disjoint_base
 class Machine:
     def __new__(

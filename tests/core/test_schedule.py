@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.schedule import occurrences
 from core.zones import local_to_utc, transitions
 
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the wall clock has no zone
+EPOCH = datetime(1970, 1, 1)
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
 HOUR_MS = 3_600_000

@@ -28,7 +28,7 @@ from core.zones import (
 )
 
 ALL_ZONES = sorted(zones.zone_names())
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the wall clock has no zone
+EPOCH = datetime(1970, 1, 1)
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
 HOUR_MS = 3_600_000
