@@ -49,12 +49,14 @@ class _Uses:
     values: list[Scalar] = field(default_factory=list)
     kinds: set[Kind] = field(default_factory=set)
     timed: bool = False
+    ordered: bool = False  # compared by size with each other
     names: set[_Name] = field(default_factory=set)
 
     def kind(self) -> Kind:
         """The type of all of them; text where nothing is known."""
         stated = [v for v in self.values if isinstance(v, str)]
-        if self.timed or self.kinds & {"date", "datetime"}:
+        timed = self.timed or (self.ordered and stated and not self.kinds)
+        if timed or self.kinds & {"date", "datetime"}:
             dates = all("T" not in text for text in stated)
             return "date" if dates and "datetime" not in self.kinds else "datetime"
         known: set[type | Kind] = {type(value) for value in self.values} | self.kinds
@@ -114,6 +116,7 @@ def _note(uses: dict[_Name, _Uses], test: Comparison) -> None:
     operator, operand = test.operator, test.operand
     use = _of(uses, name)
     if isinstance(operand, EntryRef):
+        use.ordered |= operator in ORDERINGS
         _join(uses, use, _of(uses, (True, operand.entry)))
         return
     stated = list(operand) if isinstance(operand, list | tuple) else [operand]
@@ -127,6 +130,7 @@ def _join(uses: dict[_Name, _Uses], one: _Uses, other: _Uses) -> None:
     if one is not other:
         one.values += other.values
         one.timed |= other.timed
+        one.ordered |= other.ordered
         one.names |= other.names
         for name in other.names:
             uses[name] = one
