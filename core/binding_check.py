@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.counters import HOUR_MS
+from core.duration import DAY_MS, DURATION_YEARS_MAX
+from core.limits import WEIGHT_TOTAL
 from core.nodes import CHANNELS
-from core.program import Op, Pred, Source, TriggerKind
+from core.program import FLAG_TIMEOUT, Op, Pred, Source, Store, TriggerKind
+from core.responses import DELAY_MS_MAX
 
 if TYPE_CHECKING:
     from core.binding import Bound
 
 DRAWS_MAX = 128
 IDENT_BYTES_MAX = 4096
+TIME_MS_MAX = 2**61  # a time and any duration make a time that fits in 64 bits
+SPAN_MS_MAX = DURATION_YEARS_MAX * 366 * DAY_MS
+ZONE_OFFSET_MS_MAX = 26 * 3_600_000
+STEP_BUDGET_MAX = 2**31 - 1
 
 
 def _within(name: str, values: Any, low: int, high: int) -> None:
@@ -36,6 +44,18 @@ def _offsets(name: str, values: Any, size: int, end: int) -> None:
         raise ValueError(f"{name} must be {size + 1} rising offsets from 0 to at most {end}")
 
 
+def _times(name: str, values: Any) -> None:
+    """Refuse times to which a duration can't be added."""
+    _within(name, values, -TIME_MS_MAX, TIME_MS_MAX + 1)
+
+
+def _rising(name: str, values: Any, offsets: Any) -> None:
+    """Refuse values that fall within one of the runs that begin at `offsets`."""
+    falls = np.flatnonzero(values[1:] < values[:-1]) + 1
+    if not np.all(np.isin(falls, offsets)):
+        raise ValueError(f"{name} must not fall within a run")
+
+
 def _length(name: str, array: Any, size: int) -> None:
     if len(array) != size:
         raise ValueError(f"{name} has {len(array)} rows, {size} were promised")
@@ -43,6 +63,7 @@ def _length(name: str, array: Any, size: int) -> None:
 
 def check_bound(bound: Bound) -> None:
     """Refuse a bound program with an index out of range or an array too short: ValueError."""
+    _check_run(bound)
     _check_graph(bound)
     _check_preds(bound)
     _check_nodes(bound)
@@ -50,6 +71,27 @@ def check_bound(bound: Bound) -> None:
     _check_columns(bound)
     _check_responses(bound)
     _check_triggers(bound)
+
+
+def _check_run(bound: Bound) -> None:
+    options = bound.options
+    for name, ms in (
+        ("options.from_ms", options.from_ms),
+        ("options.horizon_ms", options.horizon_ms),
+        ("entry_from_ms", bound.entry_from_ms),
+        ("entry_until_ms", bound.entry_until_ms),
+    ):
+        _times(name, ms)
+    if options.horizon_ms < options.from_ms:
+        raise ValueError("the horizon lies before the window")
+    if bound.hours != -(-(options.horizon_ms - options.from_ms) // HOUR_MS):
+        raise ValueError("hours must be those from the start to the horizon")
+    if bound.entry_until_ms > options.horizon_ms or bound.entry_from_ms < options.from_ms:
+        raise ValueError("the entry window must lie within [from, horizon)")
+    _within("step_budget", options.step_budget, 0, STEP_BUDGET_MAX + 1)
+    _within("gap_ms", bound.gap_ms, -1, SPAN_MS_MAX + 1)
+    _within("policy", bound.policy, 0, 3)
+    _within("key_property", bound.key_property, -1, len(bound.program.properties))
 
 
 def _check_graph(bound: Bound) -> None:
@@ -93,10 +135,13 @@ def _check_preds(bound: Bound) -> None:
         if not np.all(forward):
             raise ValueError(f"preds.{name} must lead forward, so that every graph ends")
     history = preds["op"] == Pred.HISTORY
+    spans = preds["lo"][history & (preds["lo"] != np.iinfo(np.int64).max)]
+    _within("preds.lo of HISTORY", spans, 1, SPAN_MS_MAX + 1)
+    moving = np.isin(preds["op"], (Pred.LAST, Pred.NEXT, Pred.OLDER))
+    _within("preds.lo of a time", preds["lo"][moving], 0, SPAN_MS_MAX + 1)
     _within("preds.col2 of HISTORY", preds["col2"][history], 0, len(program.histories))
     _within("preds.source2 of HISTORY", preds["source2"][history], -1, n)
-    if np.any(preds["op"][_reached(bound, preds["source2"][history])] == Pred.HISTORY):
-        raise ValueError("a filter must not look back at history")
+    _check_filter(bound, preds["source2"][history])
     plain = preds[~history]
     mine = plain["source"] == Source.CUSTOMER
     _within("preds.col", plain["col"][mine], 0, len(program.columns))
@@ -107,6 +152,8 @@ def _check_preds(bound: Bound) -> None:
         column = held[0 if pred["source"] == Source.CUSTOMER else 1][pred["col"]]
         if pred["store"] != bound.columns.store(column):
             raise ValueError("preds.store differs from its column's")
+    if np.any(plain["store"][plain["op"] == Pred.TABLE] != Store.INT32):
+        raise ValueError("a table of texts needs a column of texts")
     compare = plain[plain["op"] == Pred.COMPARE]
     _within("preds.col2 of COMPARE", compare["col2"], 0, len(program.properties))
     _within("preds.source2 of COMPARE", compare["source2"], Source.EVENT, Source.ENTRY + 1)
@@ -136,6 +183,12 @@ def _reached(bound: Bound, starts: Any) -> Any:
     return np.array(sorted(seen), np.int64)
 
 
+def _check_filter(bound: Bound, starts: Any) -> None:
+    """Refuse filters of events that look back at history; only conditions may."""
+    if np.any(bound.preds["op"][_reached(bound, starts)] == Pred.HISTORY):
+        raise ValueError("a filter must not look back at history")
+
+
 def _results(bound: Bound, starts: Any, size: int, name: str) -> None:
     """Refuse a graph with a result beyond `size`."""
     reached = _reached(bound, starts)
@@ -158,6 +211,15 @@ def _check_nodes(bound: Bound) -> None:
     ):
         if nodes[i]["ports"] != 1:
             raise ValueError(f"node {i} needs exactly one port")
+    two = (op == Op.WAIT_DATE) | ((op == Op.WAIT_EVENT) & (nodes["flags"] & FLAG_TIMEOUT != 0))
+    _within("nodes.ports of a wait with a way out", nodes["ports"][two], 2, 3)
+    _within("nodes.ports of a wait", nodes["ports"][op == Op.WAIT_EVENT], 1, 3)
+    months_max = DURATION_YEARS_MAX * 12
+    _within("nodes.months", nodes["months"], -months_max, months_max + 1)
+    _within("nodes.days", nodes["days"], -months_max * 31, months_max * 31 + 1)
+    _within("nodes.ms", nodes["ms"], -SPAN_MS_MAX, SPAN_MS_MAX + 1)
+    _times("nodes.x (instant)", nodes["x"][op == Op.WAIT_AT])
+    _within("nodes.x (time of day)", nodes["x"][op == Op.WAIT_DATE], -1, DAY_MS + 1)
     for kinds in (Op.VALUE, Op.WAIT_DATE, Op.SET, Op.ADD):
         _within("nodes.a (column)", nodes["a"][op == kinds], 0, columns)
     for i in np.flatnonzero(np.isin(op, (Op.SET, Op.ADD))):
@@ -181,31 +243,43 @@ def _check_nodes(bound: Bound) -> None:
             raise ValueError("values.store differs from its column's")
     _within("nodes.a (event)", nodes["a"][op == Op.WAIT_EVENT], 0, len(program.events))
     _within("nodes.b (message)", nodes["b"][op == Op.WAIT_EVENT], -1, len(nodes))
+    _check_filter(bound, nodes["cond"][op == Op.WAIT_EVENT])
+    if bound.slots.ndim != 2 or bound.slots.shape[1] != 3:
+        raise ValueError("slots must be rows of weekdays, from and until")
+    _within("slots.days", bound.slots[:, 0], 0, 128)
+    _within("slots", bound.slots[:, 1:], 0, DAY_MS + 1)
     _within("nodes.a (slots)", nodes["a"][op == Op.WAIT_SLOT], 0, len(bound.slots) + 1)
     slots = nodes[op == Op.WAIT_SLOT]
     _within("nodes.b (slots)", slots["b"], 1, len(bound.slots) + 1)
     _within("nodes.a (slots)", slots["a"] + slots["b"], 0, len(bound.slots) + 1)
     _within("nodes.a (channel)", nodes["a"][op == Op.SEND], 0, len(CHANNELS))
     _within("nodes.b (send)", nodes["b"][op == Op.SEND], 0, len(bound.responses.sends) - 1)
-    _within(
-        "nodes.slot",
-        nodes["slot"],
-        -1,
-        max(program.visit_slots, 0) or 0 if program.visit_slots else 0,
-    )
+    _within("visit_slots", program.visit_slots, 0, len(nodes) + 1)
+    _within("nodes.slot", nodes["slot"], -1, program.visit_slots)
     _check_splits(bound)
 
 
 def _check_splits(bound: Bound) -> None:
-    splits = bound.nodes[bound.nodes["op"] == Op.SPLIT]
-    weights = bound.program.weights
+    splits, program = bound.nodes[bound.nodes["op"] == Op.SPLIT], bound.program
+    weights = program.weights
     _within("nodes.b (watch)", splits["b"], -1, len(bound.watches))
     _within("nodes.a (weights)", splits["a"], 0, len(weights) + 1)
     _within("nodes.a (weights)", splits["a"] + splits["ports"], 1, len(weights) + 1)
     for split in splits:
         run = weights[split["a"] : split["a"] + split["ports"]]
-        if len(run) == 0 or run[-1] != 10_000 or np.any(np.diff(run) < 0) or run[0] < 0:
+        if len(run) == 0 or run[-1] != WEIGHT_TOTAL or np.any(np.diff(run) < 0) or run[0] < 0:
             raise ValueError("the weights of a split must rise to 10,000")
+    watching = splits[splits["b"] >= 0]
+    watches = bound.watches[watching["b"]]
+    _within("watches.test of a split", watches["test"], 0, max(1, len(program.flow.tests)))
+    ends = watches["counter0"].astype(np.int64) + watching["ports"]
+    _within("watches.counter0 of a split", ends, 0, _watch_counters(bound) + 1)
+
+
+def _watch_counters(bound: Bound) -> int:
+    """How many counters the success watches have: one for each branch, one for the goal."""
+    flow = bound.program.flow
+    return sum(len(t.branches) for t in flow.tests.values()) + (flow.settings.goal is not None)
 
 
 def _check_inputs(bound: Bound) -> None:
@@ -227,6 +301,9 @@ def _check_inputs(bound: Bound) -> None:
         _length("inputs.previous", inputs.previous, m)
         if np.any(inputs.previous >= np.arange(m)) or np.any(inputs.previous < -1):
             raise ValueError("inputs.previous must lead backward")
+    _rising("inputs.ms", inputs.ms, inputs.offsets)
+    _times("inputs.ms", inputs.ms)
+    _length("id_hash", audience.id_hash, n)
     _length("created_ms", audience.created_ms, n)
     _length("zones.of_customer", zones.of_customer, n)
     _within("zones.of_customer", zones.of_customer, 0, len(zones.tables))
@@ -234,6 +311,8 @@ def _check_inputs(bound: Bound) -> None:
     if np.any(np.diff(zones.offsets) < 1):
         raise ValueError("a zone needs at least one row")
     _length("zones.offset_ms", zones.offset_ms, len(zones.utc_ms))
+    _within("zones.offset_ms", zones.offset_ms, -ZONE_OFFSET_MS_MAX, ZONE_OFFSET_MS_MAX + 1)
+    _within("zones.utc_ms", zones.utc_ms, -(2**62), 2**62 + 1)
 
 
 def _check_columns(bound: Bound) -> None:
@@ -252,7 +331,6 @@ def _check_columns(bound: Bound) -> None:
     words = (len(bound.nodes) + 63) // 64
     if bound.layers.shape != (len(program.layers), words):
         raise ValueError("layers must have a bit for each node")
-    _within("key_property", bound.key_property, -1, len(program.properties))
 
 
 def _check_responses(bound: Bound) -> None:
@@ -278,8 +356,9 @@ def _check_responses(bound: Bound) -> None:
     _within("identities", np.diff(r.ident_offsets), 36, IDENT_BYTES_MAX + 1)
     if r.constants.shape != r.known.shape or r.constants.shape[1] != len(program.properties):
         raise ValueError("responses.constants must have a column for each property")
-    if r.delays.shape[1:] != (2, 4097) or (r.delays.size and r.delays.min() < 1):
-        raise ValueError("responses.delays must be [t, 2, 4097], at least 1 ms")
+    if r.delays.shape[1:] != (2, 4097):
+        raise ValueError("responses.delays must be [t, 2, 4097]")
+    _within("responses.delays", r.delays, 1, DELAY_MS_MAX + 1)
 
 
 def _check_triggers(bound: Bound) -> None:
@@ -300,13 +379,16 @@ def _check_triggers(bound: Bound) -> None:
     ends = bound.events["trigger0"] + bound.events["triggers"]
     _within("events.trigger0", ends, 0, len(bound.event_triggers) + 1)
     _within("event_triggers", bound.event_triggers, 0, len(triggers))
+    if np.any(triggers["kind"][bound.event_triggers] != TriggerKind.EVENT):
+        raise ValueError("event_triggers name triggers that no event fires")
+    _check_filter(bound, triggers["cond"][bound.event_triggers])
+    _check_filter(bound, bound.watches["cond"])
+    _length("watches", bound.watches, len(program.watches))
     _within("watches.event", bound.watches["event"], 0, max(1, len(program.events)))
     _within("watches.cond", bound.watches["cond"], -1, len(bound.preds))
-    tests = [w for w in bound.watches if w["test"] >= 0]
-    counters = sum(len(t.branches) for t in program.flow.tests.values())
-    has_goal = len(bound.watches) > len(tests)
-    _within("watches.counter0", bound.watches["counter0"], 0, max(1, counters + has_goal))
-    _within("watches.test", bound.watches["test"], -1, max(1, len(tests)))
+    _within("watches.within_ms", bound.watches["within_ms"], 0, SPAN_MS_MAX + 1)
+    _within("watches.counter0", bound.watches["counter0"], 0, max(1, _watch_counters(bound)))
+    _within("watches.test", bound.watches["test"], -1, max(1, len(program.flow.tests)))
     for start in [
         *bound.watches["cond"],
         *triggers["cond"],
@@ -320,10 +402,5 @@ def _check_triggers(bound: Bound) -> None:
         schedules * len(bound.zones.tables),
         len(bound.schedule_ms),
     )
-    if bound.options.horizon_ms < bound.options.from_ms or bound.hours < 0:
-        raise ValueError("the horizon lies before the window")
-    if (
-        bound.entry_until_ms > bound.options.horizon_ms
-        or bound.entry_from_ms < bound.options.from_ms
-    ):
-        raise ValueError("the entry window must lie within [from, horizon)")
+    _rising("schedule_ms", bound.schedule_ms, bound.schedule_offsets)
+    _within("schedule_ms", bound.schedule_ms, bound.options.from_ms, bound.options.horizon_ms + 1)

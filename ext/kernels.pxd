@@ -12,7 +12,9 @@ from ext.civil cimport (
 )
 from ext.heap cimport heap_push
 from ext.philox cimport draw64, scale, slot_of
-from ext.predicates cimport as_bits, as_double, decide, read_customer, to_utc
+from ext.predicates cimport (
+    DAYS_MAX, as_bits, as_double, bounded, decide, read_customer, to_utc,
+)
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.timeline cimport write_cell
@@ -80,11 +82,11 @@ cdef inline int64_t date_due(
     cdef const int64_t* utc = &m.p.zone_utc[at]
     cdef const int64_t* offset = &m.p.zone_offset[at]
     cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - at
-    cdef int64_t day = value, time = 0, local
+    cdef int64_t day = max(-DAYS_MAX, min(value, DAYS_MAX)), time = 0, local
     if not node.flags & FLAG_LOCAL:
         if node.months == 0 and node.days == 0 and node.x < 0:
-            return value + node.ms
-        local = utc_to_local(utc, offset, n, value)
+            return bounded(value) + node.ms
+        local = utc_to_local(utc, offset, n, bounded(value))
         day = floor_div(local, DAY_MS)
         time = local - day * DAY_MS
     if node.months:

@@ -7,10 +7,19 @@ PRESENT false.
 """
 
 from libc.math cimport isnan
-from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
 
 from ext.civil cimport DAY_MS, local_to_utc
 from ext.structs cimport *
+
+
+cdef extern from *:
+    """
+    #define HEADRACE_TIME_MS_MAX ((int64_t)1 << 61)
+    #define HEADRACE_DAYS_MAX ((int64_t)1 << 34)
+    """
+    const int64_t TIME_MS_MAX "HEADRACE_TIME_MS_MAX"
+    const int64_t DAYS_MAX "HEADRACE_DAYS_MAX"
 
 
 cdef union BitsC:
@@ -85,6 +94,16 @@ cdef inline int64_t to_utc(MachineC* m, int32_t c, int64_t local_ms) noexcept no
     return local_to_utc(
         &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at, local_ms
     )
+
+
+cdef inline int64_t bounded(int64_t ms) noexcept nogil:
+    """`ms`, or the nearest time to which any duration can be added: columns hold what they like."""
+    return max(-TIME_MS_MAX, min(ms, TIME_MS_MAX))
+
+
+cdef inline int64_t midnight(MachineC* m, int32_t c, int64_t day) noexcept nogil:
+    """The instant at which a date begins where customer `c` lives (D19)."""
+    return to_utc(m, c, max(-DAYS_MAX, min(day, DAYS_MAX)) * DAY_MS)
 
 
 cdef inline int compare_mixed(int64_t whole, double fraction) noexcept nogil:
@@ -162,7 +181,7 @@ cdef inline bint holds(
     if p.op == PRED_RANGE:
         hit = p.lo <= value <= p.hi
     elif p.op == PRED_TABLE:
-        hit = value < p.hi and m.p.pred_bytes[p.lo + value]
+        hit = <uint64_t>value < <uint64_t>p.hi and m.p.pred_bytes[p.lo + value]
     elif p.op == PRED_RANGE_FLOAT:
         hit = as_double(p.lo) <= as_double(value) <= as_double(p.hi)
     elif p.op == PRED_IN:
@@ -179,7 +198,7 @@ cdef inline bint holds(
         return 0
     else:
         if p.col2:
-            value = to_utc(m, c, value * DAY_MS)
+            value = midnight(m, c, value)
         if p.op == PRED_LAST:
             hit = now - p.lo < value <= now
         elif p.op == PRED_NEXT:
@@ -274,8 +293,7 @@ cdef inline int64_t next_turn(
     cdef int64_t value
     if not read_value(m, p.source, p.col, c, row, NO_ROW, &value):
         return best
-    if p.col2:
-        value = to_utc(m, c, value * DAY_MS)
+    value = midnight(m, c, value) if p.col2 else bounded(value)
     if p.op == PRED_NEXT:
         return sooner(sooner(best, value - p.lo, now), value, now)
     if p.op == PRED_LAST:
