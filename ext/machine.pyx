@@ -9,7 +9,7 @@ to do gives his lane to the next.
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import numpy as np
 
@@ -35,6 +35,8 @@ LANES = 512
 BLOCK = 4096
 BUCKETS = 4096
 
+_NO_ROOM = "the machine's state can't grow; use smaller blocks or fewer workers"
+
 NUMPY_OF_STORE = {0: np.int8, 1: np.int32, 2: np.int64, 3: np.float64}
 
 _SIZES = {
@@ -59,6 +61,33 @@ def record_sizes():
 cdef void* address(object array) except? NULL:
     """Where a contiguous array lies; a valid pointer for an empty one too."""
     return cnp.PyArray_DATA(array)
+
+
+cdef bint sort_log(const LogC* log, int64_t n, LogC* into) noexcept nogil:
+    """Copy `n` records by customer, whose decisions are in the order of their steps; 0 without memory."""
+    cdef uint32_t first, last
+    cdef int64_t* places
+    cdef int64_t i, at = 0, here
+    if n == 0:
+        return 1
+    first = last = log[0].customer
+    for i in range(1, n):
+        first = min(first, log[i].customer)
+        last = max(last, log[i].customer)
+    places = <int64_t*>calloc(<size_t>(last - first) + 1, sizeof(int64_t))
+    if places == NULL:
+        return 0
+    for i in range(n):
+        places[log[i].customer - first] += 1
+    for i in range(<int64_t>(last - first) + 1):
+        here = places[i]
+        places[i] = at
+        at += here
+    for i in range(n):
+        into[places[log[i].customer - first]] = log[i]
+        places[log[i].customer - first] += 1
+    free(places)
+    return 1
 
 
 cdef class Machine:
@@ -374,7 +403,9 @@ cdef class Machine:
         """
         cdef int32_t n, c
         cdef int result
-        until_ms = min(until_ms, self.m.p.horizon_ms)
+        until_ms = max(self.m.p.from_ms, min(until_ms, self.m.p.horizon_ms))
+        if self.m.s.trap:
+            raise MemoryError(_NO_ROOM)
         with nogil:
             if self.begun:
                 n = calendar_take(&self.calendar, until_ms, self.queue)
@@ -385,7 +416,7 @@ cdef class Machine:
             self.begun = 1
             result = self.run(n, until_ms)
         if self.m.s.trap:
-            raise MemoryError("the machine's state can't grow; use smaller blocks or fewer workers")
+            raise MemoryError(_NO_ROOM)
         return result == 0
 
     cdef int run(self, int32_t n, int64_t until_ms) noexcept nogil:
@@ -509,7 +540,11 @@ cdef class Machine:
     def take_log(self):
         """The decisions since the last call, LOG records sorted by (customer row, step); the log is empty then."""
         records = np.empty(self.m.t.log_used, layouts.LOG)
-        if self.m.t.log_used:
-            memcpy(address(records), self.m.t.log, <size_t>self.m.t.log_used * sizeof(LogC))
+        cdef LogC* by_customer = <LogC*>address(records)
+        cdef bint done
+        with nogil:
+            done = sort_log(self.m.t.log, self.m.t.log_used, by_customer)
+        if not done:
+            raise MemoryError(_NO_ROOM)
         self.m.t.log_used = 0
-        return records[np.lexsort((records["step"], records["customer"]))]
+        return records

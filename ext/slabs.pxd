@@ -15,6 +15,7 @@ from ext.structs cimport (
 cdef enum:
     TRAP_MEMORY = 1
     FIRST_SIZE = 1024
+    LOG_MAX = 1 << 25  # records of one block, a gigabyte
 
 
 cdef inline bint grow(StateC* s, void** data, size_t item, int32_t size) noexcept nogil:
@@ -143,12 +144,12 @@ cdef inline int32_t admission_new(MachineC* m) noexcept nogil:
 
 
 cdef inline LogC* log_new(MachineC* m) noexcept nogil:
-    """The next record of the log, NULL where memory ran out."""
+    """The next record of the log, NULL where memory ran out or a block decides without end."""
     cdef int64_t size
     cdef LogC* larger
     if m.t.log_used == m.t.log_size:
         size = m.t.log_size * 2 if m.t.log_size else FIRST_SIZE
-        larger = <LogC*>realloc(m.t.log, sizeof(LogC) * <size_t>size)
+        larger = NULL if size > LOG_MAX else <LogC*>realloc(m.t.log, sizeof(LogC) * <size_t>size)
         if larger == NULL:
             m.s.trap = TRAP_MEMORY
             return NULL
