@@ -48,7 +48,7 @@ class _Commands(TyperGroup):
             sys.exit(BROKEN_PIPE)
         except MemoryError as error:
             _fail(
-                f"out of memory: {str(error) or 'no room'}. Use fewer workers or a shorter window",
+                f"out of memory: {str(error) or 'no room'}. Use fewer workers, a shorter window, or no --log",
                 HeadraceError.exit_code,
             )
         except OSError as error:

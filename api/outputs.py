@@ -16,15 +16,17 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | No
     `outputs` are by option. A run of minutes should not fail at its last step for what could be
     known at the first.
     """
-    taken = {path.resolve(): "is read by this run" for path in inputs if path is not None}
+    taken = {path.resolve(): "this run reads it" for path in inputs if path is not None}
     for option, path in outputs.items():
         if path is None:
             continue
         if reason := _unwritable(path) or _inside(path.resolve(), taken):
             raise HeadraceError(
-                f"{option}: {reason}", advice="Choose another place", file=str(path)
+                f"{option} can't write there: {reason}",
+                advice="Choose another place",
+                file=str(path),
             )
-        taken[path.resolve()] = f"is named by {option} too"
+        taken[path.resolve()] = f"{option} names it too"
 
 
 def _inside(path: Path, taken: Mapping[Path, str]) -> str:

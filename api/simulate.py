@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,17 +24,15 @@ from api.progress import CHECKING
 from api.progress import Report as Progress
 from api.terminal import print_report
 from api.terminal_stories import print_stories
+from api.window import read_window
 from core.audience import Audience, AudienceSchema
 from core.binding import Bound, bind
-from core.binding_zones import literal_ms
 from core.compiler import compile_flow, needs_of
-from core.duration import parse_duration
 from core.errors import HeadraceError
 from core.options import DEFAULT_SALT, RunOptions
 from core.report import AudienceFacts, Report, RunFacts
 from core.report_build import build_report
 from core.story import tell as tell_story
-from core.zones import ZoneTable, add_duration, transitions
 
 OK, REFUSED, INTERRUPTED = 0, 3, 130
 TOLD_MAX = 20  # violations; `headrace check` tells all
@@ -95,7 +92,7 @@ def run(request: Request, progress: Progress) -> Report:
         opened.flow,
         result.counters,
         options,
-        audience=_facts(request.audience, audience, schema, bound),
+        audience=_facts(request, audience, schema, bound),
         responses=responses,
         lint=opened.violations,
         stories=stories,
@@ -168,58 +165,21 @@ def _dry_run(request: Request, bound: Bound, progress: Progress) -> DryRunResult
 
 
 def _options(request: Request, opened: Opened, schema: AudienceSchema) -> RunOptions:
-    """The window, horizon and keys of the run; HeadraceError where the times make no window."""
-    zone = opened.flow.settings.zone or schema.zone or "UTC"
-    table = transitions(zone)
-    first, last = schema.time.first_ms, schema.time.last_ms
-    begin = _time("--from", request.begin, table, first)
-    until = _time("--until", request.until, table, None if last is None else last + 1)
-    horizon = until
-    if request.horizon is not None and request.horizon.startswith("+"):
-        horizon = _parsed(
-            "--horizon",
-            request.horizon,
-            lambda text: add_duration(table, until, parse_duration(text[1:])),
-        )
-    elif request.horizon is not None:
-        horizon = _time("--horizon", request.horizon, table, None)
-    if begin >= until:
-        raise HeadraceError(
-            "the window is empty: --from must be before --until",
-            advice="Exchange them, or widen the window",
-        )
-    if horizon < until:
-        raise HeadraceError(
-            "--horizon lies before --until", advice="Follow people at least until then"
-        )
+    from_ms, until_ms, horizon_ms = read_window(
+        request.begin,
+        request.until,
+        request.horizon,
+        zone=opened.flow.settings.zone,
+        schema=schema,
+    )
     return RunOptions(
-        from_ms=begin,
-        until_ms=until,
-        horizon_ms=horizon,
+        from_ms,
+        until_ms,
+        horizon_ms,
         seed=request.seed,
         salt=DEFAULT_SALT if request.salt is None else request.salt,
         audience_zone=schema.zone,
     )
-
-
-def _time(option: str, text: str | None, table: ZoneTable, default: int | None) -> int:
-    if text is None:
-        if default is None:
-            raise HeadraceError(
-                f"the audience has no event, so {option} has no default", advice=f"State {option}"
-            )
-        return default
-    return _parsed(option, text, lambda stated: literal_ms(stated, table))
-
-
-def _parsed(option: str, text: str, parse: Callable[[str], int]) -> int:
-    try:
-        return parse(text)
-    except (ValueError, HeadraceError) as error:
-        message = error.message if isinstance(error, HeadraceError) else str(error)
-        raise HeadraceError(
-            f"{option}: {message}", advice="Write a time such as 2026-04-01T00:00"
-        ) from None
 
 
 def _customer(audience: Audience, customer_id: str) -> int:
@@ -257,15 +217,18 @@ def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _facts(folder: Path, audience: Audience, schema: AudienceSchema, bound: Bound) -> AudienceFacts:
+def _facts(
+    request: Request, audience: Audience, schema: AudienceSchema, bound: Bound
+) -> AudienceFacts:
     return AudienceFacts(
-        name=folder.resolve().name,
+        name=request.audience.resolve().name,
         customers=audience.customers,
         events=audience.counts.events_read,
         first_ms=schema.time.first_ms,
         last_ms=schema.time.last_ms,
         as_of_ms=audience.as_of_ms,
         absent=tuple(audience.absent),
+        replaces=request.replaces,
         replaced=audience.counts.events_replaced,
         invalid_zones=bound.zones.invalid,
     )

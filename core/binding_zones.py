@@ -83,12 +83,12 @@ def literal_ms(text: str, table: ZoneTable | None) -> int:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        absolute = moment.tzinfo is not None
+        naive = moment.astimezone(UTC).replace(tzinfo=None) if absolute else moment
+    except (ValueError, OverflowError):
         raise HeadraceError(
             f"{text!r} is no date or time",
             advice="Write it as 2026-01-31T09:00, or with +01:00 behind it",
         ) from None
-    absolute = moment.tzinfo is not None
-    naive = moment.astimezone(UTC).replace(tzinfo=None) if absolute else moment
     ms = int(np.datetime64(naive, "ms").astype(np.int64))
     return ms if absolute or table is None else local_to_utc(table, ms)

@@ -14,6 +14,7 @@ PATTERN_MEMORY_BYTES_MAX = 8 * 2**20  # RE2's budget for one compiled expression
 NAME_CHARS_MAX = 256  # names of events, attributes, tags, groups, templates
 ID_BYTES_MAX = 511  # ids of customers: the longest key the store takes
 HISTORY_COUNT_MAX = 1_000_000  # `at_least` and its like
+RUN_MS_MAX = 3_660 * 86_400_000  # ten years from --from to the horizon: reports count by the hour
 
 WEIGHT_TOTAL = 10_000  # weights of a split are 10,000ths
 STEP_BUDGET = 100_000  # nodes that one input may take a customer's tokens through

@@ -324,12 +324,13 @@ class Notices:
                 parts.append(f"{plural(len(dead.nodes), 'node')} that nobody reached")
             if dead.ports:
                 parts.append(f"{plural(len(dead.ports), 'port')} that nobody took")
+            verb = "is" if parts[0].startswith("1 ") else "are"
             nodes = dict.fromkeys([*dead.nodes, *(port.node for port in dead.ports)])
             yield Notice(
                 level="note",
                 code="dead-branches",
                 title="Parts of the flow were not used",
-                text=f"There are {' and '.join(parts)}.",
+                text=f"There {verb} {' and '.join(parts)}.",
                 advice="A branch may be rare, or its condition may never hold.",
                 nodes=list(nodes),
             )
