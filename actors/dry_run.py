@@ -91,9 +91,13 @@ Records = NDArray[Any] | None
 Running = Future[Records]
 
 
-def block_customers(nodes: int) -> int:
-    """How many customers a block of a flow of so many nodes has, unless stated."""
-    return max(BLOCK_MIN, min(BLOCK, BLOCK_CELLS // nodes))
+def block_customers(nodes: int, customers: int, workers: int) -> int:
+    """How many customers a block has, unless stated: of a flow of so many nodes.
+
+    Few where there are few, so that all workers have work and the run can soon be stopped.
+    """
+    share = -(-customers // (QUEUED_BLOCKS * workers))
+    return max(BLOCK_MIN, min(BLOCK, BLOCK_CELLS // nodes, share))
 
 
 def dry_run(
@@ -113,7 +117,7 @@ def dry_run(
     grow, AbortedError where `cancel` was forced; what else a worker or `log` raises is raised here.
     """
     cancel = cancel or Cancel()
-    size = min(block or block_customers(len(bound.program.node_ids)), max(1, bound.customers))
+    size = block or block_customers(len(bound.program.node_ids), bound.customers, workers)
     total = bound.customers * replicates
     machines: dict[int, list[Machine]] = defaultdict(list)  # idle ones, by replicate
     counters: list[Counters] = []

@@ -114,10 +114,18 @@ def test_replicates_are_numbered_from_that_of_the_options() -> None:
 
 
 def test_blocks_of_large_flows_are_small() -> None:
-    assert block_customers(1) == block_customers(12) == BLOCK
-    assert block_customers(10_000) == 419
-    assert block_customers(20_000) == 209
-    assert block_customers(1_000_000) == 64
+    many = 10**6
+    assert block_customers(1, many, 2) == block_customers(12, many, 2) == BLOCK
+    assert block_customers(10_000, many, 2) == 419
+    assert block_customers(20_000, many, 2) == 209
+    assert block_customers(1_000_000, many, 2) == 64
+
+
+def test_blocks_of_small_audiences_give_all_workers_work() -> None:
+    assert block_customers(12, 2000, 1) == 500
+    assert block_customers(12, 2000, 4) == 125
+    assert block_customers(12, 2000, 100) == 64
+    assert block_customers(12, 0, 1) == 64
 
 
 @pytest.mark.parametrize("workers", [1, 4])
