@@ -31,7 +31,7 @@ demo: demo/audience ## Make a sample audience, dry-run the example flow on it, w
 	@echo "Open demo/report.html in a browser. Then try:"
 	@echo "  - change a wait or a weight in examples/welcome.yaml and run 'make demo' again"
 	@echo "  - $(BIN)/headrace simulate examples/win-back.yaml --audience demo/audience"
-	@echo "  - add '--trace c000001' to see one customer's story, '--replicates 20' for intervals"
+	@echo "  - add '--trace c00000001' to see one customer's story, '--replicates 20' for intervals"
 	@echo "  - your own customers: the README's five-minute tour imports a CSV"
 
 demo/audience: | build
