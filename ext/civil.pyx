@@ -125,9 +125,10 @@ def next_slot_many(
     _check_table(utc, offset)
     cdef const SlotC[::1] view = np.ascontiguousarray(slots, dtype=SLOT_DTYPE)
     cdef Py_ssize_t i, rows = utc.shape[0], count = utc_ms.shape[0], n_slots = view.shape[0]
+    cdef const SlotC* first = &view[0] if n_slots else NULL
     result = np.empty(count, dtype=np.int64)
     cdef int64_t[::1] out = result
     with nogil:
         for i in range(count):
-            out[i] = next_slot(&utc[0], &offset[0], rows, utc_ms[i], &view[0], n_slots)
+            out[i] = next_slot(&utc[0], &offset[0], rows, utc_ms[i], first, n_slots)
     return result

@@ -76,5 +76,5 @@ def hash_words(words):
     cdef uint64_t[::1] out = result
     if count:
         with nogil:
-            _hash_rows(&view[0], row_size, count, &out[0])
+            _hash_rows(&view[0] if row_size else NULL, row_size, count, &out[0])
     return result
