@@ -1,0 +1,127 @@
+"""Holds the C structs and enums of the interpreter equal to the layouts and names in core."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import binding, binding_check, counters, limits, outcomes, program
+from ext import machine
+
+STRUCTS = (Path(__file__).parents[2] / "ext" / "structs.pxd").read_text()
+LAYOUTS = {
+    "NodeC": program.NODE,
+    "PortC": program.PORT,
+    "PredC": program.PRED,
+    "TriggerC": program.TRIGGER,
+    "WatchC": program.WATCH,
+    "RuleC": program.RULE,
+    "DrawC": program.DRAW,
+    "EventC": program.EVENT,
+    "LogC": program.LOG,
+    "ValueTableC": binding.VALUE_TABLE,
+}
+C_TYPES = {
+    "int32_t": ctypes.c_int32,
+    "uint32_t": ctypes.c_uint32,
+    "int64_t": ctypes.c_int64,
+    "uint64_t": ctypes.c_uint64,
+}
+NUMPY_TYPES = {"i4": "int32_t", "u4": "uint32_t", "i8": "int64_t", "u8": "uint64_t"}
+
+
+def fields_of(struct: str) -> list[tuple[str, str]]:
+    """The (name, type) of each field of a struct in structs.pxd."""
+    body = re.search(rf"^cdef struct {struct}:\n((?:    .*\n|\n)+)", STRUCTS, re.M)
+    assert body is not None, struct
+    lines = [line.split("#")[0].split() for line in body[1].splitlines() if line.strip()]
+    return [(name, kind) for kind, name in lines]
+
+
+def constants_of(text: str) -> dict[str, int]:
+    """The names and values in the enums of a .pxd."""
+    found = {}
+    for body in re.findall(r"^cdef enum:\n((?:    .*\n)+)", text, re.M):
+        for name, value in re.findall(r"^    (\w+) = (-?\d+)", body, re.M):
+            found[name] = int(value)
+    return found
+
+
+@pytest.mark.parametrize("struct", LAYOUTS)
+def test_a_record_lies_in_memory_as_its_struct_does(struct: str) -> None:
+    layout, fields = LAYOUTS[struct], fields_of(struct)
+    assert [name for name, _ in fields] == list(layout.names or ())
+    for name, kind in fields:
+        assert NUMPY_TYPES[layout[name].str[1:]] == kind, name
+    twin = type(struct, (ctypes.Structure,), {"_fields_": [(n, C_TYPES[k]) for n, k in fields]})
+    offsets = {name: getattr(twin, name).offset for name, _ in fields}
+    assert offsets == {name: layout.fields[name][1] for name in layout.names}
+    assert ctypes.sizeof(twin) == layout.itemsize
+
+
+def test_the_machine_was_compiled_with_these_sizes() -> None:
+    sizes = machine.record_sizes()
+    assert len(sizes) == len(LAYOUTS)
+    assert {name: declared for name, (declared, _) in sizes.items()} == {
+        name: compiled for name, (_, compiled) in sizes.items()
+    }
+    itemsizes = sorted(layout.itemsize for layout in LAYOUTS.values())
+    assert sorted(declared for declared, _ in sizes.values()) == itemsizes
+
+
+@pytest.mark.parametrize(
+    ("prefix", "enum"),
+    [
+        ("OP_", program.Op),
+        ("PRED_", program.Pred),
+        ("SOURCE_", program.Source),
+        ("STORE_", program.Store),
+        ("REL_", program.Relation),
+        ("TRIGGER_", program.TriggerKind),
+        ("OUT_", outcomes.Outcome),
+    ],
+)
+def test_an_enum_has_the_same_names_and_values(prefix: str, enum: type[IntEnum]) -> None:
+    found = {n: v for n, v in constants_of(STRUCTS).items() if n.startswith(prefix)}
+    assert found == {prefix + member.name: member.value for member in enum}
+
+
+@pytest.mark.parametrize("prefix", ["FLAG_", "EVENT_"])
+def test_flags_are_the_same_bits(prefix: str) -> None:
+    found = {n: v for n, v in constants_of(STRUCTS).items() if n.startswith(prefix)}
+    assert found == {n: v for n, v in vars(program).items() if n.startswith(prefix)}
+    assert sorted(found.values()) == [1 << bit for bit in range(len(found))]
+
+
+def test_limits_are_the_same_numbers() -> None:
+    known = constants_of(STRUCTS)
+    assert known["OUTCOMES"] == outcomes.OUTCOMES
+    assert known["DELAY_SUB_BITS"] == counters.DELAY_SUB_BITS
+    assert known["DELAY_CELLS"] == counters.DELAY_CELLS
+    policies = [f"POLICY_{name.upper()}" for name in binding.POLICIES]
+    assert [known[name] for name in policies] == [0, 1, 2]
+    folder = Path(__file__).parents[2] / "ext"
+    kernels = constants_of((folder / "kernels.pxd").read_text())
+    assert kernels["CELLS"] == limits.QUANTILE_CELLS
+    assert kernels["DRAWS_MAX"] == binding_check.DRAWS_MAX
+    assert kernels["WEIGHT_TOTAL"] == limits.WEIGHT_TOTAL
+    assert kernels["PROBABILITY_TOTAL"] == limits.PROBABILITY_TOTAL
+    bound = re.search(
+        r"TIME_MS_MAX \(\(int64_t\)1 << (\d+)\)", (folder / "predicates.pxd").read_text()
+    )
+    assert bound is not None
+    assert 1 << int(bound[1]) == binding_check.TIME_MS_MAX
+
+
+def test_stores_are_the_types_of_columns() -> None:
+    assert {store: np.dtype(kind).itemsize for store, kind in machine.NUMPY_OF_STORE.items()} == {
+        program.Store.INT8: 1,
+        program.Store.INT32: 4,
+        program.Store.INT64: 8,
+        program.Store.FLOAT64: 8,
+    }
