@@ -26,7 +26,7 @@ BLOCK_CELLS = 1 << 22  # customers times nodes of a block; bounds a machine's st
 BLOCK_MIN = 64
 
 Progress = Callable[[int, int], None]
-"""Told (customers done, customers in all) over all replicates, after each block."""
+"""Told (customers done, customers in all) over all replicates: at first, and after each block."""
 
 
 class AbortedError(HeadraceError):
@@ -149,6 +149,8 @@ def dry_run(
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="dry-run")
     try:
+        if progress is not None:
+            progress(0, total)
         blocks = _blocks(bound, replicates, size)
         for part, records in _in_order(pool, work, blocks, cancel, QUEUED_BLOCKS * workers):
             if records is not None and log is not None:

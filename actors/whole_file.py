@@ -14,10 +14,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     What is no regular file, such as a pipe, is written to directly.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        yield target
+    if path.exists() and not path.is_file():
+        yield path
         return
+    target = path.resolve()
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part

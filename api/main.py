@@ -47,10 +47,8 @@ class _Commands(TyperGroup):
             os.dup2(nowhere, 2)
             sys.exit(BROKEN_PIPE)
         except MemoryError as error:
-            _fail(
-                f"out of memory: {str(error) or 'no room'}. Use fewer workers, a shorter window, or no --log",
-                HeadraceError.exit_code,
-            )
+            advice = "Use fewer workers, a shorter window, or no --log"
+            _fail(f"out of memory: {str(error) or 'no room'}. {advice}", HeadraceError.exit_code)
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{error.strerror or error}", HeadraceError.exit_code)

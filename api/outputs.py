@@ -37,11 +37,11 @@ def _unwritable(path: Path) -> str:
     """Why a file can't be written there, as far as can be told beforehand; "" where it can."""
     if path.is_dir():
         return "it is a folder"
+    if path.exists() and not path.is_file():
+        return ""
     folder = path.resolve().parent
     if not folder.is_dir():
         return "there is no such folder"
-    if path.exists() and not path.is_file():
-        return ""
     return "" if os.access(folder, os.W_OK | os.X_OK) else "the folder can't be written"
 
 

@@ -198,7 +198,7 @@ def _refuse_dated(request: Request, bound: Bound, result: DryRunResult) -> None:
     if not request.strict_history or not touched.any():
         return
     nodes = ", ".join(
-        f"{bound.program.node_ids[i]} ({touched[i]:,} people)"
+        f"{bound.program.node_ids[i]} ({touched[i]:,} {'person' if touched[i] == 1 else 'people'})"
         for i in range(len(touched))
         if touched[i]
     )

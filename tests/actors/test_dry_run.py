@@ -139,7 +139,7 @@ def test_progress_rises_to_the_end(workers: int) -> None:
         progress=lambda done, total: told.append((done, total)),
     )
     each = [7, 14, 21, 28, 35, 42, 49, 50]
-    assert told == [(done, 100) for done in [*each, *(50 + done for done in each)]]
+    assert told == [(done, 100) for done in [0, *each, *(50 + done for done in each)]]
 
 
 def test_nobody_is_carried_out_at_once() -> None:
