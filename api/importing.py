@@ -23,7 +23,10 @@ def make(out: Path, *, customers: int, days: int, seed: int, replace: bool, quie
         schema = make_sample(
             out, customers=customers, days=days, seed=seed, replace=replace, progress=progress
         )
-    print(
-        f"{out}: {schema.counts.customers:,} customers, {schema.counts.events:,} events "
-        f"over {days} days"
-    )
+    counted = [
+        (schema.counts.customers, "customer"),
+        (schema.counts.events, "event"),
+        (days, "day"),
+    ]
+    customers_text, events_text, days_text = [f"{n:,} {w}{'s' * (n != 1)}" for n, w in counted]
+    print(f"{out}: {customers_text}, {events_text} over {days_text}")

@@ -68,7 +68,7 @@ FlowFile = Annotated[Path, typer.Argument(metavar="FLOW", help="The flow documen
 @app.command()
 def simulate(
     flow: FlowFile,
-    audience: Annotated[Path, typer.Option(help="The audience folder.")],
+    audience: Annotated[Path, typer.Option(metavar="DIR", help="The audience folder.")],
     from_: Annotated[
         str | None,
         typer.Option(
@@ -90,15 +90,17 @@ def simulate(
             metavar="TIME", help="Follow people until then: a time, or '+14 days' after --until."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of responses and delays.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of responses and delays.")] = 0,
     salt: Annotated[
-        str | None, typer.Option(help="Salt of assignments, as the live tenant has it.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Salt of assignments, as the live tenant has it."),
     ] = None,
     responses: Annotated[
-        Path | None, typer.Option(help="Assumed responses to messages (YAML or JSON).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Assumed responses to messages (YAML or JSON)."),
     ] = None,
     replicates: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Repeat the responses so often.")
+        int, typer.Option(metavar="N", min=1, max=1000, help="Repeat the responses so often.")
     ] = 1,
     replaces: Annotated[
         str | None,
@@ -109,7 +111,8 @@ def simulate(
         typer.Option("--strict-history", help="Refuse where attribute values are of a later date."),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads; default: one for each core.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=1024, help="Threads; default: one for each core."),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every decision as Parquet.")
@@ -161,7 +164,8 @@ def simulate(
 def check(
     flow: FlowFile,
     audience: Annotated[
-        Path | None, typer.Option(help="An audience folder, to check names and types against.")
+        Path | None,
+        typer.Option(metavar="DIR", help="An audience folder, to check names and types against."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the violations as JSON.")] = False,
 ) -> None:
@@ -198,7 +202,7 @@ def schema(
 def listing(
     flow: FlowFile,
     responses: Annotated[
-        Path | None, typer.Option(help="A responses file to compile with it.")
+        Path | None, typer.Option(metavar="FILE", help="A responses file to compile with it.")
     ] = None,
 ) -> None:
     """Print the compiled program of a flow as text."""
@@ -219,7 +223,9 @@ def import_(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The audience folder to make.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="Where the mapping's files lie; default: beside the mapping."),
+        typer.Option(
+            metavar="DIR", help="Where the mapping's files lie; default: beside the mapping."
+        ),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an audience that is there.")
@@ -235,9 +241,13 @@ def import_(
 @app.command()
 def sample(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="The audience folder to make.")],
-    customers: Annotated[int, typer.Option(help="How many customers.")] = 200_000,
-    days: Annotated[int, typer.Option(help="How many days of events, up to 2026-06-30.")] = 90,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same audience.")] = 1,
+    customers: Annotated[int, typer.Option(metavar="N", help="How many customers.")] = 200_000,
+    days: Annotated[
+        int, typer.Option(metavar="N", help="How many days of events, up to 2026-06-30.")
+    ] = 90,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed makes the same audience.")
+    ] = 1,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an audience that is there.")
     ] = False,
@@ -264,7 +274,7 @@ def main() -> None:
     """Run the command line; every error becomes a message and an exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
+        app(prog_name="headrace")
     except Exception as error:  # the last line of defence: a bug, told as one
         if os.environ.get("HEADRACE_TRACEBACK") == "1":
             raise

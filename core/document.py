@@ -43,8 +43,9 @@ def located(violations: Iterable[Violation], text: str | bytes, *, name: str) ->
 
     For those of `core.lint`, which sees the flow and not its text.
     """
+    violations = list(violations)
     decoded, refused = _decoded(text)
-    if decoded is None or refused:
+    if decoded is None or refused or not violations:
         return sorted(violations)
     if _is_json(decoded, name):
         found = read_json(decoded)

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import actors.dry_run
-import api.simulate
 from api.simulate import Request, present, run
 from cases import on, wait
 from command import EXAMPLES, Done, ended, flow_of, names, read_until, simulate, spawn, start
+from core.errors import HeadraceError
 
 WINDOW = ("--from", "2026-05-01", "--until", "2026-06-01")
 
@@ -159,12 +159,13 @@ def test_no_room_for_a_file_is_an_error(tmp_path: Path, sample: Path, option: st
 
 
 def test_a_report_that_cannot_be_written_is_printed_all_the_same(
-    tmp_path: Path, flow: Path, sample: Path
+    flow: Path, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = Request(flow=flow, audience=sample, json=Path("/dev/full"))
     report = run(asked, lambda label, done, total: None)
-    with pytest.raises(api.simulate.HeadraceError, match="No space left"):
+    with pytest.raises(HeadraceError, match="No space left"):
         present(asked, report)
+    assert "people entered, of 2,000 customers" in capsys.readouterr().out
 
 
 def test_a_device_may_take_a_file(flow: Path, sample: Path) -> None:
