@@ -90,7 +90,7 @@ def summary(violations: Sequence[Violation]) -> str:
     """How many violations of each severity there are, in words."""
     counts = [(s, sum(v.severity == s for v in violations)) for s in COLOURS]
     words = {"error": "errors", "warning": "warnings", "info": "notes"}
-    parts = [f"{n} {words[s] if n != 1 else words[s][:-1]}" for s, n in counts if n]
+    parts = [f"{n:,} {words[s] if n != 1 else words[s][:-1]}" for s, n in counts if n]
     return ", ".join(parts) or "no violations"
 
 
@@ -113,7 +113,8 @@ def tell(
         if v.advice:
             console.print(f"    [green]→[/] {escape(_sentence(v.advice))}", soft_wrap=True)
     if most is not None and len(violations) > most:
-        console.print(f"and {len(violations) - most:,} more; `headrace check` tells them all")
+        more = len(violations) - most
+        console.print(f"and {more:,} more; `headrace check` tells them all", soft_wrap=True)
 
 
 def _sentence(text: str) -> str:
