@@ -20,25 +20,38 @@ from core.flow import Flow
 from core.instants import instant_ms
 from core.options import RunOptions
 from core.reference import Observer, Record, run
+from core.reference_conditions import View
+from core.reference_people import Happening
 from core.reference_state import Token
 from core.responses import Responses
 from ext.machine import Machine
 
-RECORDS_MAX = 4000
-"""A case that decides more than this is too slow for the reference; few do."""
+STEPS_MAX = 3000
+"""A case that decides and waits more often is too slow for the reference; few are."""
 
 
 class TooLongError(Exception):
-    """The case decides more than RECORDS_MAX."""
+    """The case takes more than STEPS_MAX."""
 
 
 class _Limit(Observer):
     def __init__(self) -> None:
-        self.left = RECORDS_MAX
+        self.left = STEPS_MAX
 
     def record(self, record: Record, token: Token | None) -> None:
         """Count a line of the log."""
-        self.left -= 1
+        self._step()
+
+    def waiting(self, token: Token, now_ms: int, due_ms: int | None) -> None:
+        """Count a token that came to wait: each one slows all work that follows."""
+        self._step()
+
+    def trigger(self, node: str, matched: bool, view: View, happening: Happening | None) -> None:
+        """Count a judgement, which may go through all that the customer ever did."""
+        self._step(len(view.person.history) // 20)
+
+    def _step(self, count: int = 1) -> None:
+        self.left -= count
         if self.left < 0:
             raise TooLongError
 
