@@ -27,6 +27,7 @@ ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Pacific/Apia",
     "UTC", "Asia/Kolkata",
 )  # fmt: skip
+IDS = ("c", "c", "jörg-", "客", "x@y.z/")
 NO_ZONES = ("Mars/Base", "europe/berlin", "")
 
 INT_MAX = 2**63 - 1
@@ -153,7 +154,7 @@ def random_world(dice: Dice) -> World:
     """Times near a change of clocks, and some of the names."""
     centre = (datetime.fromisoformat(dice.choice(CENTRES)) - EPOCH.replace(tzinfo=None)).days
     grid_ms = dice.choice((HOUR_MS, HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, DAY_MS, HOUR_MS // 2))
-    steps = dice.choice((2, 6, 12, 24, 40))
+    steps = dice.choice((2, 6, 12, 24, 40)) if dice.chance(0.98) else dice.randrange(2)
     from_ms = centre * DAY_MS - dice.randrange(0, steps + 1) * grid_ms
     until_ms = from_ms + steps * grid_ms
     horizon_ms = until_ms + dice.choice((0, 1, grid_ms, 2 * DAY_MS, 35 * DAY_MS))
@@ -179,9 +180,10 @@ def random_world(dice: Dice) -> World:
 def random_audience(world: World) -> dict[str, Any]:
     """The parts `customers`, `events`, `changes` and `audience` of a vector."""
     dice = world.dice
-    customers = [_customer(world, f"c{i}") for i in range(dice.randint(1, 12))]
+    count = dice.randint(1, 12) if dice.chance(0.98) else 0
+    customers = [_customer(world, f"{dice.choice(IDS)}{i}") for i in range(count)]
     events: list[dict[str, Any]] = []
-    whale = dice.randrange(len(customers)) if dice.chance(0.03) else -1
+    whale = dice.randrange(12) if dice.chance(0.03) else -1
     for number, customer in enumerate(customers):
         count = dice.choice((0, 2, 5, 12, dice.randint(0, 30)))
         times = [world.time() for _ in range(count)]

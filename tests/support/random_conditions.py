@@ -24,6 +24,13 @@ SPANS = (
     "1 ms", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "24 hours", "2 days", "1 week",
     "30 days",
 )  # fmt: skip
+CARRIED = {
+    "channel": ("email", "sms"),
+    "template": ("hello", "tschüß"),
+    "flow": ("draft-a", "draft-b"),
+    "node": ("send-0", "send-2"),
+}
+"""What modelled events carry by themselves, and values that they may have."""
 MORE_EVENTS = (*EVENTS, "clicked", "opened", "never")
 
 
@@ -75,9 +82,11 @@ def random_filter(world: World, depth: int = 2) -> dict[str, Any]:
     dice = world.dice
     if depth and dice.chance(0.3):
         return _joined(world, lambda: random_filter(world, depth - 1))
-    if dice.chance(0.2):
-        return comparison(world, world.properties, "entry", refer=True)
-    return comparison(world, world.properties, "property", refer=True)
+    word = "entry" if dice.chance(0.2) else "property"
+    if dice.chance(0.1):
+        name = dice.choice(sorted(CARRIED))
+        return {word: name, dice.choice(("is", "is_not")): dice.choice(CARRIED[name])}
+    return comparison(world, world.properties, word, refer=True)
 
 
 def maybe_filter(world: World, probability: float = 0.4) -> dict[str, Any]:
@@ -104,7 +113,7 @@ def random_condition(world: World, depth: int = 3, *, entered: bool = True) -> d
     if dice.chance(0.6):
         test["within"] = dice.choice(SPANS)
     if kind == "did" and dice.chance(0.6):
-        test[dice.choice(("at_least", "at_most", "exactly"))] = dice.randint(1, 4)
+        test |= _count(world)
     return {**test, **maybe_filter(world, 0.3)}
 
 
@@ -122,7 +131,7 @@ def moving_condition(world: World) -> dict[str, Any]:
         test = {dice.choice(("did", "never_did")): dice.choice(EVENTS)}
         test["within"] = dice.choice(SPANS)
         if "did" in test and dice.chance(0.6):
-            test[dice.choice(("at_least", "at_most", "exactly"))] = dice.randint(1, 3)
+            test |= _count(world)
         moving = {k: v for k, v in world.properties.items() if v in ("date", "datetime")}
         if moving and dice.chance(0.3):
             word = dice.choice(("within_last", "within_next", "older_than"))
@@ -133,6 +142,11 @@ def moving_condition(world: World) -> dict[str, Any]:
         other = random_condition(world, 1, entered=False)
         return {dice.choice(("all", "any")): [test, other]}
     return {"not": test} if dice.chance(0.2) else test
+
+
+def _count(world: World) -> dict[str, int]:
+    word = world.dice.choice(("at_least", "at_most", "exactly"))
+    return {word: world.dice.randint(1 if word == "at_least" else 0, 4)}
 
 
 def _joined(world: World, make: Any) -> dict[str, Any]:

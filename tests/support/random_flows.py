@@ -22,6 +22,7 @@ from random_audiences import (
     random_world,
 )
 from random_conditions import (
+    CARRIED,
     SPANS,
     maybe_filter,
     moving_condition,
@@ -40,8 +41,8 @@ DURATIONS = (
     "0 s", "1 ms", "1 hour", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 day",
     "24 hours", "2 days", "1 week", "1 month", "1 day 1 hour", "1 month 1 day", "1 year",
 )  # fmt: skip
-CHANNELS = ("email", "sms")
-TEMPLATES = ("hello", "bye")
+CHANNELS = CARRIED["channel"]
+TEMPLATES = CARRIED["template"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEIGHTS = ((5000, 5000), (3333, 3333, 3334), (1, 9999), (0, 10_000), (2500, 2500, 5000), (10_000,))
 MODELLED = ("opened", "clicked", "order", "visit", "unheard")
