@@ -50,7 +50,7 @@ def _rows(story: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         port = str(step["port"]).replace("_", " ")
         taken = "" if port in ("next", "end") else f" → {port}"
         mark = "≈ " if step["modelled"] else ""
-        reason = str(step["reason"]).replace(" -> ", " → ")
+        reason = str(step["reason"]).replace(f" -> {step['port']}", "")
         yield _clock(step["at"]), _place(step, several) + taken, mark + reason
     for place in story["places"]:
         due = f", until {_clock(place['due'])}" if place["due"] else ""

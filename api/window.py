@@ -64,7 +64,7 @@ def read_window(
 
 
 def _named(ms: int, text: str | None, place: str) -> str:
-    return moment(ms) + ("" if text is not None else f", with the audience's {place} event")
+    return moment(ms) + ("" if text is not None else f" (the audience's {place} event)")
 
 
 def _time(option: str, text: str | None, table: ZoneTable, default: int | None) -> int:

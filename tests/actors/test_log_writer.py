@@ -16,6 +16,7 @@ import actors.log_writer
 from actors.dry_run import dry_run
 from actors.log_writer import log_writer
 from cases import Case, ms, on, wait
+from command import needs_full_disk
 from core.binding import Bound, bind
 from core.compiler import compile_flow
 from core.errors import HeadraceError
@@ -135,7 +136,10 @@ def test_an_interrupted_run_is_noted_in_the_file(tmp_path: Path) -> None:
     assert pq.read_metadata(tmp_path / "log").metadata[b"headrace"] == b"partial"
 
 
-@pytest.mark.parametrize("place", ["absent/log.parquet", "folder", "/dev/full"])
+@pytest.mark.parametrize(
+    "place",
+    ["absent/log.parquet", "folder", pytest.param("/dev/full", marks=needs_full_disk)],
+)
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder").mkdir()
     bound = bound_of(case())

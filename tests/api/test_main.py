@@ -16,7 +16,17 @@ import typer
 import api.check
 import api.main
 import api.simulate
-from command import CLEAN, COMMAND, EXAMPLES, Done, call, names, spawn, start
+from command import (
+    CLEAN,
+    COMMAND,
+    EXAMPLES,
+    Done,
+    call,
+    names,
+    needs_full_disk,
+    spawn,
+    start,
+)
 from house import CHECKOUT
 
 COMMANDS = typer.main.get_command(api.main.app).commands  # type: ignore[attr-defined]
@@ -160,6 +170,7 @@ def test_a_reader_who_goes_away_is_no_error(args: tuple[str | Path, ...]) -> Non
     assert done.code == 141
 
 
+@needs_full_disk
 def test_a_full_disk_behind_the_output_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:
         done = spawn("schema", stdout=full)

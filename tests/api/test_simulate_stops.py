@@ -18,7 +18,18 @@ import pytest
 import actors.dry_run
 from api.simulate import Request, present, run
 from cases import on, wait
-from command import EXAMPLES, Done, ended, flow_of, names, read_until, simulate, spawn, start
+from command import (
+    EXAMPLES,
+    Done,
+    ended,
+    flow_of,
+    names,
+    needs_full_disk,
+    read_until,
+    simulate,
+    spawn,
+    start,
+)
 from core.errors import HeadraceError
 
 WINDOW = ("--from", "2026-05-01", "--until", "2026-06-01")
@@ -158,6 +169,7 @@ def test_no_room_for_a_file_is_an_error(tmp_path: Path, sample: Path, option: st
     assert names(tmp_path) == []
 
 
+@needs_full_disk
 def test_a_report_that_cannot_be_written_is_printed_all_the_same(
     flow: Path, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

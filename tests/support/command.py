@@ -17,10 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from api.main import main
 from house import CHECKOUT
+
+needs_full_disk = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk"
+)
 
 COMMAND = [sys.executable, "-m", "api.main"]
 EXAMPLES = CHECKOUT / "examples"
