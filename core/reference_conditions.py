@@ -39,7 +39,7 @@ from core.conditions import (
 from core.duration import fixed_ms
 from core.errors import HeadraceError
 from core.reference_people import Day, Happening, Instant, Person, Value, is_number, moment
-from core.reference_time import day_of, midnight
+from core.reference_time import midnight_of
 
 ORDERINGS = {
     "above": "above",
@@ -234,5 +234,5 @@ def _moment_of(value: Value, here: ZoneInfo) -> int:
     if isinstance(value, Instant):
         return value.ms
     if isinstance(value, Day):
-        return midnight(day_of(value.days), here)
+        return midnight_of(value.days, here)
     raise HeadraceError(f"{value!r} is neither a date nor an instant")

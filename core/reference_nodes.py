@@ -5,7 +5,7 @@ Each function takes the customer's `Life` and the token that has arrived there.
 
 from __future__ import annotations
 
-from datetime import date
+from zoneinfo import ZoneInfo
 
 from core.duration import Duration
 from core.errors import HeadraceError
@@ -38,7 +38,7 @@ from core.reference_conditions import holds, is_listed
 from core.reference_life import Life, reads
 from core.reference_people import Day, Happening, Instant, Value, in_int64, is_number
 from core.reference_state import Token
-from core.reference_time import date_due, day_of, later, slot_due, stated
+from core.reference_time import FAR_MS, date_due, day_of, later, slot_due, stated
 from core.responses import Outcome as Modelled
 from core.responses import delay_ms
 
@@ -114,7 +114,7 @@ def _wait(
             value = life.person.attributes.get(node.attribute)
             if value is None:
                 return "missing"
-            due_ms = date_due(_date_or_ms(value), node.offset or Duration(), node.at, life.here)
+            due_ms = _date_due(value, node, life.here)
         case WaitSlot():
             due_ms = slot_due(life.now_ms, node.slots, life.here)
         case WaitEvent():
@@ -226,9 +226,13 @@ def _expect(
     life.modelled_ever += 1
 
 
-def _date_or_ms(value: Value) -> date | int:
-    if isinstance(value, Day):
-        return day_of(value.days)
-    if isinstance(value, Instant):
-        return value.ms
-    raise HeadraceError(f"{value!r} is neither a date nor an instant to wait for")
+def _date_due(value: Value, node: WaitDate, here: ZoneInfo) -> int:
+    """D26; endlessly far where the calendar has no such year."""
+    if not isinstance(value, Day | Instant):
+        raise HeadraceError(f"{value!r} is neither a date nor an instant to wait for")
+    past = (value.days if isinstance(value, Day) else value.ms) < 0
+    try:
+        base = day_of(value.days) if isinstance(value, Day) else value.ms
+        return date_due(base, node.offset or Duration(), node.at, here)
+    except (OverflowError, ValueError):
+        return -FAR_MS if past else FAR_MS

@@ -20,6 +20,8 @@ from core.zones import zone_names
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = date(1970, 1, 1)
 MS = timedelta(milliseconds=1)
+FAR_MS = 2**61
+"""Beyond every horizon: for times outside the years 1 to 9999, which the calendar can't tell."""
 
 
 @cache
@@ -53,6 +55,14 @@ def day_of(days: int) -> date:
 def midnight(day: date, where: ZoneInfo) -> int:
     """The instant at which a local day begins, ms."""
     return instant(datetime.combine(day, time()), where)
+
+
+def midnight_of(days: int, where: ZoneInfo) -> int:
+    """The instant at which the date `days` after 1970-01-01 begins, ms; it may be endlessly far."""
+    try:
+        return midnight(day_of(days), where)
+    except OverflowError:
+        return FAR_MS if days > 0 else -FAR_MS
 
 
 def stated(text: str, where: ZoneInfo) -> int:
