@@ -9,6 +9,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import damage
+from core.audience_build import audience_from_python
+from core.binding import bind
+from core.compiler import compile_flow
+from core.flow import Flow
+from core.options import RunOptions
+from core.outcomes import Outcome
+from ext.machine import Machine
 
 ANSWER_S_MAX = 60
 PHASES = (Phase.explicit, Phase.generate)
@@ -90,3 +98,49 @@ def test_a_damaged_program_is_refused_or_runs(runner: Runner) -> None:
 @pytest.mark.soak
 def test_many_damaged_programs_are_refused_or_run(runner: Runner) -> None:
     print(run_many(runner, settings().max_examples))
+
+
+def spinning(budget: int) -> tuple[Machine, int]:
+    """A machine whose one customer runs in a circle that has no wait, and its horizon."""
+    nodes = {
+        "in": {"type": "on_event", "event": "go", "next": "ask"},
+        "ask": {"type": "condition", "if": {"tag": "t"}, "next": {"no": "out"}},
+        "out": {"type": "end"},
+    }
+    flow = Flow.model_validate({"headrace": 1, "flow": "f", "nodes": nodes})
+    audience = audience_from_python([{"id": "c"}], [{"customer": "c", "time": 5, "event": "go"}])
+    options = RunOptions(from_ms=0, until_ms=10, horizon_ms=10, step_budget=budget)
+    bound = bind(compile_flow(flow), audience, options)
+    bound.program.edges[:] = 1
+    machine = Machine(bound, log=True)
+    machine.load(0, 1)
+    return machine, options.horizon_ms
+
+
+def test_a_circle_without_a_wait_ends_with_the_budget() -> None:
+    machine, horizon_ms = spinning(1000)
+    assert machine.apply(horizon_ms)
+    machine.finish()
+    assert machine.take_counters().entered.tolist() == [1, 1001, 0]
+    assert machine.take_log()["port"][-1] == Outcome.PARKED_BUDGET
+
+
+def test_a_circle_with_a_huge_budget_can_be_stopped() -> None:
+    machine, horizon_ms = spinning(2**31 - 1)
+    threading.Timer(0.05, machine.stop).start()
+    assert not machine.apply(horizon_ms)
+
+
+def test_a_budget_beyond_counting_is_refused() -> None:
+    with pytest.raises(ValueError, match="step_budget"):
+        spinning(2**32)
+
+
+@pytest.mark.parametrize("at", [2**62, -(2**62), 2**63 - 1])
+def test_times_to_which_nothing_can_be_added_are_refused(at: int) -> None:
+    options = RunOptions(from_ms=0, until_ms=10, horizon_ms=10)
+    nodes = {"in": {"type": "on_event", "event": "go"}}
+    flow = Flow.model_validate({"headrace": 1, "flow": "f", "nodes": nodes})
+    audience = audience_from_python([], [{"customer": "c", "time": at, "event": "go"}])
+    with pytest.raises(ValueError, match=r"inputs\.ms"):
+        Machine(bind(compile_flow(flow), audience, options))
