@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
+from api.console import console
 from core import limits
 from core.audience import AudienceSchema
 from core.document import located, read_flow, read_responses
@@ -20,9 +22,11 @@ from core.violations import Violation
 
 COLOURS = {"error": "bold red", "warning": "yellow", "info": "blue"}
 
+TOLD_MAX = 20  # violations where something else was asked for; `headrace check` tells all
+
 
 class ViolationsError(HeadraceError):
-    """A document has errors; they have been told, or are told by whoever catches this."""
+    """A document has errors; `violations_told` tells them."""
 
     exit_code = 1
 
@@ -86,6 +90,16 @@ def open_responses(path: Path) -> Responses:
     return responses
 
 
+@contextmanager
+def violations_told() -> Iterator[None]:
+    """Tell the first violations of a document that can't be opened, on standard error."""
+    try:
+        yield
+    except ViolationsError as error:
+        tell(console(stderr=True), error.path, error.violations, most=TOLD_MAX)
+        raise
+
+
 def summary(violations: Sequence[Violation]) -> str:
     """How many violations of each severity there are, in words."""
     counts = [(s, sum(v.severity == s for v in violations)) for s in COLOURS]
@@ -95,7 +109,7 @@ def summary(violations: Sequence[Violation]) -> str:
 
 
 def tell(
-    console: Console, path: str, violations: Sequence[Violation], *, most: int | None = None
+    out: Console, path: str, violations: Sequence[Violation], *, most: int | None = None
 ) -> None:
     """Print violations, one paragraph each: place, code, what is wrong, what to do.
 
@@ -104,17 +118,17 @@ def tell(
     for v in violations[:most]:
         line = f":{v.line}" if v.line else ""
         colour = COLOURS[v.severity]
-        console.print(
+        out.print(
             f"[{colour}]{v.severity}[/] [bold]{escape(v.code)}[/] [dim]{escape(path)}{line}[/] "
             f"{escape(v.pointer or '/')}",
             soft_wrap=True,
         )
-        console.print(f"    {escape(_sentence(v.message))}", soft_wrap=True)
+        out.print(f"    {escape(_sentence(v.message))}", soft_wrap=True)
         if v.advice:
-            console.print(f"    [green]→[/] {escape(_sentence(v.advice))}", soft_wrap=True)
+            out.print(f"    [green]→[/] {escape(_sentence(v.advice))}", soft_wrap=True)
     if most is not None and len(violations) > most:
         more = len(violations) - most
-        console.print(f"and {more:,} more; `headrace check` tells them all", soft_wrap=True)
+        out.print(f"and {more:,} more; `headrace check` tells them all", soft_wrap=True)
 
 
 def _sentence(text: str) -> str:

@@ -206,12 +206,13 @@ def listing(
     ] = None,
 ) -> None:
     """Print the compiled program of a flow as text."""
-    from api.documents import open_flow, open_responses
+    from api.documents import open_flow, open_responses, violations_told
     from core.compiler import compile_flow
     from core.listing import listing as text_of
 
-    opened = open_flow(flow)
-    model = None if responses is None else open_responses(responses)
+    with violations_told():
+        opened = open_flow(flow)
+        model = None if responses is None else open_responses(responses)
     typer.echo(text_of(compile_flow(opened.flow, model)), nl=False)
 
 

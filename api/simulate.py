@@ -17,7 +17,7 @@ from actors.audience import load_audience, read_schema
 from actors.dry_run import Cancel, DryRunResult, dry_run
 from actors.log_writer import log_writer
 from api.console import console
-from api.documents import Opened, ViolationsError, open_flow, open_responses, tell
+from api.documents import Opened, open_flow, open_responses, violations_told
 from api.interrupts import stopped_by_ctrl_c
 from api.outputs import check_outputs, write_text
 from api.progress import CHECKING
@@ -35,7 +35,6 @@ from core.report_build import build_report
 from core.story import tell as tell_story
 
 OK, REFUSED, INTERRUPTED = 0, 3, 130
-TOLD_MAX = 20  # violations; `headrace check` tells all
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,9 @@ def run(request: Request, progress: Progress) -> Report:
     outputs = {"--log": request.log, "--json": request.json, "--html": request.html}
     check_outputs(outputs, (request.flow, request.responses, request.audience))
     schema = read_schema(request.audience)
-    try:
+    with violations_told():
         opened = open_flow(request.flow, schema)
         responses = None if request.responses is None else open_responses(request.responses)
-    except ViolationsError as error:
-        tell(console(stderr=True), error.path, error.violations, most=TOLD_MAX)
-        raise
     options = _options(request, opened, schema)
     progress(CHECKING, 1, 1)
     program = compile_flow(opened.flow, responses)

@@ -40,7 +40,7 @@ def _lines(program: Program) -> Iterator[str]:
     yield from _section("nodes", list(_nodes(program)))
     yield from _section("predicates", [_pred(program, p) for p in program.preds])
     yield from _section("watches", [
-        f"{w.event} within {w.within_ms} ms, filter {_ref(w.cond)}, "
+        f"{w.event} within {w.within_ms / 86_400_000:g} days, filter {_ref(w.cond)}, "
         + ("goal" if w.test < 0 else f"A/B test {w.test}") + f", counters from {w.counter0}"
         for w in program.watches
     ])  # fmt: skip

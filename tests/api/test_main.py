@@ -16,6 +16,7 @@ import typer
 import api.check
 import api.main
 import api.simulate
+from api.documents import open_flow, open_responses
 from command import (
     CLEAN,
     COMMAND,
@@ -27,6 +28,8 @@ from command import (
     spawn,
     start,
 )
+from core.compiler import compile_flow
+from core.listing import listing
 from house import CHECKOUT
 
 COMMANDS = typer.main.get_command(api.main.app).commands  # type: ignore[attr-defined]
@@ -92,6 +95,18 @@ def test_help_imports_nothing_that_takes_long() -> None:
     }
     assert "typer" in imported
     assert not imported & HEAVY
+
+
+def test_a_listing_is_that_of_the_compiled_flow(tmp_path: Path) -> None:
+    done = call("listing", EXAMPLES / "welcome.yaml", "--responses", EXAMPLES / "responses.yaml")
+    flow, responses = EXAMPLES / "welcome.yaml", EXAMPLES / "responses.yaml"
+    program = compile_flow(open_flow(flow).flow, open_responses(responses))
+    assert done == Done(0, listing(program), "")
+    (tmp_path / "flow.yaml").write_text(flow.read_text().replace("next: may-mail", "next: nobody"))
+    done = call("listing", tmp_path / "flow.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert "error dangling-edge" in done.err
+    assert done.err.splitlines()[-1].endswith("1 warning. Mend the errors and try again")
 
 
 # -- errors
