@@ -28,6 +28,7 @@ from core.reference import Record
 from coverage_of_cases import Reached, ports
 from differential import (
     CUTS,
+    Cut,
     Loaded,
     TooLongError,
     difference,
@@ -264,6 +265,37 @@ def test_a_customer_alone_decides_as_in_a_crowd(seed: int) -> None:
         name = loaded.audience.id_of(c)
         mine = [record for record in crowd if record.customer == name]
         assert run_cut(single.bound(), CUTS[0])[0] == mine
+
+
+def crowded(case: dict[str, Any], copies: int) -> dict[str, Any]:
+    """The case with as many copies of each customer, under other ids."""
+    names = {row["id"] for row in case["customers"]} | {row["customer"] for row in case["events"]}
+    known = {row["id"]: row for row in case["customers"]}
+    grown = {**case, "customers": [], "events": [], "changes": []}
+    for number in range(copies):
+        for name in sorted(names):
+            customer = {**known.get(name, {}), "id": f"{name}-{number}"}
+            grown["customers"].append(customer)
+    for part in ("events", "changes"):
+        for row in case[part]:
+            grown[part] += [{**row, "customer": f"{row['customer']}-{n}"} for n in range(copies)]
+    return grown
+
+
+def test_a_large_block_decides_as_small_ones_do() -> None:
+    # So many customers that every array of a block must grow.
+    compared = 0
+    for seed in (4, 7, 24, 33):
+        try:
+            decided(random_case(seed))
+        except TooLongError:
+            continue
+        bound = load(crowded(random_case(seed), 120)).bound()
+        small = run_cut(bound, Cut(block=5, lanes=2))
+        assert difference(small, run_cut(bound, Cut())) is None
+        assert difference(small, run_cut(bound, Cut(1024, 64, 2, 4), seed)) is None
+        compared += len(small[0])
+    assert compared > 50_000
 
 
 DIGEST = """
