@@ -13,8 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from actors.audience import load_audience, read_schema
+from api.documents import open_flow, open_responses
 from cases import ask, on, send, wait
 from command import EXAMPLES, Done, call, flow_of, names, simulate
+from core.compiler import compile_flow, needs_of
 from core.flow import Flow
 from core.options import RunOptions
 from core.reference import run as run_reference
@@ -295,6 +298,33 @@ def test_the_log_is_what_the_reference_decides(tmp_path: Path, tiny: Path) -> No
         "no": 1,
         "end": 2,
     }
+
+
+@pytest.mark.parametrize("name", ["welcome", "abandoned-cart", "win-back"])
+def test_the_log_of_a_whole_sample_is_what_the_reference_decides(
+    tmp_path: Path, sample: Path, name: str
+) -> None:
+    path = EXAMPLES / f"{name}.yaml"
+    done, report = simulate(
+        tmp_path, path, sample, "--responses", RESPONSES, "--log", tmp_path / "log"
+    )
+    assert done.code == 0
+    flow, responses = open_flow(path).flow, open_responses(RESPONSES)
+    audience = load_audience(sample, needs_of(compile_flow(flow, responses)))
+    window = report["window"]
+    options = RunOptions(
+        window["from_ms"],
+        window["until_ms"],
+        window["horizon_ms"],
+        audience_zone=read_schema(sample).zone,
+    )
+    records = run_reference(flow, audience, options, responses).records
+    table = pq.read_table(tmp_path / "log")
+    times = table["time"].cast(pa.int64())
+    columns = [table[name] for name in ("customer", "step", "entry", "node", "port")]
+    found = list(zip(*(column.to_pylist() for column in [*columns, times]), strict=True))
+    assert found == [(r.customer, r.step, r.entry, r.node, r.port, r.time_ms) for r in records]
+    assert len(found) > 500
 
 
 def test_the_page_and_the_report_are_written(tmp_path: Path, tiny: Path) -> None:
