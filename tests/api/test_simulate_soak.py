@@ -17,7 +17,7 @@ from actors.log_writer import log_writer
 from actors.sample import make_sample
 from api.documents import open_flow, open_responses
 from cases import Case, on, wait
-from command import EXAMPLES, call, ended, names, simulate, start
+from command import EXAMPLES, call, ended, names, read_until, simulate, start
 from core.binding import bind
 from core.compiler import compile_flow, needs_of
 from core.options import RunOptions
@@ -55,17 +55,18 @@ def test_ctrl_c_at_any_moment_ends_cleanly(tmp_path: Path, sample: Path) -> None
     codes = set()
     for tenths in range(40):
         process = start("simulate", EXAMPLES / "welcome.yaml", *args, *files)
+        read_until(process, "checking the flow")
         time.sleep(tenths / 10)
         process.send_signal(signal.SIGINT)
         done = ended(process)
         codes.add(done.code)
         left = names(tmp_path)
-        # Python itself is interrupted by its own means before the command has begun.
+        # Where it comes in the midst of an import, Python may end by the signal itself.
         assert done.code in (0, 130, -signal.SIGINT)
         assert set(left) <= {"log", "r.json"}, left
         if "r.json" in left:
             partial = json.loads((tmp_path / "r.json").read_text())["partial"]
-            assert done.code == 130 or not partial
+            assert done.code != 0 or not partial
         for name in left:
             (tmp_path / name).unlink()
     assert 130 in codes
