@@ -362,13 +362,15 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def _range(figure: Figure) -> str:
-    if figure.lo is None or figure.hi is None:
+    """The interval in brackets, unless the replicates agree."""
+    if figure.lo is None or figure.hi is None or figure.lo == figure.hi:
         return ""
     return f" ({number(figure.lo)}–{number(figure.hi)})"
 
 
 def _interval(figure: Figure) -> str:
-    return "" if figure.lo is None else f"\n{_range(figure)[2:-1]}"
+    shown = _range(figure)
+    return f"\n{shown[2:-1]}" if shown else ""
 
 
 def _rate(rate: Rate | None) -> str:

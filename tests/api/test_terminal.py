@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from api.terminal import print_report, sparkline
-from core.report import Report
+from core.report import Figure, Report
 from reports import everyday, evil, recorded, sixty
 
 
@@ -56,6 +56,16 @@ def test_the_figures_of_the_report_are_there() -> None:
 def test_exact_reports_have_no_mark_of_assumption() -> None:
     assert "≈" not in shown(recorded())
     assert "history alone answers" in " ".join(shown(recorded()).split())
+
+
+def test_an_interval_without_width_is_left_out() -> None:
+    report = everyday()
+    same = Figure(value=19_482, lo=19_482, hi=19_482, assumed=True)
+    totals = report.totals.model_copy(update={"ended": same})
+    nodes = [report.nodes[0].model_copy(update={"entered": same}), *report.nodes[1:]]
+    text = shown(report.model_copy(update={"totals": totals, "nodes": nodes}))
+    assert re.search(r"^ +≈ 19,482  reached an end *$", text, re.MULTILINE)
+    assert "19,482–19,482" not in text
 
 
 def test_colour_is_only_an_addition() -> None:
