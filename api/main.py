@@ -7,7 +7,9 @@ it.
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +25,9 @@ INTERNAL_ERROR = 70
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it: SIGINT
 BROKEN_PIPE = 141  # SIGPIPE
 TERMINATED = 143  # SIGTERM
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class _Commands(TyperGroup):
@@ -274,6 +279,13 @@ def _options(
 def main() -> None:
     """Run the command line; every error becomes a message and an exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    for argument in sys.argv[1:]:
+        if _SURROGATE.search(argument):
+            _fail(f"an argument is not UTF-8: {argument!r}", HeadraceError.exit_code)
     try:
         app(prog_name="headrace")
     except Exception as error:  # the last line of defence: a bug, told as one
@@ -292,7 +304,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"headrace: {message}", file=sys.stderr)
+    # Names from files may hold what would move the cursor.
+    print(_CONTROL.sub("\ufffd", f"headrace: {message}"), file=sys.stderr)
     sys.exit(code)
 
 

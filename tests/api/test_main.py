@@ -169,6 +169,26 @@ def test_a_mistake_of_ours_is_told_as_one(
         signal.signal(signal.SIGTERM, terminated)
 
 
+def test_an_argument_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    done = call("check", os.fsdecode(b"a\xff.yaml"))
+    assert done == Done(2, "", "headrace: an argument is not UTF-8: 'a\\udcff.yaml'\n")
+
+
+def test_errors_cannot_move_the_cursor() -> None:
+    done = call("check", "a\x1b[2Jb\x9b")
+    assert done == Done(2, "", "headrace: a\ufffd[2Jb\ufffd: No such file or directory\n")
+
+
+def test_a_terminal_without_unicode_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text("headrace: 1\nflow: f\nnodes: {t: {type: ende}}\n")
+    command = [*COMMAND, "check", str(tmp_path / "flow.yaml")]
+    done = subprocess.run(
+        command, capture_output=True, cwd=CHECKOUT, env=CLEAN | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"\\u2192 Did you mean" in done.stdout
+
+
 # -- who listens
 
 
