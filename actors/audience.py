@@ -35,9 +35,12 @@ from core.audience import (
 )
 from core.errors import HeadraceError
 from core.instants import instant_ms
+from core.zones import zone_names
 from ext.hashing import hash_strings
 
 IMPORT_AGAIN = "Import the audience again."
+ROWS_MAX = 1 << 32
+TIME_MIN_MS, TIME_MAX_MS = instant_ms("0001-01-01"), instant_ms("9999-12-31T23:59:59.999")
 
 
 def read_schema(folder: Path | str) -> AudienceSchema:
@@ -67,13 +70,36 @@ def read_schema(folder: Path | str) -> AudienceSchema:
             message, advice=IMPORT_AGAIN, file=str(path), pointer="/headrace_audience"
         )
     try:
-        return AudienceSchema.model_validate(document)
+        schema = AudienceSchema.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         pointer = "/" + "/".join(map(str, first["loc"]))
         raise HeadraceError(
             first["msg"], advice=IMPORT_AGAIN, file=str(path), pointer=pointer
         ) from error
+    for pointer, message in _nonsense(schema):
+        raise HeadraceError(message, advice=IMPORT_AGAIN, file=str(path), pointer=pointer)
+    return schema
+
+
+def _nonsense(schema: AudienceSchema) -> Iterator[tuple[str, str]]:
+    """What no import would have written, though its shape is right: pointer and message."""
+    if schema.as_of is not None:
+        try:
+            instant_ms(schema.as_of)
+        except ValueError:
+            yield "/as_of", f"{schema.as_of!r} is no instant"
+    if schema.zone is not None and schema.zone not in zone_names():
+        yield "/zone", f"there is no time zone {schema.zone!r}"
+    counted = sum(event.count for event in schema.events.values())
+    if counted != schema.counts.events:
+        message = f"the event types count {counted:,} events, and /counts/events says "
+        yield "/events", message + f"{schema.counts.events:,}"
+    if max(schema.counts.customers, schema.counts.events, schema.counts.changes) > ROWS_MAX:
+        yield "/counts", f"a folder holds at most {ROWS_MAX:,} rows of a kind"
+    for name, ms in (("first_ms", schema.time.first_ms), ("last_ms", schema.time.last_ms)):
+        if ms is not None and not TIME_MIN_MS <= ms <= TIME_MAX_MS:
+            yield f"/time/{name}", f"{ms} ms is no time of the years 1 to 9999"
 
 
 def load_audience(

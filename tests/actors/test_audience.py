@@ -202,17 +202,47 @@ def test_files_that_do_not_go_together_are_named(copy: Path) -> None:
     with pytest.raises(HeadraceError, match=r"lacks a column that schema.json names"):
         load_audience(copy, Needs(attributes={"none"}))
     events = json.loads(json.dumps(whole["events"]))
-    events["buy"]["count"] = 3
+    events["buy"]["count"] += 1
+    events["view"]["count"] -= 1
     schema(events=events)
     with pytest.raises(HeadraceError, match=r"2 of the events needed, and schema.json says 3"):
         load_audience(copy, Needs(events={"buy"}))
-    events["buy"]["count"] = 1
+    events["buy"]["count"] -= 2
+    events["view"]["count"] += 2
     schema(events=events)
     with pytest.raises(HeadraceError, match=r"more events than schema.json counts"):
         load_audience(copy, Needs(events={"buy"}))
     schema(counts={**whole["counts"], "customers": 0})
     with pytest.raises(HeadraceError, match="the audience is empty"):
         load_audience(copy, Needs())
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value", "said"),
+    [
+        ("/as_of", "UTC", "'UTC' is no instant"),
+        ("/zone", "Mars/Olympus", "there is no time zone 'Mars/Olympus'"),
+        ("/events/buy/count", 2**60, "event types count .* and /counts/events says"),
+        ("/counts/customers", 2**40, "at most 4,294,967,296 rows of a kind"),
+        ("/time/first_ms", 2**70, "is no time of the years 1 to 9999"),
+        ("/time/last_ms", -(2**60), "is no time of the years 1 to 9999"),
+    ],
+)
+def test_a_schema_that_no_import_would_write_is_refused(
+    copy: Path, pointer: str, value: Any, said: str
+) -> None:
+    document = json.loads((copy / "schema.json").read_text())
+    *steps, last = pointer.split("/")[1:]
+    part = document
+    for step in steps:
+        part = part[step]
+    part[last] = value
+    (copy / "schema.json").write_text(json.dumps(document))
+    with pytest.raises(HeadraceError, match=said) as caught:
+        read_schema(copy)
+    assert caught.value.file == str(copy / "schema.json")
+    assert caught.value.pointer is not None
+    assert pointer.startswith(caught.value.pointer)
 
 
 def test_events_of_no_customer_or_out_of_order_are_damage(copy: Path) -> None:
