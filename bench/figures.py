@@ -1,4 +1,4 @@
-"""Hold what a benchmark measured: figures with their rivals, their spread and the bars they must meet."""
+"""Hold what a benchmark measured: figures with rivals, spread, and the bars they must meet."""
 
 from __future__ import annotations
 
