@@ -15,6 +15,8 @@ from core.audience import INT64_MIN, Audience, Column
 from core.binding_columns import Columns
 from core.program import ColumnName, Program
 
+CHUNK_ROWS = 1 << 18  # rows worked on at once: what they need fits in a processor's cache
+
 
 @dataclass(slots=True)
 class Inputs:
@@ -39,14 +41,15 @@ def bind_inputs(program: Program, audience: Audience, columns: Columns) -> Input
     """Collect the inputs; the property columns in `columns` are brought to the same rows."""
     number = {name: i for i, name in enumerate(program.events)}
     recode = np.array([number.get(name, -1) for name in audience.event_names] or [-1], np.int32)
-    kinds = recode[audience.event_type]
     offsets, ms, hashes = audience.event_offsets, audience.event_ms, audience.event_hash
+    kinds = audience.event_type
     value = np.zeros(0, np.int64)
-    if np.any(kinds < 0):
-        keep = np.flatnonzero(kinds >= 0)
-        offsets = np.searchsorted(keep, offsets).astype(np.int64)
-        kinds, ms, hashes = kinds[keep], ms[keep], hashes[keep]
-        columns.property = [_taken(p, keep) for p in columns.property]
+    if len(kinds) and recode.min() < 0:
+        kept = _referred(audience, recode, with_rows=bool(columns.property))
+        offsets, kinds, ms, hashes = kept.offsets, kept.type, kept.ms, kept.hash
+        columns.property = [_taken(p, kept.rows) for p in columns.property]
+    elif np.any(recode != np.arange(len(recode))):
+        kinds = recode[kinds]
     logged = _logged(program, audience, columns)
     if logged is not None:
         owner, change_ms, change_type, change_value = logged
@@ -69,6 +72,49 @@ def bind_inputs(program: Program, audience: Audience, columns: Columns) -> Input
         previous=_previous(program, kinds, offsets),
         value=value,
     )
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The rows of events that the program refers to; `rows` where they lay, if asked for."""
+
+    offsets: NDArray[np.int64]
+    type: NDArray[np.int32]
+    ms: NDArray[np.int64]
+    hash: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+
+
+def _referred(audience: Audience, recode: NDArray[np.int32], *, with_rows: bool) -> _Kept:
+    """Drop the events that nothing refers to, in chunks, so that no other array is as long."""
+    types, offsets = audience.event_type, audience.event_offsets
+    starts = range(0, len(types), CHUNK_ROWS)
+    referred = recode >= 0
+    sizes = [np.count_nonzero(referred[types[start : start + CHUNK_ROWS]]) for start in starts]
+    total = int(sum(sizes))
+    kept = _Kept(
+        np.empty(len(offsets), np.int64),
+        np.empty(total, np.int32),
+        np.empty(total, np.int64),
+        np.empty(total, np.uint64),
+        np.empty(total if with_rows else 0, np.int64),
+    )
+    first = end = 0
+    for start, size in zip(starts, sizes, strict=True):
+        chunk = slice(start, start + CHUNK_ROWS)
+        kinds = recode[types[chunk]]
+        keep = np.flatnonzero(kinds >= 0)
+        into = slice(end, end + size)
+        kept.type[into] = kinds[keep]
+        kept.ms[into] = audience.event_ms[chunk][keep]
+        kept.hash[into] = audience.event_hash[chunk][keep]
+        if with_rows:
+            np.add(keep, start, out=kept.rows[into])
+        last = int(np.searchsorted(offsets, start + CHUNK_ROWS))
+        kept.offsets[first:last] = end + np.searchsorted(keep, offsets[first:last] - start)
+        first, end = last, end + int(size)
+    kept.offsets[first:] = end
+    return kept
 
 
 def _taken(column: Column, rows: NDArray[np.int64]) -> Column:
@@ -115,12 +161,21 @@ def _logged(
 def _previous(
     program: Program, kinds: NDArray[np.int32], offsets: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    """`Inputs.previous`, customers by chunks of about CHUNK_ROWS rows."""
     previous = np.full(len(kinds) if program.histories else 0, -1, np.int64)
-    if not program.histories:
-        return previous
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    for name in program.histories:
-        rows = np.flatnonzero(kinds == program.events.index(name))
-        same = owner[rows[1:]] == owner[rows[:-1]]
-        previous[rows[1:][same]] = rows[:-1][same]
+    types = [program.events.index(name) for name in program.histories]
+    first, customers = 0, len(offsets) - 1
+    while types and first < customers:
+        base = int(offsets[first])
+        last = int(np.searchsorted(offsets, base + CHUNK_ROWS, side="right")) - 1
+        last = min(max(last, first + 1), customers)
+        owner = np.repeat(
+            np.arange(last - first, dtype=np.int32), np.diff(offsets[first : last + 1])
+        )
+        here, mine = previous[base : base + len(owner)], kinds[base : base + len(owner)]
+        for kind in types:
+            rows = np.flatnonzero(mine == kind)
+            same = np.flatnonzero(owner[rows[1:]] == owner[rows[:-1]])
+            here[rows[same + 1]] = rows[same] + base
+        first = last
     return previous
