@@ -32,6 +32,7 @@ from core.nodes import (
     WaitUntil,
 )
 from core.options import RunOptions
+from core.passage import Passage, passage_of
 from core.philox import assign_key
 from core.program import (
     EVENT,
@@ -109,6 +110,7 @@ class Bound:
     layers: NDArray[np.uint64]
     touch_offsets: NDArray[np.int32]
     touch_columns: NDArray[np.int32]
+    passage: Passage
     entry_from_ms: int
     entry_until_ms: int
     as_of_ms: int
@@ -147,6 +149,8 @@ def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
     entry_from = options.from_ms if start is None else max(options.from_ms, start)
     entry_until = options.until_ms if stop is None else min(options.until_ms, stop)
     nodes, values = _nodes(program, columns, zones, options)
+    passage = passage_of(program)
+    nodes["flags"] |= passage.flags
     inputs = bind_inputs(program, audience, columns)
     events, event_triggers = _events(program)
     offsets, times = _schedules(program, zones, start, entry_from, entry_until)
@@ -177,6 +181,7 @@ def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
         layers=_layers(program),
         touch_offsets=touch_offsets,
         touch_columns=touch_columns,
+        passage=passage,
         entry_from_ms=entry_from,
         entry_until_ms=entry_until,
         as_of_ms=as_of,

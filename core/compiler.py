@@ -16,6 +16,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from core.audience import Needs
+from core.collection import collection_paused
 from core.conditions import (
     AllOf,
     AnyOf,
@@ -90,7 +91,8 @@ def compile_flow(flow: Flow, responses: Responses | None = None) -> Program:
 
     The flow must be free of lint errors. Time and memory are linear in the size of the document.
     """
-    return _Compiler(flow, responses).program()
+    with collection_paused():
+        return _Compiler(flow, responses).program()
 
 
 def needs_of(program: Program, *, replaces: str | None = None) -> Needs:
@@ -116,10 +118,10 @@ class _Numbering(Generic[T]):
         self._index: dict[T, int] = {}
 
     def __call__(self, item: T) -> int:
-        if item not in self._index:
-            self._index[item] = len(self.items)
+        number = self._index.setdefault(item, len(self.items))
+        if number == len(self.items):
             self.items.append(item)
-        return self._index[item]
+        return number
 
 
 class _Compiler:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from core import limits
+from core.collection import collection_paused
 from core.flow import Flow
 from core.json_text import mark_json, read_json
 from core.marks import Text, placed
@@ -54,6 +55,11 @@ def located(violations: Iterable[Violation], text: str | bytes, *, name: str) ->
 
 
 def _read(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:
+    with collection_paused():
+        return _made(model, text, name)
+
+
+def _made(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:
     decoded, violations = _decoded(text)
     if decoded is None:
         return None, violations

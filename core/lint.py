@@ -8,6 +8,7 @@ schema.
 from __future__ import annotations
 
 from core.audience import AudienceSchema
+from core.collection import collection_paused
 from core.flow import Flow
 from core.lint_audience import absent_events, absent_names
 from core.lint_graph import (
@@ -35,7 +36,7 @@ from core.lint_nodes import (
     window,
     zone,
 )
-from core.lint_types import attribute_types, contradictions, mismatches, nullable_negations
+from core.lint_types import attribute_types, nullable_negations, types
 from core.lint_values import constants, entry_references, operands
 from core.lint_view import Rule, View
 from core.violations import Violation
@@ -66,8 +67,7 @@ RULES: tuple[Rule, ...] = (
     operands,
     constants,
     entry_references,
-    contradictions,
-    mismatches,
+    types,
     nullable_negations,
     absent_names,
     absent_events,
@@ -80,8 +80,9 @@ def lint(flow: Flow, schema: AudienceSchema | None = None) -> list[Violation]:
     A flow beyond the limits is told so and nothing else. Lines are unknown here;
     `core.document.located` finds them.
     """
-    view = View(flow, schema)
-    found = list(too_large(view))
-    if not found:
-        found = [v for rule in RULES for v in rule(view)]
-    return sorted(found, key=lambda v: v.order)
+    with collection_paused():
+        view = View(flow, schema)
+        found = list(too_large(view))
+        if not found:
+            found = [v for rule in RULES for v in rule(view)]
+        return sorted(found, key=lambda v: v.order)

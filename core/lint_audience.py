@@ -56,7 +56,7 @@ def absent_events(view: View) -> Iterator[Violation]:
     yield from _absent(view, "event", _events(view), set(view.schema.events), fate)
     key = view.flow.settings.reentry.key
     tested: list[tuple[Named, list[str]]] = []
-    for part in view.parts:
+    for part in view.tests:
         if isinstance(part.model, PropertyTest) and part.event is not None:
             tested.append((((*part.steps, "property"), part.model.property), [part.event]))
         own = [part.event] if part.entry == "own" and part.event is not None else None
@@ -93,7 +93,7 @@ def _absent(
 
 
 def _attributes(view: View) -> Iterator[Named]:
-    for part in view.parts:
+    for part in view.tests:
         if isinstance(part.model, AttributeTest):
             yield (*part.steps, "attribute"), part.model.attribute
     for node_id, node in view.flow.nodes.items():

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import re2
 
 from core import limits
-from core.conditions import Comparison
 from core.lint_view import Steps, View, operand_steps
 from core.literals import identity, moment
 from core.nodes import (
@@ -155,15 +154,15 @@ def patterns(view: View) -> Iterator[Violation]:
     options = re2.Options()
     options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
     options.log_errors = False
-    for part in view.parts:
-        if not isinstance(part.model, Comparison) or part.model.matches is None:
+    for part in view.tests:
+        if part.operator != "matches":
             continue
         try:
-            re2.compile(part.model.matches, options)
+            re2.compile(part.operand, options)
         except re2.error as error:
             reason = error.args[0]
             reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-            message = f"{quoted(part.model.matches)} is no regular expression: {reason}"
+            message = f"{quoted(part.operand)} is no regular expression: {reason}"
             advice = "Write RE2 syntax; it has no look-around and no back-references."
             yield violation("invalid-pattern", operand_steps(part), message, advice)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from core.audience import Kind
@@ -10,7 +11,6 @@ from core.conditions import (
     INT64_MAX,
     INT64_MIN,
     AttributeTest,
-    Comparison,
     EntryRef,
     EntryTest,
     PropertyTest,
@@ -77,10 +77,8 @@ def attribute_types(flow: Flow) -> dict[str, set[str]]:
 
 def uses(view: View) -> Iterator[Use]:
     """Every place that says something about a type."""
-    for part in view.parts:
-        if not isinstance(part.model, Comparison):
-            continue
-        families, values = _tested(part.model)
+    for part in view.tests:
+        families, values = _tested(part.operator, part.operand)
         steps = operand_steps(part)
         if isinstance(part.model, AttributeTest):
             yield Use(None, part.model.attribute, steps, families, values)
@@ -89,7 +87,7 @@ def uses(view: View) -> Iterator[Use]:
             yield Use(part.event, part.model.property, steps, families, values)
         else:
             events = [part.event] if part.entry == "own" else view.entry_events
-            for _, name in list(entry_names(part))[:1]:
+            for _, name in islice(entry_names(part), 1):
                 for event in events:
                     assert event is not None
                     yield Use(event, name, steps, families, values)
@@ -108,9 +106,8 @@ def uses(view: View) -> Iterator[Use]:
                 yield Use(None, name, (*at, "by"), NUMBER, (by,), writes=True)
 
 
-def _tested(test: Comparison) -> tuple[Families, tuple[object, ...]]:
+def _tested(operator: str, operand: object) -> tuple[Families, tuple[object, ...]]:
     """The families that a comparison can be true for, and its literals."""
-    operator, operand = test.operator, test.operand
     if isinstance(operand, EntryRef) or operator == "is_set":
         return ALL, ()
     if operator in ("before", "after", "within_last", "within_next", "older_than"):
@@ -125,18 +122,33 @@ def _tested(test: Comparison) -> tuple[Families, tuple[object, ...]]:
     return families or ALL, tuple(values)
 
 
-def contradictions(view: View) -> Iterator[Violation]:
-    """An attribute or property that would have to be of two types at once."""
-    held: dict[tuple[str | None, str], tuple[Families, Use]] = {}
-    told: set[tuple[str | None, str]] = set()
+def types(view: View) -> Iterator[Violation]:
+    """Attributes and properties used as two types at once, or not as what the audience has."""
+    taken = _Taken()
     for use in uses(view):
+        yield from taken.contradiction(use)
+        if view.schema is not None:
+            yield from _mismatch(view, use)
+    if view.schema is not None:
+        yield from _compared_with_entry(view)
+
+
+class _Taken:
+    """What each attribute or property has been taken for so far, and where first."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str | None, str], tuple[Families, Use]] = {}
+        self.told: set[tuple[str | None, str]] = set()
+
+    def contradiction(self, use: Use) -> Iterator[Violation]:
+        """What is wrong with one more use: once for each name, that it leaves no type."""
         key = (use.event, use.name)
-        families, first = held.get(key, (ALL, use))
+        families, first = self.held.get(key, (ALL, use))
         shared = families & use.families
         if shared:
-            held[key] = (shared, first if families == shared else use)
-        elif key not in told:
-            told.add(key)
+            self.held[key] = (shared, first if families == shared else use)
+        elif key not in self.told:
+            self.told.add(key)
             message = (
                 f"{use.subject} is taken for {_words(use.families)} here, "
                 f"and for {_words(families)} at /{'/'.join(map(str, first.steps))}"
@@ -148,22 +160,20 @@ def _words(families: Families) -> str:
     return " or ".join(words for family, words in _WORDS.items() if family in families)
 
 
-def mismatches(view: View) -> Iterator[Violation]:
-    """Tests and changes that don't fit the audience's types."""
-    for use in uses(view):
-        kind = _kind(view, use.event, use.name)
-        if kind is None:
-            continue
-        if OF_KIND[kind] not in use.families:
-            message = f"{use.subject} is {_WORDS[OF_KIND[kind]]} in the audience ({kind})"
-            message += f", and used as {_words(use.families)}"
-            advice = "Compare or write a value of its type, or change the type in the audience."
-            yield violation("type-mismatch", use.steps, message, advice)
-        elif kind == "int64":
-            yield from _not_whole(use)
-        elif kind == "date":
-            yield from _clock_times(use)
-    yield from _compared_with_entry(view)
+def _mismatch(view: View, use: Use) -> Iterator[Violation]:
+    """A test or a change that doesn't fit the audience's type."""
+    kind = _kind(view, use.event, use.name)
+    if kind is None:
+        return
+    if OF_KIND[kind] not in use.families:
+        message = f"{use.subject} is {_WORDS[OF_KIND[kind]]} in the audience ({kind})"
+        message += f", and used as {_words(use.families)}"
+        advice = "Compare or write a value of its type, or change the type in the audience."
+        yield violation("type-mismatch", use.steps, message, advice)
+    elif kind == "int64":
+        yield from _not_whole(use)
+    elif kind == "date":
+        yield from _clock_times(use)
 
 
 def _kind(view: View, event: str | None, name: str) -> Kind | None:
@@ -205,13 +215,12 @@ def _clock_times(use: Use) -> Iterator[Violation]:
 
 def _compared_with_entry(view: View) -> Iterator[Violation]:
     """Comparisons of two values of the audience, of types that can't be compared."""
-    for part in view.parts:
-        test = part.model
-        if not isinstance(test, Comparison) or not isinstance(test.operand, EntryRef):
+    for part in view.tests:
+        if not isinstance(part.operand, EntryRef):
             continue
         events = view.entry_events if part.entry != "own" else [e for e in [part.event] if e]
         for event in events:
-            match test:
+            match part.model:
                 case AttributeTest(attribute=name):
                     left = _kind(view, None, name)
                 case EntryTest(entry=name):
@@ -220,11 +229,11 @@ def _compared_with_entry(view: View) -> Iterator[Violation]:
                     left = _kind(view, part.event, name)
                 case _:
                     continue
-            right = _kind(view, event, test.operand.entry)
-            if left is None or right is None or _comparable(left, right, test.operator):
+            right = _kind(view, event, part.operand.entry)
+            if left is None or right is None or _comparable(left, right, part.operator):
                 continue
             message = (
-                f"a value of type {left} is compared with {quoted(test.operand.entry)} of "
+                f"a value of type {left} is compared with {quoted(part.operand.entry)} of "
                 f"{quoted(event)}, which is of type {right}"
             )
             advice = "Compare values of one type; only numbers, dates and times have an order."
@@ -240,9 +249,9 @@ def nullable_negations(view: View) -> Iterator[Violation]:
     """Negated tests of attributes that not everybody has: `not` lets those people pass."""
     if view.schema is None:
         return
-    for part in view.parts:
+    for part in view.tests:
         test = part.model
-        if not isinstance(test, AttributeTest) or test.operator == "is_set":
+        if not isinstance(test, AttributeTest) or part.operator == "is_set":
             continue
         known = view.schema.attributes.get(test.attribute)
         if known is None or not known.nulls or test.attribute in part.present:
@@ -253,7 +262,7 @@ def nullable_negations(view: View) -> Iterator[Violation]:
             advice = f"Add {{attribute: {test.attribute}, is_set: true}} beside it in an `all`, if "
             advice += "they aren't meant."
             yield violation("not-of-missing", part.steps, message, advice)
-        elif test.operator in ("is_not", "none_of"):
-            message = f"{lacking}, and '{test.operator}' is false for them"
+        elif part.operator in ("is_not", "none_of"):
+            message = f"{lacking}, and '{part.operator}' is false for them"
             advice = "Use `not` around `is` or `one_of` if they are meant too."
             yield violation("is-not-of-missing", part.steps, message, advice)

@@ -22,7 +22,7 @@ from core.conditions import (
     PropertyTest,
     TagTest,
 )
-from core.lint_view import Steps, View, entry_names, operand_steps
+from core.lint_view import Part, Steps, View, entry_names, operand_steps
 from core.literals import NUMBER, TIMES, families_of, families_of_all, identity, moment
 from core.nodes import BranchAttribute
 from core.violations import Violation, quoted, violation
@@ -32,9 +32,8 @@ ORDERINGS = ("above", "at_least", "below", "at_most")
 
 def operands(view: View) -> Iterator[Violation]:
     """Comparisons with values that they can't order, or that don't fit together."""
-    for part in view.parts:
-        if isinstance(part.model, Comparison):
-            yield from _operand(operand_steps(part), part.model)
+    for part in view.tests:
+        yield from _operand(part)
     for node_id, node in view.flow.nodes.items():
         if isinstance(node, BranchAttribute):
             values = [v for listed in node.branches.values() for v in listed]
@@ -45,8 +44,8 @@ def operands(view: View) -> Iterator[Violation]:
                 yield violation("mixed-values", steps, message, advice)
 
 
-def _operand(steps: Steps, test: Comparison) -> Iterator[Violation]:
-    operator, operand = test.operator, test.operand
+def _operand(part: Part) -> Iterator[Violation]:
+    steps, operator, operand = operand_steps(part), part.operator, part.operand
     if operator in ("before", "after"):
         if moment(operand) is None:
             message = f"{quoted(operand)} is no date or time of the calendar"
@@ -97,7 +96,7 @@ def _ordered(value: object) -> float:
 def entry_references(view: View) -> Iterator[Violation]:
     """Tests of the entering event where there is none, or not always."""
     others = view.other_triggers
-    for part in view.parts:
+    for part in view.tests:
         if part.entry == "own" or (part.entry == "entry" and not others):
             continue
         for steps, name in entry_names(part):

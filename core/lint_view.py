@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from core.audience import AudienceSchema
 from core.conditions import (
@@ -18,6 +18,7 @@ from core.conditions import (
     Comparison,
     DidTest,
     EntryRef,
+    EntryTest,
     FilterAllOf,
     FilterAnyOf,
     FilterNot,
@@ -42,7 +43,7 @@ Steps = tuple[str | int, ...]
 Reads = Literal["own", "entry", "nothing"]
 """What `entry` reads: the event at hand, the one with which the entry began, or nothing at all."""
 
-_COMPARISONS_MAX = 200_000  # of names with names, which bounds the time that close matches take
+_CLOSENESS_MAX = 2_000_000  # pairs of characters, about 0.2 s of searching for close matches
 
 
 class Part(NamedTuple):
@@ -50,7 +51,8 @@ class Part(NamedTuple):
 
     `event` is the one whose properties are read (None in a condition), `entry` what an `entry`
     test reads, `negated` whether an odd number of `not` stands above, and `present` the attributes
-    that an `is_set: true` beside it has shown to be there.
+    that an `is_set: true` beside it has shown to be there. `operator` and `operand` are those of a
+    comparison, "" and None for everything else.
     """
 
     steps: Steps
@@ -59,6 +61,24 @@ class Part(NamedTuple):
     entry: Reads
     negated: bool
     present: frozenset[str]
+    operator: str
+    operand: Any
+
+    @classmethod
+    def of(
+        cls,
+        steps: Steps,
+        model: Model,
+        event: str | None,
+        entry: Reads,
+        negated: bool = False,
+        present: frozenset[str] = frozenset(),
+    ) -> Part:
+        """The part whose test or combination is `model`."""
+        # Found once here: several rules ask for it, and a flow may have 100,000 tests.
+        operator = model.operator if isinstance(model, Comparison) else ""
+        operand = getattr(model, operator) if operator else None
+        return cls(steps, model, event, entry, negated, present, operator, operand)
 
 
 @dataclass
@@ -67,7 +87,8 @@ class View:
 
     flow: Flow
     schema: AudienceSchema | None = None
-    _left: int = field(default=_COMPARISONS_MAX, repr=False)
+    _left: int = field(default=_CLOSENESS_MAX, repr=False)
+    _close: dict[tuple[str, int], str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def graph(self) -> Graph:
@@ -90,6 +111,11 @@ class View:
         return [p for root in _roots(self.flow) for p in _walk(root)]
 
     @cached_property
+    def tests(self) -> list[Part]:
+        """The parts that are comparisons."""
+        return [part for part in self.parts if part.operator]
+
+    @cached_property
     def entry_events(self) -> list[str]:
         """The events with which entries begin, without repetition, in document order."""
         nodes = self.flow.nodes.values()
@@ -103,10 +129,14 @@ class View:
 
     def close_to(self, name: str, known: Collection[str], otherwise: str) -> str:
         """Advice with names of `known` like `name`, or `otherwise`; it too after much searching."""
-        if len(known) > self._left:
-            return otherwise
-        self._left -= len(known)
-        return close_to(name, known, otherwise)
+        key = (name, id(known))
+        if key not in self._close:
+            cost = len(name) * sum(map(len, known)) if len(known) <= self._left else self._left + 1
+            if cost > self._left:
+                return otherwise
+            self._left -= cost
+            self._close[key] = close_to(name, known)
+        return self._close[key] or otherwise
 
 
 Rule = Callable[[View], Iterator[Violation]]
@@ -119,17 +149,15 @@ def enters(node: Model) -> bool:
 
 def entry_names(part: Part) -> Iterator[tuple[Steps, str]]:
     """The properties of the entering event that a part names, with their places."""
-    name = getattr(part.model, "entry", None)
-    if isinstance(name, str):
-        yield (*part.steps, "entry"), name
-    if isinstance(part.model, Comparison) and isinstance(part.model.operand, EntryRef):
-        yield operand_steps(part), part.model.operand.entry
+    if isinstance(part.model, EntryTest):
+        yield (*part.steps, "entry"), part.model.entry
+    if isinstance(part.operand, EntryRef):
+        yield operand_steps(part), part.operand.entry
 
 
 def operand_steps(part: Part) -> Steps:
     """The place of a comparison's operand."""
-    assert isinstance(part.model, Comparison)
-    return (*part.steps, part.model.operator.rstrip("_"))
+    return (*part.steps, part.operator.rstrip("_"))
 
 
 def filters(flow: Flow) -> Iterator[tuple[Steps, OnEvent | WaitEvent | Target]]:
@@ -144,15 +172,14 @@ def filters(flow: Flow) -> Iterator[tuple[Steps, OnEvent | WaitEvent | Target]]:
 
 
 def _roots(flow: Flow) -> Iterator[Part]:
-    none: frozenset[str] = frozenset()
     for node_id, node in flow.nodes.items():
         if isinstance(node, OnSegment | OnSchedule | ConditionNode) and node.if_ is not None:
             reads: Reads = "entry" if isinstance(node, ConditionNode) else "nothing"
-            yield Part(("nodes", node_id, "if"), node.if_, None, reads, False, none)
+            yield Part.of(("nodes", node_id, "if"), node.if_, None, reads)
     for steps, holder in filters(flow):
         if holder.where is not None:
             reads = "own" if isinstance(holder, OnEvent) else "entry"
-            yield Part((*steps, "where"), holder.where, holder.event, reads, False, none)
+            yield Part.of((*steps, "where"), holder.where, holder.event, reads)
 
 
 def _walk(root: Part) -> Iterator[Part]:
@@ -160,25 +187,30 @@ def _walk(root: Part) -> Iterator[Part]:
     while waiting:
         part = waiting.pop()
         yield part
-        waiting += reversed(list(_children(part)))
+        waiting += reversed(_children(part))
 
 
-def _children(part: Part) -> Iterator[Part]:
-    match part.model:
+def _children(part: Part) -> list[Part]:
+    if part.operator:
+        return []
+    steps, model, event, entry, negated, present = part[:6]
+    match model:
         case AllOf(all=parts) | FilterAllOf(all=parts):
             shown = {p.attribute for p in parts if isinstance(p, AttributeTest) and p.is_set}
-            present = part.present if part.negated else part.present | shown
-            for i, child in enumerate(parts):
-                yield part._replace(steps=(*part.steps, "all", i), model=child, present=present)
+            if shown and not negated:
+                present |= shown
+            return [
+                Part.of((*steps, "all", i), child, event, entry, negated, present)
+                for i, child in enumerate(parts)
+            ]
         case AnyOf(any=parts) | FilterAnyOf(any=parts):
-            for i, child in enumerate(parts):
-                yield part._replace(steps=(*part.steps, "any", i), model=child)
+            return [
+                Part.of((*steps, "any", i), child, event, entry, negated, present)
+                for i, child in enumerate(parts)
+            ]
         case Not(not_=child) | FilterNot(not_=child):
-            steps = (*part.steps, "not")
-            yield part._replace(steps=steps, model=child, negated=not part.negated)
-        case DidTest(where=child, did=event) | NeverDidTest(where=child, never_did=event):
-            if child is not None:
-                steps = (*part.steps, "where")
-                yield part._replace(steps=steps, model=child, event=event, negated=False)
-        case _:
-            return
+            return [Part.of((*steps, "not"), child, event, entry, not negated, present)]
+        case DidTest(where=where, did=did) | NeverDidTest(where=where, never_did=did):
+            if where is not None:
+                return [Part.of((*steps, "where"), where, did, entry, False, present)]
+    return []

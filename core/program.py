@@ -120,6 +120,8 @@ FLAG_WHOLE = 8  # END
 FLAG_FLOAT = 16  # ADD
 FLAG_TOUCH = 32  # reads attribute values of a later date
 FLAG_SEGMENT = 64  # SET, ADD: a segment trigger reads the column
+FLAG_AGAIN = 128  # a customer may arrive more than once, or a funnel layer asks whether one did
+FLAG_LATE = 256  # a token may arrive later than its entry began
 
 PORT = np.dtype([("edge0", "i4"), ("edges", "i4"), ("outcome", "i4"), ("pad", "i4")], align=True)
 """`outcome`: what becomes of a token where the port has no edge, 0 to stand idle."""

@@ -2,19 +2,25 @@
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ext.hashing cimport xxh64
 from ext.predicates cimport as_double, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
-from ext.tokens cimport HOUR_MS, first_visit, note, note_outcome, open_watch, ready_push, token_make
+from ext.tokens cimport (
+    HOUR_MS, entry_make, first_visit, note_outcome, open_watch, ready_push, spill, token_make,
+)
 
 
-cdef inline uint64_t hash_named(const char* name, uint32_t size, uint64_t value) noexcept nogil:
-    """core.hashing.hash_parts(name, value) for a name of at most 8 bytes."""
+cdef inline uint64_t hash_named(
+    MachineC* m, const char* name, uint32_t size, uint64_t value
+) noexcept nogil:
+    """core.hashing.hash_parts(name, value) for a name of at most 8 bytes; 0 where nobody asks."""
     cdef unsigned char[24] data
     cdef uint32_t i
+    if not m.p.named:
+        return 0
     data[0] = <unsigned char>size
     data[1] = data[2] = data[3] = 0
     memcpy(&data[4], name, size)
@@ -93,66 +99,82 @@ cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept n
     return made
 
 
-cdef inline void enter(
-    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row, bint modelled
+cdef inline int32_t admit(
+    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row
 ) noexcept nogil:
-    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none).
+    """The number of the admission record under which the customer may enter now, else -1 (D9).
 
     Refusals are counted and logged.
     """
     cdef PersonC* person = &m.s.persons[c]
     cdef int64_t now = person.now_ms, key = 0
-    cdef int32_t a = c, i, t
+    cdef int32_t a = c
     cdef AdmissionC* admission
-    cdef EntryC* e
     if now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
-        return
+        return -1
     if m.p.key_property >= 0:
         if not read_property(m, m.p.key_property, row, &key):
             note_outcome(m, c, node, OUT_REFUSED_NO_KEY, identity)
-            return
+            return -1
         if m.p.properties[m.p.key_property].store == STORE_FLOAT64 and as_double(key) == 0.0:
             key = 0  # -0.0 is the same key
         a = admission_of(m, c, key)
         if a < 0:
-            return
+            return -1
     admission = &m.s.admissions[a]
     if admission.last_ms != INT64_MIN:
         if m.p.policy == POLICY_ONCE:
             note_outcome(m, c, node, OUT_REFUSED_ONCE, identity)
-            return
+            return -1
         if m.p.policy == POLICY_AFTER_EXIT and admission.active > 0:
             note_outcome(m, c, node, OUT_REFUSED_INSIDE, identity)
-            return
+            return -1
         if m.p.gap_ms >= 0 and admission.last_ms > now - m.p.gap_ms:
             note_outcome(m, c, node, OUT_REFUSED_GAP, identity)
-            return
-    i = entry_new(m)
-    if i < 0:
-        return
+            return -1
     admission.last_ms = now
     admission.active += 1
-    e = &m.s.entries[i]
-    e.start_ms = now
-    e.hash = identity
-    e.row = row
-    e.admission = a
-    e.number = person.entries
-    e.forks = 0
-    e.tokens = 0
-    e.first = -1
-    e.last = -1
-    if person.entries == 0:
-        m.t.people += 1
+    return a
+
+
+cdef inline void enter(
+    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row, bint modelled
+) noexcept nogil:
+    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t a = admit(m, c, node, identity, row), entry, t
+    if a < 0:
+        return
+    if not person.crowd and person.state != TOKEN_FREE and not spill(m, c):
+        return
+    person.start_ms = person.now_ms
+    person.entry_hash = identity
+    person.entry_row = row
+    person.entry_number = person.entries
+    if person.crowd:
+        entry = entry_make(m, person, a)
+        if entry < 0:
+            return
+        t = token_make(m, person, entry, node, TOKEN_WOKEN)
+        if t < 0:
+            return
+        ready_push(m, person, t)
+    else:
+        person.admission = a
+        person.entry_visits = c
+        if m.p.n_slots:
+            memset(visits_at(m, c), 0, 4 * <size_t>m.p.n_slots)
+        person.node = node
+        person.port = 0
+        person.modelled = 0
+        person.state = TOKEN_WOKEN
+    m.t.people += person.entries == 0
     person.entries += 1
-    m.t.entered[node] += 1
     m.t.steps += 1
-    if first_visit(m.s.visited, m.p.words, c, node):
+    m.t.entered[node] += 1
+    if not m.p.nodes[node].flags & FLAG_AGAIN or first_visit(m.s.visited, m.p.words, c, node):
         m.t.unique[node] += 1
-    m.t.entries_by_hour[(now - m.p.from_ms) // HOUR_MS] += 1
+    m.t.entries_by_hour[(person.now_ms - m.p.from_ms) // HOUR_MS] += 1
     m.t.modelled_entries[node] += modelled
     if m.p.goal >= 0:
         open_watch(m, c, m.p.goal, m.p.watches[m.p.goal].counter0, row)
-    t = token_make(m, i, node, TOKEN_WOKEN)
-    if t >= 0:
-        ready_push(m, person, t)

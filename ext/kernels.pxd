@@ -1,11 +1,12 @@
 """Carry out nodes, one tight loop for each: all tokens at a node pass through it together.
 
-A kernel takes the customers whose running token stands at `node`; afterwards a customer's `token`
-is the one that goes on, or -1 where it waits, has ended or stands idle.
+A kernel takes the customers whose running token stands at node `i`. Afterwards each of them stands
+in the queue of another node, or is at rest, his token waiting, ended, parked or idle. What is
+counted alike for all of them is counted once.
 """
 
 from libc.math cimport isfinite, isnan
-from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from ext.civil cimport (
     DAY_MS, add_months, add_wall, floor_div, local_to_utc, next_slot, utc_to_local,
@@ -15,12 +16,13 @@ from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
     DAYS_MAX, as_bits, as_double, bounded, decide, read_customer, to_utc,
 )
+from ext.queues cimport push_all, rest
 from ext.slabs cimport *
 from ext.structs cimport *
-from ext.timeline cimport write_cell
+from ext.timeline cimport find_other, write_cell
 from ext.tokens cimport (
-    HOUR_MS, arrive, end_whole_flow, first_visit, leave, listen, note_outcome, open_watch, park,
-    set_timer, token_end, visit_of,
+    HOUR_MS, count_delays, end_token, end_whole_flow, first_visit, judge, leave, listen, note,
+    note_outcome, open_watch, park, set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -43,20 +45,104 @@ cdef enum:
     PROBABILITY_TOTAL = 1000000000
 
 
-cdef inline void go_on(MachineC* m, int32_t c, int32_t t, int32_t port) noexcept nogil:
-    if not leave(m, c, t, port):
-        m.s.persons[c].token = -1
+cdef inline int32_t arrive(MachineC* m, int32_t i, int32_t* items, int32_t n) noexcept nogil:
+    """Count arrivals; move those who may go on to the front of `items` and return their number."""
+    cdef int32_t flags = m.p.nodes[i].flags, k, c, kept = 0
+    cdef int64_t delay, last = 0, alike = 0, fresh = n
+    cdef const PersonC* person
+    m.t.steps += n
+    m.t.entered[i] += n
+    if flags & FLAG_AGAIN:
+        fresh = 0
+        for k in range(n):
+            fresh += first_visit(m.s.visited, m.p.words, items[k], i)
+    m.t.unique[i] += fresh
+    if flags & FLAG_LATE:
+        for k in range(n):
+            person = &m.s.persons[items[k]]
+            delay = person.now_ms - person.start_ms
+            if delay != last:
+                if last > 0:
+                    count_delays(m, i, last, alike)
+                last = delay
+                alike = 0
+            alike += 1
+        if last > 0:
+            count_delays(m, i, last, alike)
+    if m.p.budgeted:
+        for k in range(n):
+            c = items[k]
+            if m.s.persons[c].budget == 0:
+                park(m, c, i, OUT_PARKED_BUDGET)
+                rest(m, c)
+            else:
+                m.s.persons[c].budget -= 1
+                items[kept] = c
+                kept += 1
+        n = kept
+    if flags & FLAG_TOUCH:
+        for k in range(n):
+            judge(m, items[k], i)
+    return n
 
 
-cdef inline void wait_until(MachineC* m, int32_t c, int32_t t, int64_t due_ms) noexcept nogil:
-    """Wait for a time; one that has come already lets the token pass at once (D23)."""
+cdef inline void leave_one(MachineC* m, int32_t c, int32_t i, int32_t port) noexcept nogil:
+    if not leave(m, c, i, port):
+        rest(m, c)
+
+
+cdef inline void leave_all(
+    MachineC* m, int32_t i, int32_t port, const int32_t* items, int32_t n
+) noexcept nogil:
+    """Let all of `items` leave by one port."""
+    cdef int32_t number = m.p.nodes[i].port0 + port, target = m.p.routes[number], k
+    if target < 0:
+        for k in range(n):
+            leave_one(m, items[k], i, port)
+    elif n > 0:
+        m.t.port[number] += n
+        if m.t.logs:
+            for k in range(n):
+                note(m, items[k], i, port, m.s.persons[items[k]].entry_hash)
+        push_all(m, target, items, n)
+
+
+cdef inline void leave_by(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    """Let each of `items` leave by its own port of `m.w.ports`: a counting sort by port."""
+    cdef int32_t ports = m.p.nodes[i].ports, k, port, begin = 0, used
+    cdef int32_t* counts = m.w.counts
+    for port in range(ports):
+        counts[port] = 0
+    for k in range(n):
+        counts[m.w.ports[k]] += 1
+    for port in range(ports):
+        begin += counts[port]
+        counts[port] = begin
+    for k in range(n - 1, -1, -1):
+        port = m.w.ports[k]
+        counts[port] -= 1
+        m.w.sorted[counts[port]] = items[k]
+    for port in range(ports):
+        begin = counts[port]
+        used = (counts[port + 1] if port + 1 < ports else n) - begin
+        if used:
+            leave_all(m, i, port, &m.w.sorted[begin], used)
+
+
+cdef inline void wait_until(
+    MachineC* m, int32_t c, int32_t i, uint8_t state, int64_t due_ms
+) noexcept nogil:
+    """Wait at node `i`, with a timer unless `due_ms` is INT64_MAX."""
     cdef PersonC* person = &m.s.persons[c]
-    if due_ms <= person.now_ms:
-        go_on(m, c, t, 0)
-        return
-    m.s.tokens[t].state = TOKEN_TIMED
-    set_timer(m, person, t, due_ms)
-    person.token = -1
+    stay(m, c, i, state)
+    if not person.crowd:
+        person.due_ms = due_ms
+    else:
+        if due_ms != INT64_MAX:
+            set_timer(m, person, person.token, due_ms)
+        if state == TOKEN_LISTENING:
+            listen(m, c, person.token)
+    rest(m, c)
 
 
 cdef inline int64_t later(MachineC* m, int32_t c, const NodeC* node) noexcept nogil:
@@ -136,19 +222,18 @@ cdef inline int64_t delay_of(MachineC* m, int32_t table, uint64_t draw) noexcept
 
 
 cdef inline void respond(
-    MachineC* m, int32_t c, int32_t node, int32_t send, int32_t entry, uint32_t visit
+    MachineC* m, int32_t c, int32_t node, int32_t send, uint32_t visit
 ) noexcept nogil:
     """Draw what follows a message, by the first rule that fits (D34)."""
     cdef PersonC* person = &m.s.persons[c]
-    cdef EntryC* e = &m.s.entries[entry]
     cdef const RuleC* rule = NULL
     cdef const DrawC* draw
     cdef int64_t[DRAWS_MAX] at
-    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(e.hash, visit)
+    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(person.entry_hash, visit)
     cdef int32_t i, k
     cdef int64_t before
     for i in range(m.p.sends[send], m.p.sends[send + 1]):
-        if decide(m, m.p.rules[i].cond, c, NO_ROW, e.row, person.now_ms):
+        if decide(m, m.p.rules[i].cond, c, NO_ROW, person.entry_row, person.now_ms):
             rule = &m.p.rules[i]
             break
     if rule == NULL:
@@ -170,8 +255,8 @@ cdef inline void respond(
         k = pending_new(m)
         if k < 0:
             return
-        m.s.pending[k].entry_hash = e.hash
-        m.s.pending[k].entry_number = e.number
+        m.s.pending[k].entry_hash = person.entry_hash
+        m.s.pending[k].entry_number = person.entry_number
         m.s.pending[k].visit = visit
         m.s.pending[k].node = node
         m.s.pending[k].draw = rule.draw0 + i
@@ -179,130 +264,195 @@ cdef inline void respond(
         m.s.pending_heap[k].tie = person.pending_count
         person.pending_count += 1
         person.pending = heap_push(m.s.pending_heap, person.pending, k)
+    find_other(m, person)
 
 
-cdef inline void add_to(MachineC* m, int32_t c, int32_t t, const NodeC* node) noexcept nogil:
-    """Add to a number, a missing one counting as 0; what does not fit parks the token (D22)."""
+cdef inline void decide_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    cdef int32_t k, cond = m.p.nodes[i].cond
+    cdef const PersonC* person
+    for k in range(n):
+        person = &m.s.persons[items[k]]
+        m.w.ports[k] = decide(m, cond, items[k], NO_ROW, person.entry_row, person.now_ms)
+    leave_by(m, i, items, n)
+
+
+cdef inline void branch_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef const ValueTableC* table = &m.p.value_tables[node.b]
+    cdef int32_t k
+    cdef int64_t value
+    for k in range(n):
+        m.w.ports[k] = table.other
+        if read_customer(m, node.a, items[k], &value):
+            m.w.ports[k] = port_of(m, table, value)
+    leave_by(m, i, items, n)
+
+
+cdef inline void send_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef int64_t* by_hour = &m.t.sends_by_hour[<int64_t>node.a * m.t.hours]
+    cdef bint answered = m.p.sends[node.b] < m.p.sends[node.b + 1]
+    cdef int32_t k
+    cdef uint32_t visit
+    for k in range(n):
+        by_hour[(m.s.persons[items[k]].now_ms - m.p.from_ms) // HOUR_MS] += 1
+    if answered or node.slot >= 0:
+        for k in range(n):
+            visit = visit_of(m, items[k], node.slot)
+            if answered:
+                respond(m, items[k], i, node.b, visit)
+    leave_all(m, i, 0, items, n)
+
+
+cdef inline void set_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    cdef const NodeC* node = &m.p.nodes[i]
     cdef ColumnC* column = &m.p.columns[node.a]
-    cdef int64_t value, total
+    cdef int32_t k
+    for k in range(n):
+        write_cell(column, m.s.lo + items[k] - column.base, node.x)
+        m.s.persons[items[k]].dirty |= node.flags & FLAG_SEGMENT != 0
+    leave_all(m, i, 0, items, n)
+
+
+cdef inline bint sum_of(MachineC* m, int32_t c, const NodeC* node, int64_t* total) noexcept nogil:
+    """A number and what is added to it, a missing one counting as 0; 0 where it does not fit (D22)."""
+    cdef int64_t value
     cdef double sum
     if not read_customer(m, node.a, c, &value):
         value = 0
     if node.flags & FLAG_FLOAT:
         sum = as_double(value) + as_double(node.x)
-        if not isfinite(sum):
-            park(m, c, t, OUT_PARKED_OVERFLOW)
-            m.s.persons[c].token = -1
-            return
-        total = as_bits(sum)
-    elif add_overflows(value, node.x, &total) or total == INT64_MIN:
-        park(m, c, t, OUT_PARKED_OVERFLOW)
-        m.s.persons[c].token = -1
-        return
-    write_cell(column, m.s.lo + c - column.base, total)
-    if node.flags & FLAG_SEGMENT:
-        m.s.persons[c].dirty = 1
-    go_on(m, c, t, 0)
+        total[0] = as_bits(sum)
+        return isfinite(sum)
+    return not add_overflows(value, node.x, total) and total[0] != INT64_MIN
 
 
-cdef inline void split(MachineC* m, int32_t c, int32_t t, const NodeC* node) noexcept nogil:
-    """Assign a branch (D30); an A/B test begins to watch the customer's first token (D31)."""
-    cdef int32_t entry = m.s.tokens[t].entry, port = 0
-    cdef uint64_t slot = 0, drawn
-    cdef int64_t row = m.s.entries[entry].row
-    cdef const WatchC* watch
-    if not node.flags & FLAG_STICKY:
-        slot = slot_of(m.s.entries[entry].hash, visit_of(m, entry, node.slot))
-    drawn = scale(draw64(<uint64_t>node.x, m.p.id_hash[m.s.lo + c], slot), WEIGHT_TOTAL)
-    while drawn >= <uint64_t>m.p.weights[node.a + port]:
-        port += 1
-    if node.b >= 0:
-        watch = &m.p.watches[node.b]
-        if first_visit(m.s.tested, m.p.test_words, c, watch.test):
-            open_watch(m, c, node.b, watch.counter0 + port, row)
-    go_on(m, c, t, port)
-
-
-cdef inline void wait_for_event(
-    MachineC* m, int32_t c, int32_t t, const NodeC* node
-) noexcept nogil:
-    """Wait for an event, with a timer where there is a timeout."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int64_t due_ms
-    if node.flags & FLAG_TIMEOUT:
-        due_ms = later(m, c, node)
-        if due_ms <= person.now_ms:
-            go_on(m, c, t, 1)
-            return
-        set_timer(m, person, t, due_ms)
-    m.s.tokens[t].state = TOKEN_LISTENING
-    listen(m, person, t)
-    person.token = -1
-
-
-cdef inline void carry_out(MachineC* m, int32_t i, const int32_t* lanes, int32_t n) noexcept nogil:
-    """Take the running tokens of `lanes` (n customers) through node `i`."""
+cdef inline void add_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef PersonC* person
-    cdef int32_t k, c, t, entry, z, at
-    cdef int64_t value
-    cdef uint32_t visit
+    cdef ColumnC* column = &m.p.columns[node.a]
+    cdef int32_t k, c, kept = 0
+    cdef int64_t total
     for k in range(n):
-        c = lanes[k]
-        person = &m.s.persons[c]
-        t = person.token
-        if not arrive(m, c, t, i):
-            person.token = -1
+        c = items[k]
+        if not sum_of(m, c, node, &total):
+            park(m, c, i, OUT_PARKED_OVERFLOW)
+            rest(m, c)
             continue
-        if node.op == OP_DECIDE:
-            value = m.s.entries[m.s.tokens[t].entry].row
-            go_on(m, c, t, decide(m, node.cond, c, NO_ROW, value, person.now_ms))
-        elif node.op == OP_WAIT_EVENT:
-            wait_for_event(m, c, t, node)
-        elif node.op == OP_WAIT_FOR:
-            wait_until(m, c, t, later(m, c, node))
-        elif node.op == OP_SEND:
-            entry = m.s.tokens[t].entry
-            visit = visit_of(m, entry, node.slot)
-            m.t.sends_by_hour[node.a * m.t.hours + (person.now_ms - m.p.from_ms) // HOUR_MS] += 1
-            if m.p.sends[node.b] < m.p.sends[node.b + 1]:
-                respond(m, c, i, node.b, entry, visit)
-            go_on(m, c, t, 0)
-        elif node.op == OP_SPLIT:
-            split(m, c, t, node)
-        elif node.op == OP_VALUE:
-            if read_customer(m, node.a, c, &value):
-                go_on(m, c, t, port_of(m, &m.p.value_tables[node.b], value))
-            else:
-                go_on(m, c, t, m.p.value_tables[node.b].other)
-        elif node.op == OP_SET:
-            write_cell(&m.p.columns[node.a], m.s.lo + c - m.p.columns[node.a].base, node.x)
-            if node.flags & FLAG_SEGMENT:
-                person.dirty = 1
-            go_on(m, c, t, 0)
-        elif node.op == OP_ADD:
-            add_to(m, c, t, node)
-        elif node.op == OP_WAIT_AT:
-            wait_until(m, c, t, to_utc(m, c, node.x) if node.flags & FLAG_LOCAL else node.x)
-        elif node.op == OP_WAIT_DATE:
-            if read_customer(m, node.a, c, &value):
-                wait_until(m, c, t, date_due(m, c, node, value))
-            else:
-                go_on(m, c, t, 1)
-        elif node.op == OP_WAIT_SLOT:
-            z = m.p.zone_of[m.s.lo + c]
-            at = m.p.zone_offsets[z]
-            wait_until(
-                m, c, t,
-                next_slot(
-                    &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at,
-                    person.now_ms, &m.p.slots[node.a], node.b,
-                ),
-            )
+        write_cell(column, m.s.lo + c - column.base, total)
+        m.s.persons[c].dirty |= node.flags & FLAG_SEGMENT != 0
+        m.w.sorted[kept] = c
+        kept += 1
+    leave_all(m, i, 0, m.w.sorted, kept)
+
+
+cdef inline void split_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    """Assign branches (D30); an A/B test begins to watch a customer's first token (D31)."""
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef int32_t k, c, port
+    cdef uint64_t slot = 0, drawn
+    cdef const WatchC* watch
+    for k in range(n):
+        c = items[k]
+        if not node.flags & FLAG_STICKY:
+            slot = slot_of(m.s.persons[c].entry_hash, visit_of(m, c, node.slot))
+        drawn = scale(draw64(<uint64_t>node.x, m.p.id_hash[m.s.lo + c], slot), WEIGHT_TOTAL)
+        port = 0
+        while drawn >= <uint64_t>m.p.weights[node.a + port]:
+            port += 1
+        m.w.ports[k] = port
+        if node.b >= 0:
+            watch = &m.p.watches[node.b]
+            if first_visit(m.s.tested, m.p.test_words, c, watch.test):
+                open_watch(m, c, node.b, watch.counter0 + port, m.s.persons[c].entry_row)
+    leave_by(m, i, items, n)
+
+
+cdef inline int64_t due_of(MachineC* m, int32_t c, const NodeC* node) noexcept nogil:
+    """When a token that comes to a waiting node is due there; INT64_MIN for no date."""
+    cdef int64_t value
+    cdef int32_t z, at
+    if node.op == OP_WAIT_FOR:
+        return later(m, c, node)
+    if node.op == OP_WAIT_AT:
+        return to_utc(m, c, node.x) if node.flags & FLAG_LOCAL else node.x
+    if node.op == OP_WAIT_DATE:
+        return date_due(m, c, node, value) if read_customer(m, node.a, c, &value) else INT64_MIN
+    z = m.p.zone_of[m.s.lo + c]
+    at = m.p.zone_offsets[z]
+    return next_slot(
+        &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at,
+        m.s.persons[c].now_ms, &m.p.slots[node.a], node.b,
+    )
+
+
+cdef inline void wait_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    """Wait for a time; one that has come already lets the token pass at once (D23)."""
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef int32_t k, c, kept = 0
+    cdef int64_t due_ms
+    for k in range(n):
+        c = items[k]
+        due_ms = due_of(m, c, node)
+        if due_ms == INT64_MIN and node.op == OP_WAIT_DATE:
+            leave_one(m, c, i, 1)
+        elif due_ms > m.s.persons[c].now_ms:
+            wait_until(m, c, i, TOKEN_TIMED, due_ms)
         else:
-            person.token = -1
-            note_outcome(m, c, i, OUT_END, m.s.entries[m.s.tokens[t].entry].hash)
-            if node.flags & FLAG_WHOLE:
-                end_whole_flow(m, c, t)
-            else:
-                token_end(m, t)
+            m.w.sorted[kept] = c
+            kept += 1
+    leave_all(m, i, 0, m.w.sorted, kept)
+
+
+cdef inline void listen_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    """Wait for an event, with a timer where there is a timeout."""
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef int32_t k, c, kept = 0
+    cdef int64_t due_ms = INT64_MAX
+    for k in range(n):
+        c = items[k]
+        if node.flags & FLAG_TIMEOUT:
+            due_ms = later(m, c, node)
+            if due_ms <= m.s.persons[c].now_ms:
+                m.w.sorted[kept] = c
+                kept += 1
+                continue
+        wait_until(m, c, i, TOKEN_LISTENING, due_ms)
+    leave_all(m, i, 1, m.w.sorted, kept)
+
+
+cdef inline void end_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+    cdef int32_t k, c
+    cdef bint whole = m.p.nodes[i].flags & FLAG_WHOLE
+    m.t.outcome[<int64_t>i * OUTCOMES - 1 - OUT_END] += n
+    for k in range(n):
+        c = items[k]
+        note(m, c, i, OUT_END, m.s.persons[c].entry_hash)
+        if whole:
+            end_whole_flow(m, c)
+        else:
+            end_token(m, c)
+        rest(m, c)
+
+
+cdef inline void carry_out(MachineC* m, int32_t i, int32_t* items, int32_t n) noexcept nogil:
+    """Take the running tokens of `items` (n customers) through node `i`."""
+    cdef int32_t op = m.p.nodes[i].op
+    n = arrive(m, i, items, n)
+    if op == OP_DECIDE:
+        decide_all(m, i, items, n)
+    elif op == OP_VALUE:
+        branch_all(m, i, items, n)
+    elif op == OP_SEND:
+        send_all(m, i, items, n)
+    elif op == OP_WAIT_EVENT:
+        listen_all(m, i, items, n)
+    elif op == OP_SPLIT:
+        split_all(m, i, items, n)
+    elif op == OP_SET:
+        set_all(m, i, items, n)
+    elif op == OP_ADD:
+        add_all(m, i, items, n)
+    elif op == OP_END:
+        end_all(m, i, items, n)
+    else:
+        wait_all(m, i, items, n)

@@ -1,6 +1,6 @@
 """Declare the machine for other compiled modules."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ext.calendar cimport CalendarC
 from ext.structs cimport MachineC
@@ -17,15 +17,13 @@ cdef class Machine:
     cdef int32_t lanes
     cdef int32_t block_max
     cdef bint begun
-    cdef int32_t* active
-    cdef int32_t* order
-    cdef int32_t* counts
-    cdef int32_t* touched
+    cdef int32_t* buffers
     cdef int32_t* queue
     cdef int32_t stop_flag
 
     cdef void* hold(self, array, dtype) except? NULL
     cdef void* room(self, size_t items, size_t size) except NULL
-    cdef int run(self, int32_t n, int64_t until_ms) noexcept nogil
+    cdef bint asks_names(self, bound) except -1
     cdef void begin(self, int64_t n) noexcept nogil
+    cdef void count_place(self, uint8_t state, int32_t node) noexcept nogil
     cdef void census(self) noexcept nogil

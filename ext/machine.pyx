@@ -21,11 +21,11 @@ from core.binding_check import check_bound
 from core.counters import DELAY_CELLS as CELLS_OF_CORE
 from core.counters import Counters
 
-from ext.calendar cimport calendar_put, calendar_take
+from ext.calendar cimport calendar_take
 from ext.civil cimport SlotC
-from ext.kernels cimport carry_out
 from ext.structs cimport *
-from ext.timeline cimport advance, find_schedule, next_item, SEGMENT_UNSEEN
+from ext.timeline cimport find_other, find_schedule, SEGMENT_UNSEEN
+from ext.waves cimport run_waves
 
 cnp.import_array()
 
@@ -124,6 +124,7 @@ cdef class Machine:
         free(s.timers)
         free(s.entries)
         free(s.visits)
+        free(s.listening)
         free(s.admissions)
         free(s.keys)
         free(s.pending)
@@ -145,10 +146,14 @@ cdef class Machine:
         free(self.m.p.columns)
         free(self.m.p.properties)
         free(self.m.scratch)
-        free(self.active)
-        free(self.order)
-        free(self.counts)
-        free(self.touched)
+        free(self.m.w.queues)
+        free(self.m.w.filled)
+        free(self.m.w.spare)
+        free(self.m.w.idle)
+        free(self.m.w.ports)
+        free(self.m.w.sorted)
+        free(self.m.w.counts)
+        free(self.buffers)
         free(self.queue)
         free(self.calendar.heads)
         free(self.calendar.next)
@@ -173,6 +178,7 @@ cdef class Machine:
         p.nodes = <const NodeC*>self.hold(bound.nodes, layouts.NODE)
         p.ports = <const PortC*>self.hold(program.ports, layouts.PORT)
         p.edges = <const int32_t*>self.hold(program.edges, np.int32)
+        p.routes = <const int32_t*>self.hold(bound.passage.routes, np.int32)
         p.preds = <const PredC*>self.hold(bound.preds, layouts.PRED)
         p.pred_bytes = <const uint8_t*>self.hold(bound.pred_bytes, np.uint8)
         p.sets = <const int64_t*>self.hold(bound.sets, np.int64)
@@ -182,6 +188,9 @@ cdef class Machine:
         p.value_ports = <const int32_t*>self.hold(bound.values.ports, np.int32)
         p.triggers = <const TriggerC*>self.hold(bound.triggers, layouts.TRIGGER)
         p.events = <const EventC*>self.hold(bound.events, layouts.EVENT)
+        waited = (bound.events["flags"] & EVENT_WAITED) != 0
+        p.listeners = <const int32_t*>self.hold(np.where(waited, np.cumsum(waited) - 1, -1), np.int32)
+        p.n_listeners = waited.sum()
         p.event_triggers = <const int32_t*>self.hold(bound.event_triggers, np.int32)
         p.watches = <const WatchC*>self.hold(bound.watches, layouts.WATCH)
         p.weights = <const int64_t*>self.hold(program.weights, np.int64)
@@ -222,6 +231,8 @@ cdef class Machine:
         p.words = (p.n_nodes + 63) // 64
         p.n_tests = len([w for w in program.watches if w.test >= 0])
         p.test_words = (p.n_tests + 63) // 64
+        again = bound.nodes["flags"] & FLAG_AGAIN
+        p.budgeted = again.any() or p.budget < <uint32_t>p.n_nodes
         p.goal = p.n_watches - 1 if p.n_watches > p.n_tests else -1
 
     def _bind_responses(self, responses):
@@ -234,6 +245,11 @@ cdef class Machine:
         p.known = <const uint8_t*>self.hold(responses.known, np.uint8)
         p.idents = <const uint8_t*>self.hold(responses.idents, np.uint8)
         p.ident_offsets = <const int32_t*>self.hold(responses.ident_offsets, np.int32)
+
+    cdef bint asks_names(self, bound) except -1:
+        """Whether anything asks for an entry's identity: draws for each entry, or modelled events."""
+        splits = bound.nodes["flags"][bound.nodes["op"] == OP_SPLIT]
+        return bool(np.any((splits & FLAG_STICKY) == 0) or len(bound.responses.rules))
 
     def _bind_inputs(self, bound):
         cdef ProgramC* p = &self.m.p
@@ -289,10 +305,8 @@ cdef class Machine:
         s.tested = <uint64_t*>self.room(n * p.test_words, sizeof(uint64_t))
         s.admissions = <AdmissionC*>self.room(n, sizeof(AdmissionC))
         s.admissions_size = self.block_max
-        self.active = <int32_t*>self.room(self.lanes, sizeof(int32_t))
-        self.order = <int32_t*>self.room(self.lanes, sizeof(int32_t))
-        self.counts = <int32_t*>self.room(p.n_nodes + 1, sizeof(int32_t))
-        self.touched = <int32_t*>self.room(p.n_nodes + 1, sizeof(int32_t))
+        s.visits = <uint32_t*>self.room(n * p.n_slots, sizeof(uint32_t))
+        s.listening = <int32_t*>self.room(n * p.n_listeners, sizeof(int32_t))
         self.queue = <int32_t*>self.room(n, sizeof(int32_t))
         self.calendar.buckets = BUCKETS
         self.calendar.begin_ms = p.from_ms
@@ -301,7 +315,31 @@ cdef class Machine:
         self.calendar.next = <int32_t*>self.room(n, sizeof(int32_t))
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
+        p.named = log or self.asks_names(self.bound)
+        self._make_queues()
         self._make_tally()
+
+    def _make_queues(self):
+        """Room for as many queues at once as there can be: no more than nodes, no more than lanes."""
+        cdef WaveC* w = &self.m.w
+        cdef int32_t nodes = self.m.p.n_nodes, i
+        cdef size_t lanes = self.lanes
+        w.lanes = self.lanes
+        w.order = <const int32_t*>self.hold(self.bound.passage.order, np.int32)
+        w.words = self.m.p.words
+        w.queues = <QueueC*>self.room(nodes, sizeof(QueueC))
+        for i in range(nodes):
+            w.queues[w.order[i]].rank = i
+        w.filled = <uint64_t*>self.room(w.words, sizeof(uint64_t))
+        w.spares = min(nodes, self.lanes) + 1
+        self.buffers = <int32_t*>self.room(w.spares * lanes, sizeof(int32_t))
+        w.spare = <int32_t**>self.room(w.spares, sizeof(int32_t*))
+        for i in range(w.spares):
+            w.spare[i] = &self.buffers[i * lanes]
+        w.idle = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.ports = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.sorted = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.counts = <int32_t*>self.room(self.bound.nodes["ports"].max(initial=0) + 1, sizeof(int32_t))
 
     def _make_tally(self):
         """Counters at zero, held as one NumPy-backed `Counters` that the loop counts into."""
@@ -371,21 +409,24 @@ cdef class Machine:
         for at in range(n * p.n_histories):
             s.last_row[at] = -1
             s.last_past[at] = -1
+        for at in range(n * p.n_listeners):
+            s.listening[at] = -1
         memset(s.schedule_next, 0, <size_t>(n * p.n_schedules) * 8)
         memset(s.persons, 0, <size_t>n * sizeof(PersonC))
         for c in range(<int32_t>n):
             person = &s.persons[c]
             person.row = p.row_offsets[s.lo + c]
-            person.row_end = p.row_offsets[s.lo + c + 1]
-            person.timers = person.pending = person.listening = -1
-            person.ready = person.token = person.watches = -1
+            person.input_ms = person.due_ms = person.other_ms = INT64_MAX
+            if person.row < p.row_offsets[s.lo + c + 1]:
+                person.input_ms = p.row_ms[person.row]
+            person.timers = person.pending = person.ready = person.watches = -1
             person.segment_ms = person.schedule_ms = INT64_MAX
             s.admissions[c].last_ms = INT64_MIN
             s.admissions[c].active = 0
             if p.n_segments:
                 first = max(p.entry_from_ms, p.created_ms[s.lo + c])
                 if first < p.entry_until_ms:
-                    person.segment_ms = first
+                    person.segment_ms = person.other_ms = first
                 for k in range(p.n_segments):
                     s.segment_state[<int64_t>c * p.n_segments + k] = SEGMENT_UNSEEN
             if p.n_schedules:
@@ -414,63 +455,12 @@ cdef class Machine:
                 for c in range(n):
                     self.queue[c] = c
             self.begun = 1
-            result = self.run(n, until_ms)
+            result = run_waves(
+                &self.m, &self.calendar, self.queue, n, until_ms, &self.stop_flag
+            )
         if self.m.s.trap:
             raise MemoryError(_NO_ROOM)
         return result == 0
-
-    cdef int run(self, int32_t n, int64_t until_ms) noexcept nogil:
-        """Take the queue's customers through lanes, in waves; 1 where stopped."""
-        cdef MachineC* m = &self.m
-        cdef int32_t active = 0, taken = 0, i, c, node, nodes, begin, end
-        cdef int64_t due
-        cdef int rank
-        while True:
-            i = 0
-            while True:
-                if i == active:
-                    if active == self.lanes or taken == n:
-                        break
-                    self.active[active] = self.queue[taken]
-                    active += 1
-                    taken += 1
-                c = self.active[i]
-                if m.s.persons[c].token >= 0 or advance(m, c, until_ms):
-                    i += 1
-                    continue
-                due = next_item(m, c, &rank)
-                if due < m.p.horizon_ms:
-                    calendar_put(&self.calendar, c, due)
-                active -= 1
-                self.active[i] = self.active[active]
-            if active == 0:
-                return 0
-            if m.s.trap or self.stop_flag:
-                return 1
-            nodes = 0
-            for i in range(active):
-                node = m.s.tokens[m.s.persons[self.active[i]].token].node
-                if self.counts[node] == 0:
-                    self.touched[nodes] = node
-                    nodes += 1
-                self.counts[node] += 1
-            begin = 0
-            for i in range(nodes):
-                node = self.touched[i]
-                begin += self.counts[node]
-                self.counts[node] = begin
-            for i in range(active - 1, -1, -1):
-                c = self.active[i]
-                node = m.s.tokens[m.s.persons[c].token].node
-                self.counts[node] -= 1
-                self.order[self.counts[node]] = c
-            begin = 0
-            for i in range(nodes):
-                node = self.touched[i]
-                end = self.counts[self.touched[i + 1]] if i + 1 < nodes else active
-                self.counts[node] = 0
-                carry_out(m, node, &self.order[begin], end - begin)
-                begin = end
 
     def stop(self):
         """Ask a running `apply` of another thread to return soon."""
@@ -481,16 +471,19 @@ cdef class Machine:
         with nogil:
             self.census()
 
+    cdef inline void count_place(self, uint8_t state, int32_t node) noexcept nogil:
+        if state == TOKEN_TIMED or state == TOKEN_LISTENING:
+            self.m.t.waiting[node] += 1
+        elif state == TOKEN_IDLE:
+            self.m.t.idle[node] += 1
+
     cdef void census(self) noexcept nogil:
         cdef StateC* s = &self.m.s
         cdef int32_t i, c, word
-        cdef uint8_t state
+        for i in range(s.persons_n):
+            self.count_place(s.persons[i].state, s.persons[i].node)
         for i in range(s.tokens_used):
-            state = s.tokens[i].state
-            if state == TOKEN_TIMED or state == TOKEN_LISTENING:
-                self.m.t.waiting[s.tokens[i].node] += 1
-            elif state == TOKEN_IDLE:
-                self.m.t.idle[s.tokens[i].node] += 1
+            self.count_place(s.tokens[i].state, s.tokens[i].node)
         for i in range(self.m.p.n_layers):
             for c in range(s.persons_n):
                 for word in range(self.m.p.words):
@@ -519,7 +512,7 @@ cdef class Machine:
             cells = self.m.t.delays[page]
             if cells != NULL:
                 for i in range(1 << DELAY_SUB_BITS):
-                    used += cells[i] != 0
+                    used += cells[2 * i] != 0
         table = np.empty((used, 3), np.int64)
         row = <int64_t*>address(table)
         for page in range(pages):
@@ -527,10 +520,10 @@ cdef class Machine:
             if cells == NULL:
                 continue
             for i in range(1 << DELAY_SUB_BITS):
-                if cells[i]:
+                if cells[2 * i]:
                     row[0] = (page << DELAY_SUB_BITS) + i
-                    row[1] = cells[i]
-                    row[2] = cells[(1 << DELAY_SUB_BITS) + i]
+                    row[1] = cells[2 * i]
+                    row[2] = cells[2 * i + 1]
                     row += 3
             free(cells)
         free(self.m.t.delays)

@@ -4,7 +4,7 @@ Growth doubles. Where memory runs out `trap` is set, the new index is -1, and th
 after the wave.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memset
 
@@ -51,6 +51,11 @@ cdef inline void token_free(MachineC* m, int32_t i) noexcept nogil:
     m.s.tokens_free = i
 
 
+cdef inline uint32_t* visits_at(MachineC* m, int32_t row) noexcept nogil:
+    """The visit counters of an entry: in row `c` those of customer c's only one."""
+    return &m.s.visits[<int64_t>row * m.p.n_slots]
+
+
 cdef inline int32_t entry_new(MachineC* m) noexcept nogil:
     cdef StateC* s = &m.s
     cdef int32_t i = s.entries_free, size, slots = m.p.n_slots
@@ -61,13 +66,15 @@ cdef inline int32_t entry_new(MachineC* m) noexcept nogil:
             size = s.entries_size * 2 if s.entries_size else FIRST_SIZE
             if not grow(s, <void**>&s.entries, sizeof(EntryC), size):
                 return -1
-            if slots and not grow(s, <void**>&s.visits, 4 * <size_t>slots, size):
+            if slots and not grow(
+                s, <void**>&s.visits, 4 * <size_t>slots, s.persons_size + size
+            ):
                 return -1
             s.entries_size = size
         i = s.entries_used
         s.entries_used += 1
     if slots:
-        memset(&s.visits[<int64_t>i * slots], 0, 4 * <size_t>slots)
+        memset(visits_at(m, s.persons_size + i), 0, 4 * <size_t>slots)
     return i
 
 

@@ -70,6 +70,8 @@ cdef enum:
     FLAG_FLOAT = 16
     FLAG_TOUCH = 32
     FLAG_SEGMENT = 64
+    FLAG_AGAIN = 128
+    FLAG_LATE = 256
 
 cdef enum:
     EVENT_WAITED = 1
@@ -95,7 +97,7 @@ cdef enum:
 
 cdef enum:
     TOKEN_FREE = 0
-    TOKEN_READY = 1  # stands before a node that it has not entered yet
+    TOKEN_READY = 1  # stands before a node that it has not entered yet, or runs
     TOKEN_WOKEN = 2  # is to leave its node by `port`
     TOKEN_TIMED = 3  # waits for its timer
     TOKEN_LISTENING = 4  # waits for an event, with a timer or without
@@ -107,6 +109,10 @@ cdef enum:
     STAGE_REST = 0
     STAGE_TRIGGERS = 1
     STAGE_SEGMENTS = 2
+
+cdef enum:
+    ROUTE_NONE = -1  # no edge: the token stands idle, or ends with the port's outcome
+    ROUTE_FORK = -2
 
 cdef enum:
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
@@ -224,6 +230,8 @@ cdef struct ProgramC:
     const NodeC* nodes
     const PortC* ports
     const int32_t* edges
+    const int32_t* routes  # by port: the only edge's target, or ROUTE_*
+    const int32_t* listeners  # by event type: which list those that wait for it are in, or -1
     const PredC* preds
     const uint8_t* pred_bytes
     const int64_t* sets
@@ -284,12 +292,17 @@ cdef struct ProgramC:
     int32_t n_zones
     int32_t n_layers
     int32_t n_slots
+    int32_t n_listeners
     int32_t words  # of a bit for each node
     int32_t test_words  # of a bit for each A/B test
     int32_t policy
     int32_t key_property
     int32_t goal  # number of the goal's watch, -1 for none
     uint32_t budget
+    uint8_t budgeted  # whether any customer can exceed the budget
+    uint8_t named  # whether entries' identities are asked for
+    uint8_t pad1
+    uint8_t pad2
 
 
 # A node of a pairing heap; heaps lie beside the arrays whose elements they order, index for index.
@@ -301,7 +314,8 @@ cdef struct HeapC:
     int32_t prev  # parent of a first child, else left neighbour; -1 for a root, -2 in no heap
 
 
-# A place in the flow. `next` and `prev` link those that listen, or those in the FIFO.
+# A place in the flow of a customer who has several. `next` and `prev` link those that listen, or
+# those in the FIFO.
 cdef struct TokenC:
     int32_t node
     int32_t entry
@@ -364,31 +378,46 @@ cdef struct WatchOpenC:
     int32_t next
 
 
+# A customer under way. The first 64 bytes are all that most steps touch. A single token lies in
+# the record itself (`node`, `state`, `port`, and its timer as `due_ms`); the moment a second one
+# is made, all go to the slabs (`crowd`), until the last of them has ended.
 cdef struct PersonC:
     int64_t now_ms
-    int64_t row
-    int64_t row_end
-    int64_t segment_ms  # next re-check
-    int64_t schedule_ms  # next time of a schedule
+    int64_t input_ms  # next recorded input; INT64_MAX for none, here and below
+    int64_t due_ms  # next timer of a token
+    int64_t other_ms  # next modelled event, segment re-check or schedule
+    int64_t start_ms  # of the entry whose token runs, or is alone
+    int64_t row  # next recorded input
+    int32_t node
+    uint8_t state
+    uint8_t port
+    uint8_t crowd
+    uint8_t stage
+    uint32_t entries
+    uint32_t budget
+    uint64_t entry_hash  # of the entry whose token runs, or is alone, as are the next four
+    int64_t entry_row
+    uint32_t entry_number
+    int32_t entry_visits  # its row of visit counters
+    int32_t admission
+    uint32_t step
+    int32_t token  # that runs, where there is a crowd
+    int32_t tokens  # in the crowd
+    int32_t timers
+    int32_t ready
+    int32_t ready_last
+    int32_t pending
+    int32_t watches
+    uint32_t pending_count
+    int64_t segment_ms
+    int64_t schedule_ms
     int64_t event_row
     uint64_t event_hash
     int32_t event_type
-    int32_t event_modelled
-    int32_t timers
-    int32_t pending
-    int32_t listening
-    int32_t ready
-    int32_t ready_last
-    int32_t token  # that runs now, -1 for none
-    int32_t watches
-    uint32_t pending_count
-    uint32_t entries
-    uint32_t step
-    uint32_t budget
-    uint8_t stage
+    uint8_t event_modelled
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t pad1
+    uint8_t modelled  # whether a modelled event woke the token that is alone
 
 
 cdef struct StateC:
@@ -396,11 +425,13 @@ cdef struct StateC:
     int32_t persons_n
     int32_t persons_size
     int32_t trap
+    int32_t pad
     PersonC* persons
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries
-    uint32_t* visits  # beside entries, n_slots each
+    uint32_t* visits  # n_slots each: of customers' single tokens, then beside entries
+    int32_t* listening  # by customer and listeners: the crowd's tokens that wait for an event
     AdmissionC* admissions  # the block's customers, then keys
     KeySlotC* keys
     PendingC* pending
@@ -464,9 +495,33 @@ cdef struct TallyC:
     int64_t log_size
 
 
+# The customers whose running token stands before a node.
+cdef struct QueueC:
+    int32_t* items  # room for all lanes; NULL where there is nobody
+    int32_t n
+    int32_t rank  # the node's place in the order of work
+
+
+# What one call of `apply` works with.
+cdef struct WaveC:
+    QueueC* queues  # by node
+    uint64_t* filled  # a bit for the rank of each node whose queue is not empty
+    const int32_t* order  # nodes by rank
+    int32_t** spare  # buffers that no queue holds
+    int32_t spares
+    int32_t words
+    int32_t* idle  # customers without a running token
+    int32_t idles
+    int32_t lanes
+    int32_t* ports  # by place in the queue at hand
+    int32_t* sorted
+    int32_t* counts  # by port
+
+
 cdef struct MachineC:
     ProgramC p
     StateC s
     TallyC t
+    WaveC w
     int32_t* scratch
     int32_t scratch_size

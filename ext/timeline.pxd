@@ -10,42 +10,29 @@ from libc.stdlib cimport realloc
 from ext.admission cimport enter, hash_named, modelled_identity
 from ext.heap cimport heap_remove
 from ext.predicates cimport decide, filter_passes, next_change
+from ext.queues cimport push
 from ext.slabs cimport *
 from ext.structs cimport *
-from ext.tokens cimport judge, leave, ready_push, stop_waiting
+from ext.tokens cimport judge, leave, listeners_of, ready_push, stop_waiting, take_up
 
 cdef enum:
-    RANK_INPUT = 0
-    RANK_MODELLED = 1
-    RANK_TIMER = 2
-    RANK_SEGMENT = 3
-    RANK_SCHEDULE = 4
     SEGMENT_UNSEEN = 2
 
 
-cdef inline int64_t next_item(MachineC* m, int32_t c, int* rank) noexcept nogil:
-    """The time of the customer's next item and its rank; INT64_MAX for none.
+cdef inline int64_t next_ms(const PersonC* person) noexcept nogil:
+    """The time of the customer's next item, INT64_MAX for none."""
+    return min(min(person.input_ms, person.due_ms), person.other_ms)
 
-    At one time the lower rank is first.
-    """
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int64_t best = INT64_MAX
-    if person.row < person.row_end:
-        best = m.p.row_ms[person.row]
-        rank[0] = RANK_INPUT
-    if person.pending >= 0 and m.s.pending_heap[person.pending].key < best:
-        best = m.s.pending_heap[person.pending].key
-        rank[0] = RANK_MODELLED
-    if person.timers >= 0 and m.s.timers[person.timers].key < best:
-        best = m.s.timers[person.timers].key
-        rank[0] = RANK_TIMER
-    if person.segment_ms < best:
-        best = person.segment_ms
-        rank[0] = RANK_SEGMENT
-    if person.schedule_ms < best:
-        best = person.schedule_ms
-        rank[0] = RANK_SCHEDULE
-    return best
+
+cdef inline int64_t pending_ms(MachineC* m, const PersonC* person) noexcept nogil:
+    return INT64_MAX if person.pending < 0 else m.s.pending_heap[person.pending].key
+
+
+cdef inline void find_other(MachineC* m, PersonC* person) noexcept nogil:
+    """Keep `other_ms` true after one of its three has changed."""
+    person.other_ms = min(
+        min(person.segment_ms, person.schedule_ms), pending_ms(m, person)
+    )
 
 
 cdef inline void write_cell(ColumnC* column, int64_t at, int64_t bits) noexcept nogil:
@@ -137,35 +124,61 @@ cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogi
         sift(m, run, 0, i)
 
 
-cdef inline void wake(
-    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t entry_number,
-    bint modelled,
+cdef inline bint hears(
+    MachineC* m, int32_t c, const NodeC* node, int64_t row, int64_t entry_row,
+    uint32_t entry_number, int32_t sender, uint32_t sending_entry,
+) noexcept nogil:
+    """Whether a token that waits at `node` for events of this type waits for this one (D28)."""
+    if node.b >= 0 and (node.b != sender or entry_number != sending_entry):
+        return 0
+    return filter_passes(m, node.cond, c, row, entry_row, m.s.persons[c].now_ms)
+
+
+cdef inline void wake_crowd(
+    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t sending_entry,
 ) noexcept nogil:
     """Wake all tokens that wait for this event, judged before any runs (6, D28)."""
     cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t t = person.listening, n = 0, i
-    cdef const NodeC* node
-    cdef EntryC* e
+    cdef int32_t t = listeners_of(m, c, event)[0], n = 0, i
+    cdef const EntryC* e
     while t >= 0:
-        node = &m.p.nodes[m.s.tokens[t].node]
-        if node.a == event:
-            e = &m.s.entries[m.s.tokens[t].entry]
-            if node.b < 0 or (node.b == sender and e.number == entry_number):
-                if filter_passes(m, node.cond, c, row, e.row, person.now_ms):
-                    if not scratch_room(m, n):
-                        return
-                    m.scratch[n] = t
-                    n += 1
+        e = &m.s.entries[m.s.tokens[t].entry]
+        if hears(
+            m, c, &m.p.nodes[m.s.tokens[t].node], row, e.row, e.number, sender, sending_entry
+        ):
+            if not scratch_room(m, n):
+                return
+            m.scratch[n] = t
+            n += 1
         t = m.s.tokens[t].next
     if n > 1:
         sort_by_tie(m, m.scratch, n)
     for i in range(n):
         t = m.scratch[i]
-        stop_waiting(m, person, t)
+        stop_waiting(m, c, t)
         m.s.tokens[t].state = TOKEN_WOKEN
         m.s.tokens[t].port = 0
-        m.s.tokens[t].modelled = modelled
+        m.s.tokens[t].modelled = row < 0
         ready_push(m, person, t)
+
+
+cdef inline void wake(
+    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t sending_entry,
+) noexcept nogil:
+    """Wake those of the customer's tokens that wait for this event."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef const NodeC* node
+    if person.crowd:
+        wake_crowd(m, c, event, row, sender, sending_entry)
+    elif person.state == TOKEN_LISTENING:
+        node = &m.p.nodes[person.node]
+        if node.a == event and hears(
+            m, c, node, row, person.entry_row, person.entry_number, sender, sending_entry
+        ):
+            person.due_ms = INT64_MAX
+            person.state = TOKEN_WOKEN
+            person.port = 0
+            person.modelled = row < 0
 
 
 cdef inline void fire_triggers(MachineC* m, int32_t c) noexcept nogil:
@@ -178,8 +191,8 @@ cdef inline void fire_triggers(MachineC* m, int32_t c) noexcept nogil:
         trigger = &m.p.triggers[m.p.event_triggers[i]]
         if filter_passes(m, trigger.cond, c, person.event_row, person.event_row, person.now_ms):
             enter(
-                m, c, trigger.node, hash_named(b"event", 5, person.event_hash), person.event_row,
-                person.event_modelled,
+                m, c, trigger.node, hash_named(m, b"event", 5, person.event_hash),
+                person.event_row, person.event_modelled,
             )
 
 
@@ -195,6 +208,7 @@ cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
         return
     if now >= m.p.entry_until_ms:
         person.segment_ms = INT64_MAX
+        find_other(m, person)
         return
     for k in range(m.p.n_segments):
         at = <int64_t>c * m.p.n_segments + k
@@ -206,8 +220,9 @@ cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
         m.s.segment_state[at] = holds_now
         best = min(best, next_change(m, trigger.cond, trigger.cond_end, c, now))
         if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
-            enter(m, c, trigger.node, hash_named(b"segment", 7, <uint64_t>now), NO_ROW, 0)
+            enter(m, c, trigger.node, hash_named(m, b"segment", 7, <uint64_t>now), NO_ROW, 0)
     person.segment_ms = best
+    find_other(m, person)
 
 
 cdef inline int64_t schedule_at(MachineC* m, int32_t c, int32_t k) noexcept nogil:
@@ -224,6 +239,7 @@ cdef inline void find_schedule(MachineC* m, int32_t c) noexcept nogil:
     for k in range(m.p.n_schedules):
         best = min(best, schedule_at(m, c, k))
     m.s.persons[c].schedule_ms = best
+    find_other(m, &m.s.persons[c])
 
 
 cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
@@ -237,6 +253,7 @@ cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
             break
     else:
         person.schedule_ms = INT64_MAX  # beyond reach: it was the least of these times
+        find_other(m, person)
         return
     m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
     find_schedule(m, c)
@@ -246,23 +263,22 @@ cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
     if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
         judge(m, c, trigger.node)
     if decide(m, trigger.cond, c, NO_ROW, NO_ROW, now):
-        enter(m, c, trigger.node, hash_named(b"schedule", 8, <uint64_t>now), NO_ROW, 0)
+        enter(m, c, trigger.node, hash_named(m, b"schedule", 8, <uint64_t>now), NO_ROW, 0)
 
 
 cdef inline void see_event(
-    MachineC* m, int32_t c, int32_t type, int64_t row, int32_t sender, uint32_t entry_number
+    MachineC* m, int32_t c, int32_t type, int64_t row, int32_t sender, uint32_t sending_entry
 ) noexcept nogil:
     """An event has happened within the window: watches, wakes, and triggers to come (D3 b to d)."""
     cdef PersonC* person = &m.s.persons[c]
     cdef const EventC* event = &m.p.events[type]
-    cdef bint modelled = row < 0
     person.event_type = type
     person.event_row = row
-    person.event_modelled = modelled
+    person.event_modelled = row < 0
     if event.flags & EVENT_WATCHED and person.watches >= 0:
-        see_watches(m, c, type, row, modelled)
-    if event.flags & EVENT_WAITED and person.listening >= 0:
-        wake(m, c, type, row, sender, entry_number, modelled)
+        see_watches(m, c, type, row, row < 0)
+    if event.flags & EVENT_WAITED:
+        wake(m, c, type, row, sender, sending_entry)
     if event.flags & EVENT_SEGMENT:
         person.dirty = 1
     person.stage = STAGE_TRIGGERS if event.triggers else STAGE_SEGMENTS
@@ -274,7 +290,10 @@ cdef inline void take_input(MachineC* m, int32_t c) noexcept nogil:
     cdef int64_t row = person.row
     cdef int32_t type = m.p.row_type[row], column
     cdef const EventC* event
-    person.row += 1
+    person.row = row + 1
+    person.input_ms = INT64_MAX
+    if row + 1 < m.p.row_offsets[m.s.lo + c + 1]:
+        person.input_ms = m.p.row_ms[row + 1]
     if type < 0:
         column = -1 - type
         write_cell(
@@ -301,8 +320,9 @@ cdef inline void take_modelled(MachineC* m, int32_t c) noexcept nogil:
     cdef const DrawC* draw = &m.p.draws[pending.draw]
     cdef int64_t row = -2 - <int64_t>draw.constants, at
     cdef int32_t history = m.p.events[draw.event].history, sender = pending.node
-    cdef uint32_t entry_number = pending.entry_number
+    cdef uint32_t sending_entry = pending.entry_number
     person.pending = heap_remove(m.s.pending_heap, i, i)
+    find_other(m, person)
     if m.p.events[draw.event].triggers:
         person.event_hash = modelled_identity(m, draw.ident, pending.entry_hash, pending.visit)
     pending_free(m, i)
@@ -315,48 +335,87 @@ cdef inline void take_modelled(MachineC* m, int32_t c) noexcept nogil:
         m.s.past[k].row = row
         m.s.past[k].previous = m.s.last_past[at]
         m.s.last_past[at] = k
-    see_event(m, c, draw.event, row, sender, entry_number)
+    see_event(m, c, draw.event, row, sender, sending_entry)
 
 
 cdef inline void take_timer(MachineC* m, int32_t c) noexcept nogil:
     """Wake the token whose timer is due: a wait's only port, or an event wait's timeout."""
     cdef PersonC* person = &m.s.persons[c]
     cdef int32_t t = person.timers
-    cdef TokenC* token = &m.s.tokens[t]
-    cdef uint8_t port = 1 if token.state == TOKEN_LISTENING else 0
-    stop_waiting(m, person, t)
-    token.state = TOKEN_WOKEN
-    token.port = port
-    token.modelled = 0
-    ready_push(m, person, t)
+    cdef TokenC* token
     person.stage = STAGE_SEGMENTS
+    if not person.crowd:
+        person.due_ms = INT64_MAX
+        person.port = person.state == TOKEN_LISTENING
+        person.modelled = 0
+        person.state = TOKEN_WOKEN
+        return
+    token = &m.s.tokens[t]
+    token.port = token.state == TOKEN_LISTENING
+    token.modelled = 0
+    stop_waiting(m, c, t)
+    token.state = TOKEN_WOKEN
+    ready_push(m, person, t)
+
+
+cdef inline void take_other(MachineC* m, int32_t c) noexcept nogil:
+    """Carry out an item that is no input and comes no later than the next timer."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t now = person.now_ms
+    if pending_ms(m, person) == now:
+        take_modelled(m, c)
+    elif person.due_ms == now:
+        take_timer(m, c)
+    elif person.segment_ms == now:
+        person.stage = STAGE_SEGMENTS
+        person.dirty = 1
+        person.judged = 1
+    else:
+        person.stage = STAGE_SEGMENTS
+        fire_schedule(m, c)
+
+
+cdef inline bint drain(MachineC* m, int32_t c) noexcept nogil:
+    """Let the first token of a crowd's FIFO that goes on stand before its node; 0 for none (D4)."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef TokenC* token
+    cdef int32_t t
+    while person.ready >= 0:
+        t = person.ready
+        token = &m.s.tokens[t]
+        person.ready = token.next
+        if token.state == TOKEN_DEAD:
+            token_free(m, t)
+            continue
+        take_up(m, person, t)
+        if token.state == TOKEN_READY:
+            push(m, token.node, c)
+            return 1
+        m.t.modelled_wakes[token.node] += token.modelled
+        token.state = TOKEN_READY
+        if leave(m, c, token.node, token.port):
+            return 1
+    if person.tokens == 0:
+        person.crowd = 0
+    return 0
 
 
 cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogil:
-    """Bring the customer to a token that is to run.
+    """Bring the customer's next token that is to run before its node.
 
     False where nothing is left before `until_ms`.
     """
     cdef PersonC* person = &m.s.persons[c]
-    cdef TokenC* token
-    cdef int32_t t
     cdef int64_t at
-    cdef int rank = 0
     while True:
-        while person.ready >= 0:
-            t = person.ready
-            token = &m.s.tokens[t]
-            person.ready = token.next
-            if token.state == TOKEN_DEAD:
-                token_free(m, t)
-            elif token.state == TOKEN_READY:
-                person.token = t
+        if person.crowd:
+            if drain(m, c):
                 return 1
-            else:
-                m.t.modelled_wakes[token.node] += token.modelled
-                if leave(m, c, t, token.port):
-                    person.token = t
-                    return 1
+        elif person.state == TOKEN_WOKEN:
+            m.t.modelled_wakes[person.node] += person.modelled
+            person.state = TOKEN_READY
+            if leave(m, c, person.node, person.port):
+                return 1
         if person.stage == STAGE_TRIGGERS:
             person.stage = STAGE_SEGMENTS
             fire_triggers(m, c)
@@ -366,21 +425,14 @@ cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogi
         else:
             person.stage = STAGE_REST
             person.dirty = 0
-            at = next_item(m, c, &rank)
+            at = next_ms(person)
             if at >= until_ms or m.s.trap:
                 return 0
             person.now_ms = at
             person.budget = m.p.budget
-            if rank == RANK_INPUT:
+            if person.input_ms == at:
                 take_input(m, c)
-            elif rank == RANK_MODELLED:
-                take_modelled(m, c)
-            elif rank == RANK_TIMER:
-                take_timer(m, c)
-            elif rank == RANK_SEGMENT:
-                person.stage = STAGE_SEGMENTS
-                person.dirty = 1
-                person.judged = 1
+            elif person.other_ms == at:
+                take_other(m, c)
             else:
-                person.stage = STAGE_SEGMENTS
-                fire_schedule(m, c)
+                take_timer(m, c)

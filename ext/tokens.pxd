@@ -3,11 +3,12 @@
 Numbers in comments are those of docs/semantics.md.
 """
 
-from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
+from libc.string cimport memcpy
 
 from ext.heap cimport heap_push, heap_remove
-from ext.predicates cimport read_customer
+from ext.queues cimport push
 from ext.slabs cimport *
 from ext.structs cimport *
 
@@ -23,19 +24,20 @@ cdef extern from *:
 cdef inline void note(
     MachineC* m, int32_t c, int32_t node, int32_t port, uint64_t entry
 ) noexcept nogil:
-    """Log a decision under the customer's next step number (D13, D14)."""
+    """Log a decision under the customer's next step number, if decisions are logged (D13, D14)."""
     cdef PersonC* person = &m.s.persons[c]
     cdef LogC* record
-    if m.t.logs:
-        record = log_new(m)
-        if record == NULL:
-            return
-        record.customer = <uint32_t>(m.s.lo + c)
-        record.step = person.step
-        record.time_ms = person.now_ms
-        record.entry = entry
-        record.node = node
-        record.port = port
+    if not m.t.logs:
+        return
+    record = log_new(m)
+    if record == NULL:
+        return
+    record.customer = <uint32_t>(m.s.lo + c)
+    record.step = person.step
+    record.time_ms = person.now_ms
+    record.entry = entry
+    record.node = node
+    record.port = port
     person.step += 1
 
 
@@ -56,19 +58,19 @@ cdef inline bint first_visit(uint64_t* bits, int32_t words, int32_t c, int32_t i
     return 1
 
 
-cdef inline void count_delay(MachineC* m, int32_t node, int64_t ms) noexcept nogil:
-    """Count the time since the entry began, above 0 (cells: core.counters.delay_cell)."""
+cdef inline void count_delays(MachineC* m, int32_t node, int64_t ms, int64_t n) noexcept nogil:
+    """Count `n` times since the entry began, above 0 (cells: core.counters.delay_cell)."""
     cdef int64_t* cells
     cdef int64_t cell = ms, page
     cdef int shift
-    m.t.delay_sum_ms[node] += ms
+    m.t.delay_sum_ms[node] += ms * n
     if ms >= 1 << DELAY_SUB_BITS:
         shift = log2_of(ms) - DELAY_SUB_BITS
         cell = (<int64_t>(shift + 1) << DELAY_SUB_BITS) + ((ms >> shift) - (1 << DELAY_SUB_BITS))
         if cell >= DELAY_CELLS:
             cell = DELAY_CELLS - 1
     page = <int64_t>node * DELAY_OCTAVES + (cell >> DELAY_SUB_BITS)
-    cell &= (1 << DELAY_SUB_BITS) - 1
+    cell = 2 * (cell & ((1 << DELAY_SUB_BITS) - 1))
     cells = m.t.delays[page]
     if cells == NULL:
         cells = <int64_t*>calloc(2 << DELAY_SUB_BITS, sizeof(int64_t))
@@ -76,8 +78,8 @@ cdef inline void count_delay(MachineC* m, int32_t node, int64_t ms) noexcept nog
             m.s.trap = TRAP_MEMORY
             return
         m.t.delays[page] = cells
-    cells[cell] += 1
-    cells[(1 << DELAY_SUB_BITS) + cell] += ms
+    cells[cell] += n
+    cells[cell + 1] += ms * n
 
 
 cdef inline void judge(MachineC* m, int32_t c, int32_t node) noexcept nogil:
@@ -103,21 +105,27 @@ cdef inline void ready_push(MachineC* m, PersonC* person, int32_t t) noexcept no
     person.ready_last = t
 
 
-cdef inline void listen(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
+cdef inline int32_t* listeners_of(MachineC* m, int32_t c, int32_t event) noexcept nogil:
+    """The first of the customer's tokens that wait for events of a type."""
+    return &m.s.listening[<int64_t>c * m.p.n_listeners + m.p.listeners[event]]
+
+
+cdef inline void listen(MachineC* m, int32_t c, int32_t t) noexcept nogil:
     cdef TokenC* token = &m.s.tokens[t]
+    cdef int32_t* first = listeners_of(m, c, m.p.nodes[token.node].a)
     token.prev = -1
-    token.next = person.listening
-    if person.listening >= 0:
-        m.s.tokens[person.listening].prev = t
-    person.listening = t
+    token.next = first[0]
+    if first[0] >= 0:
+        m.s.tokens[first[0]].prev = t
+    first[0] = t
 
 
-cdef inline void unlisten(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
+cdef inline void unlisten(MachineC* m, int32_t c, int32_t t) noexcept nogil:
     cdef TokenC* token = &m.s.tokens[t]
     if token.prev >= 0:
         m.s.tokens[token.prev].next = token.next
     else:
-        person.listening = token.next
+        listeners_of(m, c, m.p.nodes[token.node].a)[0] = token.next
     if token.next >= 0:
         m.s.tokens[token.next].prev = token.prev
 
@@ -125,18 +133,52 @@ cdef inline void unlisten(MachineC* m, PersonC* person, int32_t t) noexcept nogi
 cdef inline void set_timer(MachineC* m, PersonC* person, int32_t t, int64_t due_ms) noexcept nogil:
     m.s.timers[t].key = due_ms
     person.timers = heap_push(m.s.timers, person.timers, t)
+    person.due_ms = m.s.timers[person.timers].key
 
 
-cdef inline void stop_waiting(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
+cdef inline void stop_waiting(MachineC* m, int32_t c, int32_t t) noexcept nogil:
     """Take a token out of the timers and out of those that listen."""
+    cdef PersonC* person = &m.s.persons[c]
     if m.s.timers[t].prev != -2:
         person.timers = heap_remove(m.s.timers, person.timers, t)
+        person.due_ms = INT64_MAX if person.timers < 0 else m.s.timers[person.timers].key
     if m.s.tokens[t].state == TOKEN_LISTENING:
-        unlisten(m, person, t)
+        unlisten(m, c, t)
+
+
+cdef inline void take_up(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
+    """Let a token of a crowd run: what kernels ask of its entry is copied to the customer."""
+    cdef int32_t entry = m.s.tokens[t].entry
+    cdef const EntryC* e = &m.s.entries[entry]
+    person.token = t
+    person.start_ms = e.start_ms
+    person.entry_hash = e.hash
+    person.entry_row = e.row
+    person.entry_number = e.number
+    person.entry_visits = m.s.persons_size + entry
+
+
+cdef inline int32_t entry_make(MachineC* m, PersonC* person, int32_t admission) noexcept nogil:
+    """A new entry without tokens, its other fields those that the customer's record holds."""
+    cdef int32_t i = entry_new(m)
+    cdef EntryC* e
+    if i < 0:
+        return -1
+    e = &m.s.entries[i]
+    e.start_ms = person.start_ms
+    e.hash = person.entry_hash
+    e.row = person.entry_row
+    e.number = person.entry_number
+    e.admission = admission
+    e.forks = 0
+    e.tokens = 0
+    e.first = -1
+    e.last = -1
+    return i
 
 
 cdef inline int32_t token_make(
-    MachineC* m, int32_t entry, int32_t node, uint8_t state
+    MachineC* m, PersonC* person, int32_t entry, int32_t node, uint8_t state
 ) noexcept nogil:
     """A new token of an entry, last in its order (D6)."""
     cdef int32_t t = token_new(m)
@@ -162,13 +204,49 @@ cdef inline int32_t token_make(
     m.s.timers[t].prev = -2
     e.forks += 1
     e.tokens += 1
+    person.tokens += 1
     return t
 
 
-cdef inline void token_leave_entry(MachineC* m, int32_t t) noexcept nogil:
-    """Take a token out of its entry; the entry ends with its last (10)."""
+cdef inline bint spill(MachineC* m, int32_t c) noexcept nogil:
+    """Move the customer's single token to the slabs, where there is room for more; 0 without memory."""
+    cdef PersonC* person = &m.s.persons[c]
+    cdef int32_t entry, t
+    cdef int64_t due_ms = person.due_ms
+    cdef uint8_t state = person.state
+    person.crowd = 1
+    person.state = TOKEN_FREE
+    person.due_ms = INT64_MAX
+    if state == TOKEN_FREE:
+        return 1
+    entry = entry_make(m, person, person.admission)
+    if entry < 0:
+        return 0
+    if m.p.n_slots:
+        memcpy(
+            visits_at(m, m.s.persons_size + entry), visits_at(m, c), 4 * <size_t>m.p.n_slots
+        )
+    t = token_make(m, person, entry, person.node, state)
+    if t < 0:
+        return 0
+    m.s.tokens[t].port = person.port
+    m.s.tokens[t].modelled = person.modelled
+    if due_ms != INT64_MAX:
+        set_timer(m, person, t, due_ms)
+    if state == TOKEN_LISTENING:
+        listen(m, c, t)
+    elif state == TOKEN_WOKEN:
+        ready_push(m, person, t)
+    elif state == TOKEN_READY:
+        take_up(m, person, t)
+    return 1
+
+
+cdef inline void token_leave_entry(MachineC* m, int32_t c, int32_t t) noexcept nogil:
+    """Take a token of a crowd out of its entry; the entry ends with its last (10)."""
     cdef TokenC* token = &m.s.tokens[t]
     cdef EntryC* e = &m.s.entries[token.entry]
+    m.s.persons[c].tokens -= 1
     if token.entry_prev >= 0:
         m.s.tokens[token.entry_prev].entry_next = token.entry_next
     else:
@@ -183,9 +261,26 @@ cdef inline void token_leave_entry(MachineC* m, int32_t t) noexcept nogil:
         entry_free(m, token.entry)
 
 
-cdef inline void token_end(MachineC* m, int32_t t) noexcept nogil:
-    token_leave_entry(m, t)
-    token_free(m, t)
+cdef inline void end_token(MachineC* m, int32_t c) noexcept nogil:
+    """End the running token."""
+    cdef PersonC* person = &m.s.persons[c]
+    if person.crowd:
+        token_leave_entry(m, c, person.token)
+        token_free(m, person.token)
+    else:
+        person.state = TOKEN_FREE
+        m.s.admissions[person.admission].active -= 1
+
+
+cdef inline void stay(MachineC* m, int32_t c, int32_t node, uint8_t state) noexcept nogil:
+    """Leave the running token at a node, for good where it neither waits nor listens."""
+    cdef PersonC* person = &m.s.persons[c]
+    if person.crowd:
+        m.s.tokens[person.token].node = node
+        m.s.tokens[person.token].state = state
+    else:
+        person.node = node
+        person.state = state
 
 
 cdef inline void open_watch(
@@ -209,86 +304,76 @@ cdef inline void open_watch(
     m.t.watch_matured[counter] += w.matured
 
 
-cdef inline bint leave(MachineC* m, int32_t c, int32_t t, int32_t port) noexcept nogil:
-    """Take a port: on to its first edge, new tokens for the others (D7).
-
-    Return whether the token goes on.
-    """
-    cdef TokenC* token = &m.s.tokens[t]
-    cdef int32_t node = token.node, entry = token.entry, k, fork
+cdef inline bint leave_open(MachineC* m, int32_t c, int32_t node, int32_t port) noexcept nogil:
+    """Take a port that has not exactly one edge (D7); return whether the token goes on."""
+    cdef PersonC* person = &m.s.persons[c]
     cdef const PortC* p = &m.p.ports[m.p.nodes[node].port0 + port]
-    cdef uint64_t identity = m.s.entries[entry].hash
+    cdef int32_t k, entry, fork
     if p.edges == 0 and p.outcome != 0:
-        note_outcome(m, c, node, p.outcome, identity)
-        token_end(m, t)
+        note_outcome(m, c, node, p.outcome, person.entry_hash)
+        end_token(m, c)
         return 0
     m.t.port[m.p.nodes[node].port0 + port] += 1
-    note(m, c, node, port, identity)
+    note(m, c, node, port, person.entry_hash)
     if p.edges == 0:
-        token.state = TOKEN_IDLE
+        stay(m, c, node, TOKEN_IDLE)
         return 0
-    token.node = m.p.edges[p.edge0]
-    token.state = TOKEN_READY
+    if not person.crowd and not spill(m, c):
+        return 0
+    entry = m.s.tokens[person.token].entry
     for k in range(1, p.edges):
-        fork = token_make(m, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
+        fork = token_make(m, person, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
         if fork < 0:
             return 0
-        ready_push(m, &m.s.persons[c], fork)
+        ready_push(m, person, fork)
+    push(m, m.p.edges[p.edge0], c)
     return 1
 
 
-cdef inline void park(MachineC* m, int32_t c, int32_t t, int32_t outcome) noexcept nogil:
-    """Leave a token where it stands for good, with the reason (7, D5)."""
-    note_outcome(m, c, m.s.tokens[t].node, outcome, m.s.entries[m.s.tokens[t].entry].hash)
-    m.s.tokens[t].state = TOKEN_PARKED
-
-
-cdef inline bint arrive(MachineC* m, int32_t c, int32_t t, int32_t node) noexcept nogil:
-    """Count an arrival; return whether the node is to be carried out."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int64_t delay = person.now_ms - m.s.entries[m.s.tokens[t].entry].start_ms
-    m.t.entered[node] += 1
-    m.t.steps += 1
-    if first_visit(m.s.visited, m.p.words, c, node):
-        m.t.unique[node] += 1
-    if delay > 0:
-        count_delay(m, node, delay)
-    if person.budget == 0:
-        park(m, c, t, OUT_PARKED_BUDGET)
-        return 0
-    person.budget -= 1
-    if m.p.nodes[node].flags & FLAG_TOUCH:
-        judge(m, c, node)
+cdef inline bint leave(MachineC* m, int32_t c, int32_t node, int32_t port) noexcept nogil:
+    """Take a port of `node` with the running token; return whether the token goes on."""
+    cdef int32_t number = m.p.nodes[node].port0 + port, target = m.p.routes[number]
+    if target < 0:
+        return leave_open(m, c, node, port)
+    m.t.port[number] += 1
+    note(m, c, node, port, m.s.persons[c].entry_hash)
+    push(m, target, c)
     return 1
 
 
-cdef inline uint32_t visit_of(MachineC* m, int32_t entry, int32_t slot) noexcept nogil:
-    """Which arrival of the entry at the node this is, 1 for the first (D12)."""
+cdef inline void park(MachineC* m, int32_t c, int32_t node, int32_t outcome) noexcept nogil:
+    """Leave the running token where it stands for good, with the reason (7, D5)."""
+    note_outcome(m, c, node, outcome, m.s.persons[c].entry_hash)
+    stay(m, c, node, TOKEN_PARKED)
+
+
+cdef inline uint32_t visit_of(MachineC* m, int32_t c, int32_t slot) noexcept nogil:
+    """Which arrival of the running token's entry at the node this is, 1 for the first (D12)."""
     cdef uint32_t* count
     if slot < 0:
         return 1
-    count = &m.s.visits[<int64_t>entry * m.p.n_slots + slot]
+    count = &visits_at(m, m.s.persons[c].entry_visits)[slot]
     count[0] += 1
     return count[0]
 
 
-cdef inline void end_whole_flow(MachineC* m, int32_t c, int32_t t) noexcept nogil:
-    """End all other tokens of the entry, by fork number, then this one (D8)."""
+cdef inline void end_whole_flow(MachineC* m, int32_t c) noexcept nogil:
+    """End all other tokens of the running one's entry, by fork number, then this one (D8)."""
     cdef PersonC* person = &m.s.persons[c]
-    cdef EntryC* e = &m.s.entries[m.s.tokens[t].entry]
-    cdef int32_t other = e.first, following
-    cdef uint64_t identity = e.hash
+    cdef int32_t t = person.token, other, following
     cdef uint8_t state
-    while other >= 0:
-        following = m.s.tokens[other].entry_next
-        if other != t:
-            note_outcome(m, c, m.s.tokens[other].node, OUT_WHOLE_FLOW, identity)
-            state = m.s.tokens[other].state
-            stop_waiting(m, person, other)
-            token_leave_entry(m, other)
-            if state == TOKEN_READY or state == TOKEN_WOKEN:
-                m.s.tokens[other].state = TOKEN_DEAD
-            else:
-                token_free(m, other)
-        other = following
-    token_end(m, t)
+    if person.crowd:
+        other = m.s.entries[m.s.tokens[t].entry].first
+        while other >= 0:
+            following = m.s.tokens[other].entry_next
+            if other != t:
+                note_outcome(m, c, m.s.tokens[other].node, OUT_WHOLE_FLOW, person.entry_hash)
+                state = m.s.tokens[other].state
+                stop_waiting(m, c, other)
+                token_leave_entry(m, c, other)
+                if state == TOKEN_READY or state == TOKEN_WOKEN:
+                    m.s.tokens[other].state = TOKEN_DEAD
+                else:
+                    token_free(m, other)
+            other = following
+    end_token(m, c)
