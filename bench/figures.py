@@ -20,11 +20,22 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a figure stands in a sweep: one point of a plot, `x` is the sweep's variable."""
+
+    sweep: str
+    x: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One measured figure: the median of several runs.
 
-    `spread` is (slowest - fastest) / median of our runs; `rival` names what `theirs` was measured
-    on, and `ratio` is ours / theirs in `unit` (so above 1 is better where more of the unit is).
+    `spread` is (slowest - fastest) / median of our runs, `their_spread` that of the rival's;
+    `rival` names what `theirs` was measured on, and `ratio` is ours / theirs in `unit` (so above 1
+    is better where more of the unit is). A `gate` holds a rival against a slower one, so that
+    nobody is flattered by a badly written rival: `ours` is then the rival under test. `step_ns` is
+    the time for a token-step of ours.
     """
 
     group: str
@@ -35,6 +46,10 @@ class Figure:
     rival: str | None = None
     theirs: float | None = None
     bar: Bar | None = None
+    their_spread: float = 0.0
+    gate: bool = False
+    place: Place | None = None
+    step_ns: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -57,16 +72,17 @@ class Figure:
 def interleave(contenders: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
     """Run all contenders in turn, `runs` rounds, so that a busy machine slows all of them.
 
-    Returns the seconds of each run by contender. Garbage is collected before each run, outside the
-    measured time.
+    Returns the seconds of each run by contender. Garbage is collected before each run, and what a
+    run returns is dropped after it, both outside the measured time.
     """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(runs):
         for name, run in contenders.items():
             gc.collect()
             began = time.perf_counter()
-            run()
+            result = run()
             taken[name].append(time.perf_counter() - began)
+            del result
     return taken
 
 

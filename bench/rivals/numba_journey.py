@@ -1,7 +1,7 @@
 """Runs the reference journey hard-coded in Numba, which is as fast as we know how to write it.
 
 One pass over the customers: no allocation, no GIL, counters in registers. It keeps the counters of
-the nodes, the tag and how the branch went, and nothing else that an engine must (no log, no waiting tokens, no hours).
+the nodes, the tag and how the branch went, and nothing of what an engine must hold besides.
 """
 
 from __future__ import annotations

@@ -143,16 +143,22 @@ def _time_log(columns: Columns, arrivals: dict[int, tuple[Rows, Rows]]) -> TimeL
     span = columns.horizon_ms - columns.from_ms
     if span.bit_length() + customer_bits + _NODE_BITS > 63:
         raise ValueError("the log's key has 63 bits: take fewer customers or a shorter run")
-    packed = np.concatenate(
-        [
-            (((at - columns.from_ms) << customer_bits | who) << _NODE_BITS) | node
-            for node, (who, at) in arrivals.items()
-        ]
-    )
+    packed = np.empty(sum(len(who) for who, _ in arrivals.values()), np.int64)
+    first = 0
+    for node, (who, at) in arrivals.items():
+        part = packed[first : first + len(who)]
+        np.subtract(at, columns.from_ms, out=part)
+        part <<= customer_bits
+        part |= who
+        part <<= _NODE_BITS
+        part |= node
+        first += len(who)
     packed.sort()
-    node = (packed & ((1 << _NODE_BITS) - 1)).astype(np.int8)
+    nodes = np.empty(len(packed), np.int8)
+    np.bitwise_and(packed, (1 << _NODE_BITS) - 1, out=nodes, casting="unsafe")
     packed >>= _NODE_BITS
-    customer = (packed & ((1 << customer_bits) - 1)).astype(np.int32)
+    customers = np.empty(len(packed), np.int32)
+    np.bitwise_and(packed, (1 << customer_bits) - 1, out=customers, casting="unsafe")
     packed >>= customer_bits
     packed += columns.from_ms
-    return TimeLog(customer, packed, node)
+    return TimeLog(customers, packed, nodes)
