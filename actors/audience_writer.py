@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from actors.threads import read_ahead
 from core.audience import AudienceSchema, Kind
 from core.errors import HeadraceError
 
@@ -71,7 +72,8 @@ class CustomerData:
 class PropertyData:
     """A property of one event type: values for some of the event rows.
 
-    `rows` int64[k] ascending are row numbers of the events, `values` an Arrow array of k.
+    `rows` int64[k] ascending are row numbers of the events, `values` an Arrow array of k; text may
+    be dictionary-coded.
     """
 
     kind: Kind
@@ -227,26 +229,32 @@ def write_events(folder: Path, events: EventData, *, progress: Progress | None =
     for key, data in events.properties.items():
         fields.append(pa.field(columns_of[key], ARROW_TYPES[data.kind]))
     schema = pa.schema(fields)
-    names = pa.array(events.names, pa.string())
+    names, done = pa.array(events.names, pa.string()), 0
     with pq.ParquetWriter(
         folder / "events.parquet",
         schema,
         compression=COMPRESSION,
         use_dictionary=[f.name for f in fields if f.name == "event" or f.type == pa.string()],
     ) as writer:
-        for start, stop in row_groups(len(events.ms)):
-            codes = pa.array(events.code[start:stop])
-            columns = [
-                pa.array(events.customer[start:stop]),
-                pa.array(events.ms[start:stop]).view(INSTANT),
-                pa.DictionaryArray.from_arrays(codes, names),
-                pa.array(events.hash[start:stop]),
-                *(_spread(data, start, stop) for data in events.properties.values()),
-            ]
-            batch = pa.Table.from_arrays(columns, schema=schema)
+        for batch in read_ahead(_event_groups(events, names, schema)):
             writer.write_table(batch, row_group_size=ROW_GROUP_ROWS)
+            done += len(batch)
             if progress is not None:
-                progress("writing events", stop, len(events.ms))
+                progress("writing events", done, len(events.ms))
+
+
+def _event_groups(events: EventData, names: pa.Array, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The row groups of the events."""
+    for start, stop in row_groups(len(events.ms)):
+        codes = pa.array(events.code[start:stop])
+        columns = [
+            pa.array(events.customer[start:stop]),
+            pa.array(events.ms[start:stop]).view(INSTANT),
+            pa.DictionaryArray.from_arrays(codes, names),
+            pa.array(events.hash[start:stop]),
+            *(_spread(data, start, stop) for data in events.properties.values()),
+        ]
+        yield pa.Table.from_arrays(columns, schema=schema)
 
 
 def _spread(data: PropertyData, start: int, stop: int) -> pa.Array:
@@ -256,7 +264,7 @@ def _spread(data: PropertyData, start: int, stop: int) -> pa.Array:
     absent = np.ones(stop - start, np.bool_)
     source[data.rows[first:last] - start] = np.arange(first, last)
     absent[data.rows[first:last] - start] = False
-    return data.values.take(pa.array(source, mask=absent))
+    return data.values.take(pa.array(source, mask=absent)).cast(ARROW_TYPES[data.kind])
 
 
 def write_changes(folder: Path, changes: ChangeData) -> None:

@@ -24,14 +24,22 @@ Form = Literal[
 """`bytes` are not UTF-8; `instant` is a time in UTC, `local` one without a zone, `day` a date;
 `list` is a list of text, `big` the digits of a number beyond 64 bits, `nested` other JSON."""
 
+Rows = Int64s | range
+"""Ascending row numbers; a range, which takes no memory, where none is left out."""
+
+SPACE, LAST_ASCII = 0x20, 0x7E  # between them lies what is visible
+
 
 @dataclass(slots=True)
 class Lane:
-    """Values of one form: `rows` int64[k] ascending, `values` an Arrow array of k without nulls."""
+    """Values of one form: `rows` int64[k] ascending, `values` k values in chunks without nulls.
+
+    The chunks of `values` are pieces of a few megabytes, which threads may take one by one.
+    """
 
     form: Form
     rows: Int64s
-    values: pa.Array
+    values: pa.ChunkedArray
 
 
 @dataclass(slots=True)
@@ -76,8 +84,9 @@ class Cells:
             place = np.searchsorted(lane.rows, rows)
             found = place < len(lane.rows)
             found[found] = lane.rows[place[found]] == rows[found]
-            for index in np.flatnonzero(found):
-                texts[index] = _shown(lane.form, lane.values[int(place[index])].as_py())
+            values = lane.values.take(pa.array(place[found])).to_pylist()
+            for index, value in zip(np.flatnonzero(found).tolist(), values, strict=True):
+                texts[index] = _shown(lane.form, value)
         return texts
 
 
@@ -100,7 +109,7 @@ def _merged(lanes: list[Lane]) -> list[Lane]:
             merged.append(parts[0])
             continue
         rows = np.concatenate([part.rows for part in parts])
-        values = pa.concat_arrays([part.values for part in parts])
+        values = pa.chunked_array([chunk for part in parts for chunk in part.values.chunks])
         if np.any(rows[1:] < rows[:-1]):
             order = np.argsort(rows, kind="stable")
             rows, values = rows[order], values.take(pa.array(order))
@@ -114,11 +123,24 @@ class CellsBuilder:
     def __init__(self, typed: bool) -> None:
         self.typed = typed
         self.count = 0
-        self._lanes: list[Lane] = []
+        self._pieces: dict[Form, list[tuple[Rows, pa.Array]]] = {}
 
-    def cells(self) -> Cells:
-        """What was added."""
-        lanes, self._lanes = _merged(self._lanes), []
+    def cells(self, every_row: Int64s | None = None) -> Cells:
+        """What was added.
+
+        `every_row` is arange(count), which all columns without a gap can share.
+        """
+        if every_row is None:
+            every_row = np.arange(self.count)
+        lanes, pieces = [], self._pieces
+        self._pieces = {}
+        for form, parts in pieces.items():
+            values = pa.chunked_array([values for _, values in parts])
+            if len(values) == self.count:
+                rows = every_row
+            else:
+                rows = np.concatenate([_spelled_out(rows) for rows, _ in parts])
+            lanes.append(Lane(form, rows, values))
         return Cells(self.count, lanes, self.typed)
 
     def skip(self, rows: int) -> None:
@@ -127,35 +149,37 @@ class CellsBuilder:
 
     def add_bytes(self, values: pa.Array) -> None:
         """Add binary cells: text where they are UTF-8, missing where they are empty or blank."""
-        filled = pc.greater(pc.binary_length(values), 0)
-        rows = self._rows(filled)
-        kept = values.filter(filled)
-        self.count += len(values)
+        filled = np.diff(_offsets(values)) > 0
+        rows: Rows = range(self.count, self.count + len(values))
+        if not filled.all():
+            rows, values = self.count + np.flatnonzero(filled), values.filter(pa.array(filled))
+        self.count += len(filled)
         try:
-            self._add("text", rows, kept.cast(pa.large_string()))
+            self._add("text", rows, values.cast(pa.string()))
         except pa.ArrowInvalid:
-            fits = np.array([_is_utf8(value.as_py()) for value in kept], np.bool_)
-            self._add("bytes", rows[~fits], kept.filter(pa.array(~fits)))
-            self._add("text", rows[fits], kept.filter(pa.array(fits)).cast(pa.large_string()))
+            rows = _spelled_out(rows)
+            fits = np.array([_is_utf8(value.as_py()) for value in values], np.bool_)
+            self._add("bytes", rows[~fits], values.filter(pa.array(~fits)))
+            self._add("text", rows[fits], values.filter(pa.array(fits)).cast(pa.string()))
 
-    def _rows(self, filled: pa.Array) -> Int64s:
-        return self.count + np.flatnonzero(filled.to_numpy(zero_copy_only=False)).astype(np.int64)
-
-    def _add(self, form: Form, rows: Int64s, values: pa.Array) -> None:
-        if form == "text":
+    def _add(self, form: Form, rows: Rows, values: pa.Array) -> None:
+        if form == "text" and _may_be_blank(values):
             blank = pc.equal(pc.utf8_trim_whitespace(values), "")
             if pc.any(blank).as_py():
-                rows = rows[~blank.to_numpy(zero_copy_only=False)]
+                rows = _spelled_out(rows)[~blank.to_numpy(zero_copy_only=False)]
                 values = values.filter(pc.invert(blank))
         if len(rows):
-            self._lanes.append(Lane(form, rows, values))
+            self._pieces.setdefault(form, []).append((rows, values))
 
     def add_arrow(self, values: pa.Array) -> None:
         """Add an Arrow array of any type; ValueError for a type that no column can have."""
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
-        there = pc.is_valid(values)
-        rows, kept = self._rows(there), values.drop_null()
+        rows: Rows = range(self.count, self.count + len(values))
+        if values.null_count:
+            there = pc.is_valid(values).to_numpy(zero_copy_only=False)
+            rows = self.count + np.flatnonzero(there)
+        kept = values.drop_null()
         self.count += len(values)
         if pa.types.is_null(values.type):
             return
@@ -175,6 +199,29 @@ class CellsBuilder:
                 self._add(form, part_rows, part)
 
 
+def _spelled_out(rows: Rows) -> Int64s:
+    return np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
+
+
+def _offsets(values: pa.Array) -> NDArray[Any]:
+    """Where the values of a text or binary array begin and end in its bytes: integers[n + 1]."""
+    wide = pa.types.is_large_binary(values.type) or pa.types.is_large_string(values.type)
+    kind = np.dtype(np.int64 if wide else np.int32)
+    buffer = values.buffers()[1]
+    if not len(values) or buffer is None:
+        return np.zeros(1, kind)
+    return np.frombuffer(buffer, kind, len(values) + 1, values.offset * kind.itemsize)
+
+
+def _may_be_blank(values: pa.Array) -> bool:
+    """Whether some text might be blanks only: it is empty, or begins with no visible ASCII."""
+    starts = _offsets(values)
+    if not len(values) or np.any(starts[1:] == starts[:-1]):
+        return len(values) > 0
+    first = np.frombuffer(values.buffers()[2], np.uint8)[starts[:-1]]
+    return bool(np.any((first <= SPACE) | (first > LAST_ASCII)))
+
+
 def _is_utf8(value: bytes) -> bool:
     try:
         value.decode()
@@ -183,7 +230,7 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _formed(rows: Int64s, values: pa.Array) -> list[tuple[Form, Int64s, pa.Array]]:
+def _formed(rows: Rows, values: pa.Array) -> list[tuple[Form, Rows, pa.Array]]:
     """The form of an Arrow array without nulls, its values in the type of that form."""
     kind = values.type
     types = pa.types
@@ -192,7 +239,7 @@ def _formed(rows: Int64s, values: pa.Array) -> list[tuple[Form, Int64s, pa.Array
     if types.is_boolean(kind):
         return [("bool", rows, values)]
     if types.is_uint64(kind):
-        return _within_int64(rows, values.to_pylist())
+        return _within_int64(_spelled_out(rows), values.to_pylist())
     if types.is_integer(kind):
         return [("int", rows, values.cast(pa.int64()))]
     if types.is_floating(kind) or types.is_decimal(kind):
@@ -211,9 +258,7 @@ def _formed(rows: Int64s, values: pa.Array) -> list[tuple[Form, Int64s, pa.Array
     return _as_json(rows, values.to_pylist())
 
 
-def _python_lanes(
-    kind: type, rows: Int64s, values: list[Any]
-) -> list[tuple[Form, Int64s, pa.Array]]:
+def _python_lanes(kind: type, rows: Int64s, values: list[Any]) -> list[tuple[Form, Rows, pa.Array]]:
     if kind is str:
         return [("text", rows, pa.array(values, pa.large_string()))]
     if kind is bool:
@@ -232,7 +277,7 @@ def _python_lanes(
     return _as_json(rows, values)
 
 
-def _within_int64(rows: Int64s, values: list[int]) -> list[tuple[Form, Int64s, pa.Array]]:
+def _within_int64(rows: Int64s, values: list[int]) -> list[tuple[Form, Rows, pa.Array]]:
     """Whole numbers; those beyond 64 bits are told as something else."""
     try:
         return [("int", rows, pa.array(values, pa.int64()))]
@@ -245,6 +290,6 @@ def _within_int64(rows: Int64s, values: list[int]) -> list[tuple[Form, Int64s, p
         return [("int", rows[fits], inside), ("big", rows[~fits], outside)]
 
 
-def _as_json(rows: Int64s, values: list[Any]) -> list[tuple[Form, Int64s, pa.Array]]:
+def _as_json(rows: Rows, values: list[Any]) -> list[tuple[Form, Rows, pa.Array]]:
     texts = [msgspec.json.encode(value, enc_hook=str).decode() for value in values]
     return [("nested", rows, pa.array(texts, pa.string()))]

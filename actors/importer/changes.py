@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from actors.audience_writer import ChangeData, Progress
-from actors.importer.accounting import Rejects
+from actors.importer.accounting import Rejects, SourceCounts
 from actors.importer.customers import Registry, required_ids
 from actors.importer.events import by_customer_and_time, name_rows
 from actors.importer.mapping import ChangeSource
@@ -50,7 +50,7 @@ def read_changes(
     kinds: Mapping[str, Kind],
     rejects: Rejects,
     progress: Progress | None,
-) -> tuple[ChangePart, Sieve]:
+) -> tuple[ChangePart, SourceCounts]:
     """Read one source of changes; `kinds` are the attributes there are.
 
     Changes of customers or attributes that are not there are rejected. A missing value is a change
@@ -80,7 +80,7 @@ def read_changes(
         if name in kinds:
             own = sieve.cells(source.value.column).restricted(code == place)
             found = sieve.typed(source.value, kinds[name], own)
-            dense = sieve.dense(found, everything)
+            dense = sieve.dense(found, everything).combine_chunks()
             if kinds[name] == "date":
                 dense = dense.cast(pa.int32())
             target = value_column(kinds[name])
@@ -88,7 +88,7 @@ def read_changes(
             rows_of[target] = pc.coalesce(rows_of[target], filled)
     rows = np.flatnonzero(sieve.live)
     sieve.counts.kept = len(rows)
-    times = sieve.dense(time, rows).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    times = sieve.dense(time, rows).cast(pa.int64()).to_numpy()
     part = ChangePart(
         customer=registry.lookup(sieve.dense(customer, rows)),
         ms=np.array(times, np.int64),
@@ -96,7 +96,7 @@ def read_changes(
         names=names,
         values={name: values.take(pa.array(rows)) for name, values in rows_of.items()},
     )
-    return part, sieve
+    return part, sieve.counts
 
 
 def merge_changes(parts: Sequence[ChangePart]) -> ChangeData | None:
@@ -110,7 +110,7 @@ def merge_changes(parts: Sequence[ChangePart]) -> ChangeData | None:
         np.array([names.index(n) if n in names else -1 for n in part.names], np.int32)[part.code]
         for part in parts
     ]
-    order = by_customer_and_time(customer, ms)
+    order, _ = by_customer_and_time(customer, ms)
     values = {
         name: pa.concat_arrays([part.values[name] for part in parts]).take(pa.array(order))
         for name in VALUE_TYPES

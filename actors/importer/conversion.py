@@ -20,7 +20,7 @@ from actors.audience_writer import ARROW_TYPES
 from actors.importer import texts as text_forms
 from actors.importer.cells import Cells, Form, Lane
 from actors.importer.mapping import SINCE_MS, UNIX_MS, ColumnSpec
-from actors.importer.texts import FAMILIES, Parsed
+from actors.importer.texts import FAMILIES, Distinct, Parsed
 from actors.importer.times import (
     DAY_MS,
     YEAR_MAX_MS,
@@ -30,6 +30,7 @@ from actors.importer.times import (
     parse_times,
     placed,
 )
+from actors.threads import in_threads
 from core.audience import INT64_MIN, Kind
 from core.identity import FLOAT_EXACT_MAX
 from core.instants import instant_ms
@@ -63,7 +64,7 @@ EXPECTED: dict[Kind, str] = {
 
 @dataclass(slots=True)
 class Typed:
-    """A converted column: `rows` int64[k] ascending have a value, `values` is an Arrow array of k.
+    """A converted column: `rows` int64[k] ascending have a value, `values` are those k in chunks.
 
     `bad` lists rows that do not fit, with the reason. `skipped` and `twice` count local times
     that a change of the clock skips or repeats.
@@ -71,27 +72,40 @@ class Typed:
 
     kind: Kind
     rows: Int64s
-    values: pa.Array
+    values: pa.ChunkedArray
     bad: list[tuple[Int64s, str]] = field(default_factory=list)
     skipped: int = 0
     twice: int = 0
 
 
-def convert(cells: Cells, spec: ColumnSpec, kind: Kind | None = None) -> Typed:
-    """Convert a column to `kind`, by default to the type stated or inferred."""
-    cells = _without_missing(cells, spec)
+def convert(
+    cells: Cells, spec: ColumnSpec, kind: Kind | None = None, inferred: Kind | None = None
+) -> Typed:
+    """Convert a column to `kind`, by default to the type stated or inferred.
+
+    `inferred` is what `infer` finds, where that is known already.
+    """
+    cells = without_missing(cells, spec)
     stated = kind or stated_kind(spec)
-    kind = stated or infer(cells, spec)
+    kind = stated or inferred or infer(cells, spec)
     work = _Work(spec, kind, lenient=stated is not None or spec.mixed is not None)
     parts = [work.lane(lane) for lane in cells.lanes]
-    rows = np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in parts)])
+    if len(parts) == 1:
+        rows = parts[0][0]
+    else:
+        rows = np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in parts)])
     target = ARROW_TYPES[kind]
-    arrays = [values.cast(target) for _, values in parts]
-    values = pa.concat_arrays(arrays) if arrays else pa.array([], target)
-    if np.any(rows[1:] < rows[:-1]):
+    arrays = [chunk.cast(target) for _, values in parts for chunk in chunks_of(values)]
+    values = pa.chunked_array(arrays, target)
+    if len(parts) > 1 and np.any(rows[1:] < rows[:-1]):
         order = np.argsort(rows)
         rows, values = rows[order], values.take(pa.array(order))
     return Typed(kind, rows, values, work.bad, work.skipped, work.twice)
+
+
+def chunks_of(values: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    """The pieces of a column, in order."""
+    return values.chunks if isinstance(values, pa.ChunkedArray) else [values]
 
 
 def stated_kind(spec: ColumnSpec) -> Kind | None:
@@ -109,7 +123,10 @@ def stated_kind(spec: ColumnSpec) -> Kind | None:
 
 def infer(cells: Cells, spec: ColumnSpec) -> Kind:
     """The type of a column: of all its cells, or of most of them; "string" where it is empty."""
-    votes = _votes(cells)
+    return _elected(_votes(cells), spec)
+
+
+def _elected(votes: dict[str, int], spec: ColumnSpec) -> Kind:
     groups = _groups(votes)
     if not groups or (len(groups) > 1 and spec.mixed == "string"):
         return "string"
@@ -122,22 +139,29 @@ def infer(cells: Cells, spec: ColumnSpec) -> Kind:
     return "bool" if most == "bool" else "string"
 
 
-def is_mixed(cells: Cells, spec: ColumnSpec) -> bool:
-    """Whether a column's type is neither stated nor the same in all cells."""
-    if stated_kind(spec) is not None or spec.mixed is not None:
-        return False
-    return len(_groups(_votes(_without_missing(cells, spec)))) > 1
+def agreed_kind(cells: Cells, spec: ColumnSpec) -> Kind | None:
+    """The type that is stated or the same in all cells; None for a column of several types."""
+    stated = stated_kind(spec)
+    if stated is not None:
+        return stated
+    votes = _votes(without_missing(cells, spec))
+    if len(_groups(votes)) > 1 and spec.mixed is None:
+        return None
+    return _elected(votes, spec)
 
 
 def _votes(cells: Cells) -> dict[str, int]:
     """How many cells look like each family of `FAMILIES`."""
     votes = dict.fromkeys(FAMILIES, 0)
+
+    def looks(texts: pa.Array) -> Int64s:
+        distinct = Distinct.of(texts)
+        found = text_forms.classify(distinct.texts, typed=cells.typed)
+        return np.bincount(found, distinct.weights, len(FAMILIES)).astype(np.int64)
+
     for lane in cells.lanes:
         if lane.form == "text":
-            distinct = lane.values.dictionary_encode()
-            found = text_forms.classify(distinct.dictionary, typed=cells.typed)
-            codes = distinct.indices.to_numpy(zero_copy_only=False)
-            counts = np.bincount(found[codes], minlength=len(FAMILIES))
+            counts = sum(in_threads(looks, lane.values.chunks), np.zeros(len(FAMILIES), np.int64))
             for family, count in zip(FAMILIES, counts, strict=True):
                 votes[family] += int(count)
         elif lane.form in FAMILY_OF_FORM:
@@ -156,7 +180,7 @@ def _groups(votes: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in groups.items() if count}
 
 
-def _without_missing(cells: Cells, spec: ColumnSpec) -> Cells:
+def without_missing(cells: Cells, spec: ColumnSpec) -> Cells:
     """The cells but for those whose value is stated to mean missing."""
     return cells.restricted(~equal_to(cells, spec.missing)) if spec.missing else cells
 
@@ -229,22 +253,42 @@ class _Work:
         self.bad.append((lane.rows[~ok], reason))
         return lane.rows[ok], values.filter(pa.array(ok))
 
-    def _text(self, lane: Lane) -> tuple[Int64s, pa.Array]:
+    def _text(self, lane: Lane) -> tuple[Int64s, pa.ChunkedArray]:
         if self.kind == "string" and self.spec.format != "integer_text":
             return lane.rows, lane.values
-        distinct = lane.values.dictionary_encode()
-        codes = distinct.indices.to_numpy(zero_copy_only=False)
-        parsed = self._parsed(
-            distinct.dictionary, np.bincount(codes, minlength=len(distinct.dictionary))
-        )
+        pieces = in_threads(self._piece, lane.values.chunks)
+        self.skipped += sum(piece.skipped for piece in pieces)
+        self.twice += sum(piece.twice for piece in pieces)
+        values = pa.chunked_array([piece.values for piece in pieces], ARROW_TYPES[self.kind])
+        if len(values) == len(lane.rows):
+            return lane.rows, values
+        starts = np.cumsum([0, *(len(chunk) for chunk in lane.values.chunks)])
+        bad: dict[str, list[Int64s]] = {}
+        fits = np.ones(len(lane.rows), np.bool_)
+        for start, piece in zip(starts.tolist(), pieces, strict=False):
+            for places, reason in piece.bad:
+                bad.setdefault(reason, []).append(lane.rows[start + places])
+                fits[start + places] = False
+        self.bad += [(np.concatenate(rows), reason) for reason, rows in bad.items()]
+        return lane.rows[fits], values
+
+    def _piece(self, texts: pa.Array) -> Typed:
+        """Convert one chunk of text; the rows of what is found are places in it."""
+        distinct = Distinct.of(texts)
+        parsed = self._parsed(distinct.texts)
+        values = parsed.values.cast(ARROW_TYPES[self.kind])
+        found = Typed(self.kind, np.zeros(0, np.int64), values)
+        found.skipped, found.twice = distinct.total(parsed.skipped), distinct.total(parsed.twice)
         if parsed.ok.all():
-            return lane.rows, parsed.values.take(pa.array(codes))
+            found.values = distinct.spread(values)
+            return found
         for flags, reason in self._faults(parsed):
-            rows = lane.rows[flags[codes]]
-            if len(rows):
-                self.bad.append((rows, reason))
-        ok = parsed.ok[codes]
-        return lane.rows[ok], parsed.values.take(pa.array(codes[ok]))
+            places = np.flatnonzero(distinct.spread(flags))
+            if len(places):
+                found.bad.append((places, reason))
+        ok = distinct.spread(parsed.ok)
+        found.values = distinct.spread(values).filter(pa.array(ok))
+        return found
 
     @staticmethod
     def _faults(parsed: Parsed) -> Iterator[tuple[Flags, str]]:
@@ -255,8 +299,7 @@ class _Work:
         yield special, parsed.other[1]
         yield ~parsed.ok & ~special, parsed.reason
 
-    def _parsed(self, distinct: pa.Array, weights: Int64s) -> Parsed:
-        """The distinct texts of a lane, each of them so many times in it."""
+    def _parsed(self, distinct: pa.Array) -> Parsed:
         if self.kind == "string":
             return text_forms.parse_integer_texts(distinct)
         if self.kind == "bool":
@@ -276,9 +319,9 @@ class _Work:
             days = pa.array(written.days.astype(np.int32)).cast(pa.date32())
             return Parsed(ok, days, f"expected a date{layout}")
         found = instants(written, self.spec.zone)
-        self.skipped += int(weights[found.skipped].sum())
-        self.twice += int(weights[found.twice].sum())
-        return self._times(written.ok, found.ms, f"expected a date and time{layout}")
+        times = self._times(written.ok, found.ms, f"expected a date and time{layout}")
+        times.skipped, times.twice = found.skipped, found.twice
+        return times
 
     def _times(self, ok: Flags, ms: Int64s, reason: str) -> Parsed:
         inside = (ms >= YEAR_MIN_MS) & (ms <= YEAR_MAX_MS)
@@ -382,4 +425,4 @@ class _Work:
             return lane.rows[parsed.ok], parsed.values.filter(pa.array(parsed.ok))
         if lane.form == "float":
             return self._refuse(lane, EXPECTED[self.kind])
-        return self._text(Lane("text", lane.rows, lane.values.cast(pa.large_string())))
+        return self._text(Lane("text", lane.rows, lane.values.cast(pa.string())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from actors.importer.cells import CellsBuilder
 from actors.importer.mapping import Csv
 from actors.importer.streams import BLOCK_BYTES, Progressing, opened
 from actors.importer.table import Malformed, Table, Wanted
+from actors.threads import read_ahead
 from core.errors import HeadraceError
 from ext.hashing import hash_strings, hash_words
 
@@ -40,7 +41,7 @@ def read_csv(
         head = _Head(path, stream, layout)
         table = _Reading(path, head, wanted)
         size = path.stat().st_size
-        for batch in table.batches():
+        for batch in read_ahead(table.batches()):
             table.take(batch)
             if report is not None:
                 report(min(disk.tell(), size), size)
@@ -137,7 +138,7 @@ class _Reading:
         self.refused.append((row.number, row.text, reason))
         return "skip"
 
-    def batches(self) -> Any:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's rows as record batches of binary columns."""
         names = self.head.names
         try:
@@ -192,14 +193,16 @@ class _Reading:
         taken = np.zeros(total, np.bool_)
         taken[[number - 1 for number, _, _ in self.refused]] = True
         number = np.flatnonzero(~taken) + 1
+        number = number if filled.all() else number[filled]
+        every_row = np.arange(len(number))
         blank = int((~filled).sum()) + self.head.blank
         malformed = [Malformed(n, t[:TEXT_CHARS_MAX], r) for n, t, r in self.refused]
         # A row is a line where there are as many of the one as of the other.
         lines = total + self.head.skipped
         return Table(
             path=self.path,
-            cells={name: builder.cells() for name, builder in self.builders.items()},
-            number=number[filled].astype(np.int64),
+            cells={name: builder.cells(every_row) for name, builder in self.builders.items()},
+            number=number,
             line=self.head.skipped if lines - newlines in (0, 1) else None,
             row_hash=np.concatenate(self.hashes) if self.hashes else np.zeros(0, np.uint64),
             blank=blank,

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from actors.audience_writer import ARROW_TYPES, AttributeData, CustomerData, Progress
-from actors.importer.accounting import Rejects
+from actors.importer.accounting import Rejects, SourceCounts
 from actors.importer.conversion import Typed
 from actors.importer.mapping import ColumnSpec, CustomerSource, ListSpec
 from actors.importer.sieve import Sieve
@@ -33,21 +33,23 @@ class Registry:
     def __init__(self) -> None:
         self.ids = pa.array([], pa.large_string())
 
-    def numbers(self, ids: pa.Array) -> Int64s:
+    def numbers(self, ids: pa.ChunkedArray) -> Int64s:
         """The numbers of customers: int64[len]; those not known are added in the order given."""
-        distinct = ids.cast(pa.large_string()).dictionary_encode()
-        known = self.lookup(distinct.dictionary)
-        fresh = np.flatnonzero(known < 0)
-        known[fresh] = len(self.ids) + np.arange(len(fresh))
-        added = distinct.dictionary.take(pa.array(fresh))
-        self.ids = pa.concat_arrays([self.ids, added])
-        codes: NDArray[np.int32] = distinct.indices.to_numpy(zero_copy_only=False)
-        return known[codes]
+        found = self.lookup(ids)
+        fresh = found < 0
+        if fresh.any():
+            unknown = ids if fresh.all() else ids.filter(pa.array(fresh))
+            coded = unknown.cast(pa.large_string()).dictionary_encode().combine_chunks()
+            found[fresh] = coded.indices.to_numpy().astype(np.int64) + len(self.ids)
+            self.ids = pa.concat_arrays([self.ids, coded.dictionary])
+        return found
 
-    def lookup(self, ids: pa.Array) -> Int64s:
+    def lookup(self, ids: pa.ChunkedArray) -> Int64s:
         """The numbers of customers: int64[len], -1 for those not known."""
+        if not len(self.ids):
+            return np.full(len(ids), -1, np.int64)
         found = pc.index_in(ids.cast(pa.large_string()), value_set=self.ids)
-        return np.array(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int64)
+        return np.array(pc.fill_null(found, -1).to_numpy(), np.int64)
 
 
 def required_ids(sieve: Sieve, spec: ColumnSpec) -> Typed:
@@ -87,8 +89,8 @@ def read_customers(
     registry: Registry,
     rejects: Rejects,
     progress: Progress | None,
-) -> tuple[CustomerPart, Sieve]:
-    """Read one source of customers and number them."""
+) -> tuple[CustomerPart, SourceCounts]:
+    """Read one source of customers, number them, and account for its rows."""
     everything = source.attributes == "all"
     wanted = Wanted(tuple(source.columns()), everything)
     sieve = Sieve(read_source(source, base, wanted, progress), source, "customers", rejects)
@@ -106,11 +108,11 @@ def read_customers(
     part = CustomerPart(
         file=source.file,
         numbers=registry.numbers(sieve.dense(ids, rows)),
-        created_at=sieve.dense(created, rows),
-        zone=sieve.dense(zone, rows),
+        created_at=sieve.dense(created, rows).combine_chunks(),
+        zone=sieve.dense(zone, rows).combine_chunks(),
     )
     for name, found in typed.items():
-        values = sieve.dense(found, rows)
+        values = sieve.dense(found, rows).combine_chunks()
         part.attributes[name] = AttributeData(found.kind, values, specs[name].constant)
     for name, value in source.constants.items():
         kind = infer_kind([value])
@@ -121,12 +123,12 @@ def read_customers(
     if unknown:
         shown = ", ".join(map(repr, sorted(unknown)[:5]))
         sieve.counts.notes.append(f"unknown time zones, kept as they are: {shown}")
-    return part, sieve
+    return part, sieve.counts
 
 
 def _optional(sieve: Sieve, spec: ColumnSpec | None, kind: Kind) -> Typed:
     if spec is None:
-        return Typed(kind, np.zeros(0, np.int64), pa.array([], ARROW_TYPES[kind]))
+        return Typed(kind, np.zeros(0, np.int64), pa.chunked_array([], ARROW_TYPES[kind]))
     return sieve.typed(spec, kind)
 
 
@@ -134,10 +136,10 @@ def _one_row_each(sieve: Sieve, source: CustomerSource, ids: Typed) -> None:
     """Leave one row of each customer live, the first."""
     keep = sieve.live[ids.rows]
     rows, values = ids.rows[keep], ids.values.filter(pa.array(keep))
-    codes = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    _, first = np.unique(codes, return_index=True)
-    later = np.ones(len(rows), np.bool_)
-    later[first] = False
+    codes = values.dictionary_encode().combine_chunks().indices.to_numpy()
+    # Codes count up in order of appearance, so a new one is greater than all before it.
+    later = np.zeros(len(rows), np.bool_)
+    later[1:] = codes[1:] <= np.maximum.accumulate(codes)[:-1]
     if source.repeated == "first":
         sieve.live[rows[later]] = False
         sieve.counts.grouped_away = int(later.sum())
@@ -174,9 +176,9 @@ def _names(sieve: Sieve, spec: ListSpec | None) -> tuple[Int64s, pa.Array] | Non
     owners, names = [np.zeros(0, np.int64)], [pa.array([], pa.large_string())]
     for lane in cells.lanes:
         if lane.form == "list":
-            lists = lane.values
+            lists = lane.values.combine_chunks()
         elif lane.form == "text":
-            lists = pc.split_pattern(lane.values, spec.separator)
+            lists = pc.split_pattern(lane.values.combine_chunks(), spec.separator)
         else:
             reason = "expected a list of names"
             sieve.reject(lane.rows, spec.label, reason, cells)

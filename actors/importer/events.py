@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from actors.audience_columns import unified_kind
 from actors.audience_writer import ARROW_TYPES, EventData, Progress, PropertyData
 from actors.event_identity import event_hashes, text_words
-from actors.importer.accounting import Rejects
-from actors.importer.conversion import Typed, is_mixed
+from actors.importer.accounting import Rejects, SourceCounts
+from actors.importer.conversion import Typed, agreed_kind
 from actors.importer.customers import Registry, all_columns, required_ids
-from actors.importer.grouping import Grouped, group_rows
+from actors.importer.grouping import group_rows
 from actors.importer.mapping import ColumnSpec, EventName, EventSource
 from actors.importer.sieve import Sieve, holds
 from actors.importer.sources import read_source
 from actors.importer.table import Wanted
+from actors.threads import in_threads
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.limits import NAME_CHARS_MAX
@@ -35,13 +37,14 @@ EVENT_NAMES_MAX = 1_000  # more are ids or texts that were taken for names
 
 @dataclass(slots=True)
 class EventPart:
-    """The k events of one source in the order of its rows: customer numbers, times, names.
+    """The k events of one source, sorted by customer, time and original row.
 
-    `properties` are by (event, property), their rows within this part; `ids` names rows and ids.
+    `customer` uint32[k] are numbers of customers, `code` int32[k] points into `names`;
+    `properties` are by (event, property), `ids` names places in this part, int64[i], and i ids.
     """
 
     file: str
-    customer: Int64s
+    customer: NDArray[np.uint32]
     ms: Int64s
     code: Int32s
     names: list[str]
@@ -55,8 +58,11 @@ def read_events(
     registry: Registry,
     rejects: Rejects,
     progress: Progress | None,
-) -> tuple[EventPart, Sieve]:
-    """Read one source of events; customers that no one named before are added."""
+) -> tuple[EventPart, SourceCounts]:
+    """Read one source of events and account for its rows.
+
+    Customers that no one named before are added.
+    """
     wanted = Wanted(tuple(source.columns()), source.properties == "all")
     sieve = Sieve(read_source(source, base, wanted, progress), source, "events", rejects)
     customer = required_ids(sieve, source.customer)
@@ -75,25 +81,33 @@ def read_events(
         rows, ms = grouped.first, grouped.earliest(ms)
         sieve.counts.grouped_away = int(sieve.live.sum()) - len(rows)
     sieve.counts.kept = len(rows)
-    part = EventPart(
-        file=source.file,
-        customer=registry.numbers(sieve.dense(customer, rows)),
-        ms=ms,
-        code=code[rows],
-        names=names,
-    )
+    numbers = registry.numbers(sieve.dense(customer, rows)).astype(np.uint32)
+    order, sieve.counts.out_of_order = by_customer_and_time(numbers, ms)
+    part = EventPart(source.file, numbers[order], ms[order], code[rows[order]], names)
+    place = _inverse(order)
+    place_of_row = np.full(sieve.table.rows, -1, np.int64)
+    place_of_row[rows] = place
     for name, columns in typed.items():
         for column in columns:
-            part.properties |= _split(part, name, column, rows)
+            part.properties |= _split(part, name, column, place_of_row)
     if grouped is not None:
-        _add_totals(part, grouped)
+        for name, totals in grouped.totals.items():
+            kind: Kind = "int64" if totals.dtype == np.int64 else "float64"
+            column = Typed(kind, np.arange(len(rows)), pa.chunked_array([pa.array(totals)]))
+            part.properties |= _split(part, name, column, place)
     if own_id is not None:
-        values = sieve.dense(own_id, rows)
+        values = sieve.dense(own_id, rows).combine_chunks()
         there = pc.is_valid(values).to_numpy(zero_copy_only=False)
-        part.ids = (np.flatnonzero(there), values.drop_null())
+        part.ids = (place[there], values.drop_null())
         _note_repeated_ids(part, sieve, source.id)
-    sieve.counts.out_of_order = _out_of_order(part)
-    return part, sieve
+    return part, sieve.counts
+
+
+def _inverse(order: Int64s) -> Int64s:
+    """The place of each row in an order."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def _note_repeated_ids(part: EventPart, sieve: Sieve, spec: ColumnSpec | None) -> None:
@@ -108,8 +122,8 @@ def _note_repeated_ids(part: EventPart, sieve: Sieve, spec: ColumnSpec | None) -
         sieve.counts.notes.append(f"column {spec.label}: {note}")
 
 
-def _integers(values: pa.Array) -> Int64s:
-    return np.array(values.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+def _integers(values: pa.ChunkedArray) -> Int64s:
+    return np.array(values.cast(pa.int64()).to_numpy(), np.int64)
 
 
 def name_rows(sieve: Sieve, naming: EventName) -> tuple[Int32s, list[str]]:
@@ -139,16 +153,18 @@ def name_rows(sieve: Sieve, naming: EventName) -> tuple[Int32s, list[str]]:
 def _named_by_column(sieve: Sieve, spec: ColumnSpec) -> tuple[Int32s, list[str]]:
     found = sieve.required(spec, "string")
     cells = sieve.cells(spec.column)
-    size = pc.utf8_length(found.values).to_numpy(zero_copy_only=False)
-    reason = f"a name has at most {NAME_CHARS_MAX} characters"
-    sieve.reject(found.rows[size > NAME_CHARS_MAX], spec.label, reason, cells)
-    coded = found.values.dictionary_encode()
+    coded = found.values.dictionary_encode().combine_chunks()
+    codes = coded.indices.to_numpy()
+    size = pc.utf8_length(coded.dictionary).to_numpy(zero_copy_only=False)
+    if len(size) and size.max() > NAME_CHARS_MAX:
+        reason = f"a name has at most {NAME_CHARS_MAX} characters"
+        sieve.reject(found.rows[size[codes] > NAME_CHARS_MAX], spec.label, reason, cells)
     if len(coded.dictionary) > EVENT_NAMES_MAX:
         message = f"column {spec.label!r} holds {len(coded.dictionary):,} different names"
         advice = f"At most {EVENT_NAMES_MAX:,} are allowed; is it really the name?"
         raise HeadraceError(message, advice=advice, file=str(sieve.table.path))
     code = np.full(sieve.table.rows, -1, np.int32)
-    code[found.rows] = coded.indices.to_numpy(zero_copy_only=False)
+    code[found.rows] = codes
     return code, coded.dictionary.to_pylist()
 
 
@@ -163,74 +179,64 @@ def _property_specs(sieve: Sieve, source: EventSource) -> dict[str, ColumnSpec]:
 def _by_event(sieve: Sieve, spec: ColumnSpec, code: Int32s, names: Sequence[str]) -> list[Typed]:
     """A property as one typed column; as one for each event where its types differ by event."""
     cells = sieve.cells(spec.column)
-    if not is_mixed(cells, spec):
-        return [sieve.typed(spec, None, cells)]
+    kind = agreed_kind(cells, spec)
+    if kind is not None:
+        return [sieve.typed(spec, None, cells, kind)]
     return [sieve.typed(spec, None, cells.restricted(code == place)) for place in range(len(names))]
 
 
 def _split(
-    part: EventPart, name: str, column: Typed, rows: Int64s
+    part: EventPart, name: str, column: Typed, place_of: Int64s
 ) -> dict[tuple[str, str], PropertyData]:
-    """A property of the part's events, one entry for each event that has it."""
-    place = np.searchsorted(rows, column.rows)
-    kept = place < len(rows)
-    kept[kept] = rows[place[kept]] == column.rows[kept]
-    place, values = place[kept], column.values.filter(pa.array(kept))
-    found = {}
-    own = part.code[place]
-    for code in np.unique(own):
-        mine = own == code
-        mine_values = values if mine.all() else values.filter(pa.array(mine))
-        data = PropertyData(column.kind, place[mine], mine_values)
-        found[part.names[code], name] = data
-    return found
+    """A property of the part's events, one entry for each event that has it.
 
+    `place_of` gives the place in the part of each row that the column may tell of, -1 for none.
+    """
+    values = column.values
+    if column.kind == "string":
+        values = values.dictionary_encode()
+    values = values.combine_chunks()
+    place = place_of[column.rows]
+    if len(place) and place.min() < 0:
+        kept = place >= 0
+        place, values = place[kept], values.filter(pa.array(kept))
+    source = np.full(len(part.ms), -1, np.int64)
+    source[place] = np.arange(len(place))
 
-def _add_totals(part: EventPart, grouped: Grouped) -> None:
-    """The totals of groups as properties of their events."""
-    everything = np.arange(len(part.ms))
-    for name, values in grouped.totals.items():
-        kind: Kind = "int64" if values.dtype == np.int64 else "float64"
-        column = Typed(kind, everything, pa.array(values))
-        part.properties |= _split(part, name, column, everything)
+    def of_event(code: int) -> PropertyData:
+        rows = np.flatnonzero((part.code == code) & (source >= 0))
+        return PropertyData(column.kind, rows, values.take(pa.array(source[rows])))
 
-
-def _out_of_order(part: EventPart) -> int:
-    """How many events are earlier than the one before them of the same customer."""
-    order = np.argsort(part.customer, kind="stable")
-    customer, ms = part.customer[order], part.ms[order]
-    return int(((customer[1:] == customer[:-1]) & (ms[1:] < ms[:-1])).sum())
+    found = in_threads(of_event, range(len(part.names)))
+    return {
+        (event, name): data for event, data in zip(part.names, found, strict=True) if len(data.rows)
+    }
 
 
 def merge_events(parts: Sequence[EventPart]) -> EventData:
     """All events of all sources, sorted by customer, time and original row, with their hashes."""
-    none = np.zeros(0, np.int64)
     names = sorted({part.names[code] for part in parts for code in np.unique(part.code)})
     tables = [np.array([_place(names, n) for n in part.names], np.int32) for part in parts]
-    customer = np.concatenate([none, *(part.customer for part in parts)])
-    ms = np.concatenate([none, *(part.ms for part in parts)])
-    code = [table[part.code] for table, part in zip(tables, parts, strict=True)]
-    order = by_customer_and_time(customer, ms)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    events = EventData(
-        customer=customer[order].astype(np.uint32),
-        ms=ms[order],
-        code=np.concatenate([none.astype(np.int32), *code])[order],
-        names=names,
-        hash=np.zeros(len(order), np.uint64),
-    )
+    customer = _concatenated([part.customer for part in parts], np.uint32)
+    ms = _concatenated([part.ms for part in parts], np.int64)
+    codes = [table[part.code] for table, part in zip(tables, parts, strict=True)]
+    code = _concatenated(codes, np.int32)
+    place = None
+    if len(parts) > 1:
+        order, _ = by_customer_and_time(customer, ms)
+        customer, ms, code, place = customer[order], ms[order], code[order], _inverse(order)
+    events = EventData(customer, ms, code, names, np.zeros(len(ms), np.uint64))
     bases = np.cumsum([0, *(len(part.ms) for part in parts)])
     keys = sorted({key for part in parts for key in part.properties})
     for event, name in keys:
         pieces = [
-            (part.file, place[base + data.rows], data)
+            (part.file, data.rows if place is None else place[base + data.rows], data)
             for part, base in zip(parts, bases[:-1], strict=True)
             if (data := part.properties.get((event, name))) is not None
         ]
         events.properties[event, name] = _joined(event, name, pieces)
     ids = [
-        (place[base + part.ids[0]], part.ids[1])
+        (part.ids[0] if place is None else place[base + part.ids[0]], part.ids[1])
         for part, base in zip(parts, bases[:-1], strict=True)
         if part.ids is not None
     ]
@@ -246,21 +252,52 @@ def _place(names: list[str], name: str) -> int:
     return names.index(name) if name in names else -1
 
 
-def by_customer_and_time(customer: Int64s, ms: Int64s) -> Int64s:
-    """The order by customer and time, rows that agree in both as they were: int64[m]."""
-    if not len(ms):
-        return np.zeros(0, np.int64)
+def _concatenated(arrays: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    """One array of all; the only one itself, without a copy."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, kind), *arrays])
+
+
+def by_customer_and_time(customer: NDArray[Any], ms: Int64s) -> tuple[Int64s, int]:
+    """The order by customer and time, rows that agree in both as they were: int64[m].
+
+    Also tells how many rows are earlier than the one before them of the same customer.
+    """
+    order = _by_customer(customer)
+    customer, ms = customer[order], ms[order]
+    late = int(np.count_nonzero((customer[1:] == customer[:-1]) & (ms[1:] < ms[:-1])))
+    if not late:
+        return order, 0
     first, span = int(ms.min()), int(ms.max()) - int(ms.min()) + 1
     if (int(customer.max()) + 1) * span < 2**63:
-        return np.argsort(customer * span + (ms - first), kind="stable")
-    return np.lexsort((ms, customer))
+        key = customer.astype(np.int64) * span + (ms - first)
+        return order[np.argsort(key, kind="stable")], late
+    return order[np.lexsort((ms, customer))], late
+
+
+def _by_customer(customer: NDArray[Any]) -> Int64s:
+    """The order by customer, a customer's rows as they were: int64[m]."""
+    row_bits = len(customer).bit_length()
+    if not len(customer) or int(customer.max()).bit_length() + row_bits > 64:
+        return np.argsort(customer, kind="stable")
+    # Sorting numbers is many times as fast as sorting places by them: the row rides below.
+    key = (customer.astype(np.uint64) << np.uint64(row_bits)) | np.arange(
+        len(customer), dtype=np.uint64
+    )
+    key.sort()
+    return (key & np.uint64((1 << row_bits) - 1)).astype(np.int64)
 
 
 def _joined(event: str, name: str, pieces: list[tuple[str, Int64s, PropertyData]]) -> PropertyData:
     """A property of one event out of all sources, sorted by row."""
     kinds = {f"{event} of {file}": data.kind for file, _, data in pieces}
     kind = unified_kind(name, kinds)
-    rows = np.concatenate([rows for _, rows, _ in pieces])
-    values = pa.concat_arrays([data.values.cast(ARROW_TYPES[kind]) for _, _, data in pieces])
+    if len(pieces) == 1:
+        _, rows, data = pieces[0]
+        values = data.values
+        if np.all(rows[1:] > rows[:-1]):
+            return PropertyData(kind, rows, values)
+    else:
+        rows = np.concatenate([rows for _, rows, _ in pieces])
+        values = pa.concat_arrays([data.values.cast(ARROW_TYPES[kind]) for _, _, data in pieces])
     order = np.argsort(rows)
     return PropertyData(kind, rows[order], values.take(pa.array(order)))

@@ -56,7 +56,7 @@ def group_rows(
         for name, total in group_by.sum.items()
     }
     rows = np.flatnonzero(sieve.live)
-    coded = sieve.dense(customer, rows).dictionary_encode()
+    coded = sieve.dense(customer, rows).dictionary_encode().combine_chunks()
     people = coded.indices.to_numpy(zero_copy_only=False).astype(np.uint64)
     parts = [*(word[rows] for word in words), people, code[rows].astype(np.uint64)]
     keys = hash_words(np.stack(parts, axis=1))
@@ -86,8 +86,11 @@ def _words(sieve: Sieve, column: str) -> NDArray[np.uint64]:
     )
     found = np.zeros(cells.count, np.uint64)
     for lane in cells.lanes:
-        texts = lane.values if lane.form == "text" else pa.array(map(repr, lane.values.to_pylist()))
-        found[lane.rows] = text_words(texts)
+        words = []
+        for chunk in lane.values.chunks:
+            texts = chunk if lane.form == "text" else pa.array(map(repr, chunk.to_pylist()))
+            words.append(text_words(texts))
+        found[lane.rows] = np.concatenate(words)
     return found
 
 
@@ -100,10 +103,10 @@ def _numbers(sieve: Sieve, column: str) -> Typed:
 
 
 def _total(
-    sieve: Sieve, name: str, total: Sum, columns: list[pa.Array], groups: Grouped
+    sieve: Sieve, name: str, total: Sum, columns: list[pa.ChunkedArray], groups: Grouped
 ) -> NDArray[Any]:
     """What `total` states, added up for each group: int64 where all is whole, else float64."""
-    arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
+    arrays = [column.to_numpy() for column in columns]
     size = np.prod([np.abs(array.astype(np.float64)) for array in arrays], axis=0)
     whole = all(array.dtype == np.int64 for array in arrays)
     if whole and size.sum() > SUM_MAX:

@@ -15,6 +15,7 @@ from actors.importer.cells import CellsBuilder
 from actors.importer.csv_reader import Report
 from actors.importer.streams import naming_faults
 from actors.importer.table import Table, Wanted
+from actors.threads import read_ahead
 from core.errors import HeadraceError
 from ext.hashing import hash_strings, hash_words
 
@@ -38,17 +39,18 @@ def read_parquet(path: Path, wanted: Wanted, report: Report | None = None) -> Ta
         builders = {name: CellsBuilder(typed=True) for name in names}
         hashes = [np.zeros(0, np.uint64)]
         done, total = 0, file.metadata.num_rows
-        for batch in file.iter_batches(BATCH_ROWS):
+        for batch in read_ahead(file.iter_batches(BATCH_ROWS)):
             for name, builder in builders.items():
                 builder.add_arrow(_reach(batch, steps[name]))
             hashes.append(_hashes(batch))
             done += len(batch)
             if report is not None:
                 report(done, total)
+    every_row = np.arange(total)
     return Table(
         path=path,
-        cells={name: builder.cells() for name, builder in builders.items()},
-        number=np.arange(1, total + 1),
+        cells={name: builder.cells(every_row) for name, builder in builders.items()},
+        number=every_row + 1,
         line=None,
         row_hash=np.concatenate(hashes),
     )

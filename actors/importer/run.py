@@ -70,8 +70,7 @@ def import_audience(
             read_changes(source, base, registry, kinds, rejects, progress)
             for source in mapping.changes
         ]
-        sieves = [sieve for _, sieve in (*people_of, *events_of, *changes_of)]
-        sources = [sieve.counts for sieve in sieves]
+        sources = [counts for _, counts in (*people_of, *events_of, *changes_of)]
         _check(sources, len(people.ids), rejects)
         if progress is not None:
             progress("sorting events", 0, 1)

@@ -44,13 +44,20 @@ class Sieve:
             self.counts.dropped[rule.name] = named + int(gone.sum())
 
     def _apply_duplicates(self) -> None:
-        rows = np.flatnonzero(self.live)
-        _, first = np.unique(self.table.row_hash[rows], return_index=True)
-        repeated = np.ones(len(rows), np.bool_)
-        repeated[first] = False
-        self.counts.duplicates = int(repeated.sum())
+        keys = self.table.row_hash
+        rows = None if self.live.all() else np.flatnonzero(self.live)
+        held = np.sort(keys if rows is None else keys[rows])
+        # Few rows are equal to others, so only those whose hash occurs twice are looked at.
+        twice = np.unique(held[1:][held[1:] == held[:-1]])
+        del held
+        if not len(twice):
+            return
+        several = np.flatnonzero(np.isin(keys, twice) & self.live)
+        _, first = np.unique(keys[several], return_index=True)
+        repeated = np.delete(several, first)
+        self.counts.duplicates = len(repeated)
         if self.source.duplicates == "drop":
-            self.live[rows[repeated]] = False
+            self.live[repeated] = False
             self.counts.duplicates_dropped = self.counts.duplicates
 
     def cells(self, columns: Sequence[str]) -> Cells:
@@ -62,11 +69,15 @@ class Sieve:
         return found.restricted(self.live)
 
     def typed(
-        self, spec: ColumnSpec, kind: Kind | None = None, cells: Cells | None = None
+        self,
+        spec: ColumnSpec,
+        kind: Kind | None = None,
+        cells: Cells | None = None,
+        inferred: Kind | None = None,
     ) -> Typed:
-        """Convert a column; rows that do not fit are rejected."""
+        """Convert a column; rows that do not fit are rejected. The rest is as in `convert`."""
         cells = self.cells(spec.column) if cells is None else cells
-        found = convert(cells, spec, kind)
+        found = convert(cells, spec, kind, inferred)
         for rows, reason in found.bad:
             self.reject(rows, spec.label, reason, cells)
         if found.skipped:
@@ -81,9 +92,10 @@ class Sieve:
         """Convert a column in which every row must have a value."""
         cells = self.cells(spec.column)
         found = self.typed(spec, kind, cells)
-        absent = self.live.copy()
-        absent[found.rows] = False
-        self.reject(np.flatnonzero(absent), spec.label, "there is no value", cells)
+        if len(found.rows) < self.table.rows:
+            absent = self.live.copy()
+            absent[found.rows] = False
+            self.reject(np.flatnonzero(absent), spec.label, "there is no value", cells)
         return found
 
     def reject(self, rows: Int64s, column: str, reason: str, cells: Cells | None = None) -> None:
@@ -99,12 +111,20 @@ class Sieve:
         self.rejects.add(Reject(self.source.file, number, line, column, value, reason))
         self.counts.rejected += 1
 
-    def dense(self, column: Typed, rows: Int64s) -> pa.Array:
-        """The values of a column for some rows, null where it has none."""
-        place = np.searchsorted(column.rows, rows)
-        found = place < len(column.rows)
-        found[found] = column.rows[place[found]] == rows[found]
-        return column.values.take(pa.array(np.where(found, place, 0), mask=~found))
+    def dense(self, column: Typed, rows: Int64s) -> pa.ChunkedArray:
+        """The values of a column for some rows, ascending; null where it has none."""
+        if len(column.rows) == len(rows) == self.table.rows:
+            return column.values
+        asked = np.zeros(self.table.rows, np.bool_)
+        asked[rows] = True
+        keep = asked[column.rows]
+        if int(np.count_nonzero(keep)) == len(rows):
+            return column.values if keep.all() else column.values.filter(pa.array(keep))
+        place = np.full(self.table.rows, -1, np.int64)
+        place[column.rows] = np.arange(len(column.rows))
+        place = place[rows]
+        values = column.values.combine_chunks().take(pa.array(place, mask=place < 0))
+        return pa.chunked_array([values])
 
 
 def holds(test: Test, cells: Cells) -> Flags:

@@ -7,6 +7,7 @@ than 64 bits hold.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 WHOLE = r"^(?P<whole>-?[0-9]+)(?:\.0*)?$"
 TRUE_WORDS = ("true", "yes", "t", "y", "1")
 FALSE_WORDS = ("false", "no", "f", "n", "0")
+SAMPLE_ROWS = 2_000
+REPEATED_MIN = 0.9  # with more different texts than this in the sample each is parsed by itself
 SAFE_DIGITS = 18  # this many always fit in 64 bits
 
 
@@ -32,12 +35,57 @@ class Parsed:
     """n parsed texts: `ok` bool[n], `values` an Arrow array of n that counts where `ok` holds.
 
     `reason` says what was expected; `other` tells texts that are refused for another reason.
+    `skipped` and `twice` tell local times that a change of the clock affects, None for none.
     """
 
     ok: Flags
     values: pa.Array
     reason: str
     other: tuple[Flags, str] | None = None
+    skipped: Flags | None = None
+    twice: Flags | None = None
+
+
+@dataclass(slots=True)
+class Distinct:
+    """The texts of a column once each, where most repeat; else all of them as they are.
+
+    `codes` int32[n] point into `texts`, None where `texts` are the column itself.
+    """
+
+    texts: pa.Array
+    codes: NDArray[np.int32] | None
+
+    @classmethod
+    def of(cls, texts: pa.Array) -> Distinct:
+        """The distinct texts of a column, if a sample from its middle promises that it pays."""
+        middle = max(0, (len(texts) - SAMPLE_ROWS) // 2)
+        sample = texts.slice(middle, SAMPLE_ROWS)
+        if len(sample.unique()) > REPEATED_MIN * len(sample):
+            return cls(texts, None)
+        coded = texts.dictionary_encode()
+        return cls(coded.dictionary, coded.indices.to_numpy(zero_copy_only=False))
+
+    @property
+    def weights(self) -> NDArray[np.int64] | None:
+        """How often each text occurs; None for once each."""
+        if self.codes is None:
+            return None
+        return np.bincount(self.codes, minlength=len(self.texts))
+
+    def total(self, flags: Flags | None) -> int:
+        """How many values of the column are flagged, by flags of `texts`."""
+        if flags is None or not flags.any():
+            return 0
+        return int(np.count_nonzero(self.spread(flags)))
+
+    def spread(self, found: Any) -> Any:
+        """What was found for each of `texts` (an Arrow or NumPy array), for each of the column."""
+        if self.codes is None:
+            return found
+        return (
+            found.take(pa.array(self.codes)) if isinstance(found, pa.Array) else found[self.codes]
+        )
 
 
 def _matches(texts: pa.Array, pattern: str) -> Flags:

@@ -22,6 +22,7 @@ Int64s = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 DAY_MS = 86_400_000
+DATE_CHARS = 10
 YEAR_MAX_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 YEAR_MIN_MS = -62_135_596_800_000  # the first of the year 1
 
@@ -30,6 +31,7 @@ ISO = (
     r"(?:[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?"
     r" ?(?P<z>Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
 )
+LENGTHS = frozenset({10, 16, 19, *range(21, 27)})  # of ISO times to the microsecond, but for offset
 _DIGITS = {"Y": "[0-9]{4}", "f": "[0-9]{1,9}", "z": "Z|[+-][0-9]{2}:?[0-9]{2}"}
 _TIME_OF_DAY = set("HIMSfpXcTsR")
 
@@ -38,7 +40,8 @@ _TIME_OF_DAY = set("HIMSfpXcTsR")
 class Written:
     """What n texts say: `ok` if they are times at all, civil `days` since 1970-01-01, `day_ms`.
 
-    `offset_ms` is the stated offset from UTC where `offset` holds; `timed` tells that a time of day
+    `offset_ms` is the stated offset from UTC where `offset` holds, 0 also where day and time are
+    in UTC already; `timed` tells that a time of day
     is stated. Where `ok` is false the rest means nothing.
     """
 
@@ -58,7 +61,7 @@ def has_time_of_day(pattern: str) -> bool:
 def parse_times(texts: pa.Array, pattern: str | None) -> Written:
     """Parse n texts by a pattern, ISO 8601 where it is None or "iso"."""
     if pattern is None or pattern == "iso":
-        return _parts(pc.extract_regex(texts, pattern=ISO))
+        return _alike(texts) or _parts(pc.extract_regex(texts, pattern=ISO))
     expression = _expression(pattern)
     if expression is None:
         return _by_strptime(texts, pattern)
@@ -83,6 +86,43 @@ def _expression(pattern: str) -> str | None:
         width = "{2}" if pattern[place : place + 1] == "%" else "{1,2}"
         found += f"(?P<{directive}>{_DIGITS.get(directive, '[0-9]' + width)})"
     return found + "$" if {"Y", "m", "d"} <= seen else None
+
+
+def _alike(texts: pa.Array) -> Written | None:
+    """ISO times that are all of one layout, by Arrow's parser; None where it may not do.
+
+    Arrow reads some layouts that `ISO` refuses; they differ from those here in their length.
+    """
+    sizes = pc.min_max(pc.binary_length(texts))
+    size = sizes["min"].as_py()
+    if size is None or size != sizes["max"].as_py():
+        return None
+    last = texts[0].as_py()[-6:]
+    zulu, shift = last.endswith("Z"), last[:1] in ("+", "-") and last[3:4] == ":"
+    size -= 1 if zulu else 6 if shift else 0
+    if size not in LENGTHS or ((zulu or shift) and size == DATE_CHARS):
+        return None
+    if zulu and not pc.all(pc.ends_with(texts, "Z")).as_py():
+        return None
+    if shift and not pc.all(pc.match_substring_regex(texts, r"[+-][0-9]{2}:[0-9]{2}$")).as_py():
+        return None
+    try:
+        read = texts.cast(pa.timestamp("us", "UTC" if zulu or shift else None))
+    except pa.ArrowInvalid:
+        return None
+    ms = read.cast(pa.int64()).to_numpy() // 1000
+    if int(ms.min()) < YEAR_MIN_MS + DAY_MS:
+        return None
+    known: Flags = np.full(len(ms), zulu or shift)
+    days = ms // DAY_MS
+    return Written(
+        ok=np.ones(len(ms), np.bool_),
+        days=days,
+        day_ms=ms - days * DAY_MS,
+        offset=known,
+        offset_ms=np.zeros(len(ms), np.int64),
+        timed=np.full(len(ms), size > DATE_CHARS),
+    )
 
 
 def _parts(groups: pa.Array) -> Written:
