@@ -1,0 +1,188 @@
+"""Measure how cost grows: with the audience, with a whale or a surge in it, with drafts and luck.
+
+Each figure is taken in a process of its own. The bars hold for the full sizes; the quick form runs
+all of it on small audiences, where a start-up cost would blur every ratio, and sets none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench.alone import Alone, alone
+from bench.figures import Bar, Figure, spread_of
+
+RUNS = "bench.sized_runs"
+USER = "bench.user_runs"
+NS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large each measurement is."""
+
+    scenario: tuple[int, ...]  # customers; bars hold for `middle` and the last
+    middle: int
+    whale: int  # customers of the even case, and events of the whale
+    surge: int
+    drafts: int
+    sample: int  # customers of the sample shop
+    replicates: int
+    large_runs: int  # the most runs where one takes many seconds
+
+
+FULL = Sizes(
+    scenario=(100_000, 300_000, 1_000_000, 3_000_000, 10_000_000),
+    middle=1_000_000,
+    whale=1_000_000,
+    surge=10_000_000,
+    drafts=1_000_000,
+    sample=200_000,
+    replicates=100,
+    large_runs=3,
+)
+QUICK = Sizes(
+    scenario=(500, 1_000, 2_000),
+    middle=1_000,
+    whale=1_000,
+    surge=2_000,
+    drafts=1_000,
+    sample=500,
+    replicates=10,
+    large_runs=1,
+)
+LARGE = 3_000_000  # customers from which on `large_runs` holds
+
+
+def figures(quick: bool, runs: int) -> Iterator[Figure]:
+    """All figures of the scenario, the extremes, drafts and replicates, as they are measured.
+
+    Each is the median of `runs` runs, fewer where one takes many seconds; the contenders of a
+    ratio take turns in one process.
+    """
+    sizes = QUICK if quick else FULL
+    yield from _growth(sizes, runs, quick)
+    yield from _whales(sizes, runs, quick)
+    yield from _surges(sizes, runs, quick)
+    yield from _drafts(sizes, runs, quick)
+    yield from _replicates(sizes, runs, quick)
+
+
+def _growth(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
+    """Seconds, ns a customer and memory of the scenario by size."""
+    least = sizes.scenario[0]
+    for customers in sizes.scenario:
+        rounds = min(runs, sizes.large_runs) if customers >= LARGE else runs
+        ran = alone(RUNS, "scenario_runs", customers=customers, least=least, runs=rounds)
+        seconds = ran.result["run"]["seconds"]
+        middle, spread = median(seconds), spread_of(seconds)
+        name = f"{_size(customers)} customers, {_size(10 * customers)} events"
+        is_middle, is_last = customers == sizes.middle, customers == sizes.scenario[-1]
+        yield Figure(
+            "scenario",
+            f"{name}: bind and run, two cores",
+            "s",
+            middle,
+            spread,
+            bar=None if quick or not is_middle else Bar("ours", "at most", 3.0),
+        )
+        yield Figure(
+            "scenario",
+            f"{name}: time a customer",
+            "ns",
+            middle / customers * NS,
+            spread,
+            f"{_size(least)} customers",
+            median(ran.result["least"]["seconds"]) / least * NS,
+            None if quick or not is_last else Bar("ratio", "at most", 1.5),
+        )
+        limit = 2.0 if is_middle else 16.0 if is_last else None
+        yield Figure(
+            "scenario",
+            f"{name}: peak memory, audience included",
+            "GiB",
+            ran.peak_gib,
+            bar=None if quick or limit is None else Bar("ours", "at most", limit),
+        )
+
+
+def _whales(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
+    """Cost of a step where one customer has most of the events, on one core."""
+    events = sizes.whale
+    ran = alone(RUNS, "whale_runs", customers=events, events=events, runs=runs).result
+    bar = None if quick else Bar("ratio", "at most", 2.0)
+    size = _size(events)
+    for case, name, unit, by_event in (
+        ("entries", f"whale alone, {size} entries", "ns a step", False),
+        ("clicks", f"whale among {size}, {size} waited-for events", "ns a step or event", True),
+        ("others", f"whale among {size}, {size} events not referred to", "ns a step", False),
+    ):
+        ours, theirs = (_each(ran[which], by_event=by_event) for which in (case, "even"))
+        spread = spread_of(ran[case]["seconds"])
+        yield Figure("extremes", name, unit, ours, spread, "the even case", theirs, bar)
+
+
+def _surges(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
+    """Cost of a step where all tokens are due at one millisecond, on two cores."""
+    rounds = min(runs, sizes.large_runs)
+    ran = alone(RUNS, "surge_runs", customers=sizes.surge, runs=rounds).result
+    yield Figure(
+        "extremes",
+        f"surge of {_size(sizes.surge)} tokens",
+        "ns a step",
+        _each(ran["surge"]),
+        spread_of(ran["surge"]["seconds"]),
+        "spread over 20 days",
+        _each(ran["even"]),
+        None if quick else Bar("ratio", "at most", 2.0),
+    )
+
+
+def _drafts(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
+    """Two drafts against one: with loading the folder, and on an audience that is loaded."""
+    loaded = alone(USER, "draft_runs", customers=sizes.sample, runs=runs)
+    bar = None if quick else Bar("ratio", "at most", 2.0)
+    name = f"two drafts, {_size(sizes.sample)} customers: load, bind and run"
+    yield _many(name, "s", loaded, "one draft", bar)
+    ran = alone(RUNS, "draft_runs", customers=sizes.drafts, runs=runs).result
+    yield Figure(
+        "drafts",
+        f"two drafts, {_size(sizes.drafts)} customers: bind and run",
+        "s",
+        median(ran["two"]["seconds"]),
+        spread_of(ran["two"]["seconds"]),
+        "one draft",
+        median(ran["one"]["seconds"]),
+    )
+
+
+def _replicates(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
+    """Replicates against one run: through the command, and the engine alone."""
+    count, customers = sizes.replicates, sizes.sample
+    rounds = min(runs, sizes.large_runs)
+    keywords: dict[str, Any] = {"customers": customers, "replicates": count, "runs": rounds}
+    name = f"{count} replicates, {_size(customers)} customers"
+    bar = None if quick else Bar("ratio", "at most", 60.0)
+    command = alone(USER, "command_runs", **keywords)
+    yield _many(f"{name}: headrace simulate", "s", command, "one replicate", bar)
+    engine = alone(USER, "replicate_runs", **keywords)
+    yield _many(f"{name}: dry run alone", "s", engine, "one replicate", None)
+
+
+def _many(name: str, unit: str, ran: Alone, rival: str, bar: Bar | None) -> Figure:
+    one, many = ran.result["one"], ran.result["many"]
+    return Figure("drafts", name, unit, median(many), spread_of(many), rival, median(one), bar)
+
+
+def _each(measured: dict[str, Any], *, by_event: bool = False) -> float:
+    """Nanoseconds a token-step, or with `by_event` a step or an event that the flow refers to."""
+    work: int = measured["steps"] + (measured["events"] if by_event else 0)
+    seconds: float = median(measured["seconds"])
+    return seconds / work * NS
+
+
+def _size(count: int) -> str:
+    """A round number as people say it: 0.1 M, 3 M, 500."""
+    return f"{count / 1e6:g} M" if count >= 100_000 else f"{count:,}"
