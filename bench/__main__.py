@@ -1,76 +1,171 @@
-"""Measure the dry run of the reference journey and print what it did in a second.
+"""Measure Headrace beside its rivals: a table on the screen, results as JSON, plots.
 
-    python -m bench [customers] [runs]
-
-Runs of the settings alternate, so that a busy machine slows all of them; medians and the spread
-from the fastest to the slowest run are printed. Absolute figures are for orientation on this
-machine only.
+Exit status 1 where a bar is missed, a rival is worse than it should be, or counts differ.
 """
 
 from __future__ import annotations
 
-import os
-import platform
+import argparse
 import sys
-import time
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from actors.dry_run import dry_run
-from bench.journey import bound_journey
-from core.binding import Bound
+from bench import growth_figures, journey_figures, plots, results
+from bench.contest import CountsDifferError
+from bench.figures import Bar, Figure
 
-CUSTOMERS = 1_000_000
-RUNS = 5
+Group = Callable[[bool, int], Iterator[Figure]]
 
-
-class _Discard:
-    """Takes the log and forgets it: making the log is measured, writing it is not."""
-
-    def write(self, records: NDArray[Any]) -> None:
-        """Forget one block's decisions."""
+RUNS, RUNS_QUICK = 7, 3
+WIDTH_MIN = 150
 
 
-def measure(bound: Bound, workers: int, *, log: bool) -> tuple[float, int]:
-    """Run once; the seconds that it took, and the token-steps."""
-    began = time.perf_counter()
-    result = dry_run(bound, workers=workers, log=_Discard() if log else None)
-    return time.perf_counter() - began, result.counters[0].steps
-
-
-def main(customers: int = CUSTOMERS, runs: int = RUNS) -> None:
-    """Measure and print the table."""
-    bound = bound_journey(customers)
-    cores = os.cpu_count() or 1
-    settings = [(workers, log) for log in (False, True) for workers in sorted({1, cores})]
-    taken: dict[tuple[int, bool], list[float]] = {setting: [] for setting in settings}
-    steps = 0
-    for _ in range(runs):
-        for workers, log in settings:
-            seconds, steps = measure(bound, workers, log=log)
-            taken[workers, log].append(seconds)
-    table = Table(
-        title=f"reference journey: {customers:,} customers, {steps / customers:.2f} steps each",
-        caption=f"{runs} runs; {platform.machine()}, {cores} cores, {platform.system()}, "
-        f"Python {platform.python_version()}",
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write; return the exit status."""
+    asked = _parser().parse_args(arguments)
+    runs = asked.runs or (RUNS_QUICK if asked.quick else RUNS)
+    groups = _groups(asked.customers)
+    console = Console()
+    if console.width < WIDTH_MIN and not console.is_terminal:
+        console.width = WIDTH_MIN
+    taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+    figures: list[Figure] = []
+    for name in asked.only or groups:
+        console.print(f"measuring {name} ...", style="dim")
+        try:
+            figures += groups[name](asked.quick, runs)
+        except CountsDifferError as error:
+            console.print(f"{error}; nothing is written", style="bold red", highlight=False)
+            return 1
+    written = results.write_results(
+        figures, asked.results, runs=runs, quick=asked.quick, taken_at=taken_at
     )
-    for heading in ("workers", "log", "million entries/s", "ns a step", "spread"):
-        table.add_column(heading, justify="right")
-    for (workers, log), times in taken.items():
-        middle = median(times)
-        table.add_row(
-            str(workers),
-            "yes" if log else "no",
-            f"{customers / middle / 1e6:.2f}",
-            f"{middle / steps * 1e9:.1f}",
-            f"{(max(times) - min(times)) / middle:.0%}",
+    drawn = plots.draw(figures, asked.results)
+    console.print(table_of(figures, runs))
+    for path in (written, *drawn):
+        console.print(f"written: {path}", style="dim", highlight=False, soft_wrap=True)
+    complaints = verdict(figures)
+    for line in complaints:
+        console.print(line, style="bold red", highlight=False)
+    if complaints:
+        console.print(
+            "Other work on the machine moves these figures, as the spread shows: before you "
+            "believe a miss, run this again on an idle one."
         )
-    Console().print(table)
+    return 1 if complaints else 0
+
+
+def verdict(figures: Sequence[Figure]) -> list[str]:
+    """What fails the benchmark, a line for each: rivals below their gates, bars missed."""
+    found = []
+    for figure in figures:
+        if figure.meets is False:
+            assert figure.bar is not None
+            what = "rival too slow to compare with" if figure.gate else "bar missed"
+            rival = "" if figure.rival is None else f" to {figure.rival}"
+            value = figure.ours if figure.bar.of == "ours" else figure.ratio
+            found.append(
+                f"{what}: {figure.name}, {figure.bar.of}{rival} {_number(value)}, wanted "
+                f"{_bar(figure.bar)}; spread {figure.spread:.0%}"
+            )
+    return found
+
+
+def table_of(figures: Sequence[Figure], runs: int) -> Table:
+    """The figures in their groups, and the rivals' gates as a group of their own."""
+    machine, versions = results.machine(), results.versions()
+    table = Table(
+        title="Headrace and its rivals",
+        caption=(
+            f"Medians of {runs} interleaved runs; spread is (slowest - fastest) / median, of ours "
+            "and of theirs. The heap loop and SimPy run fewer customers and are compared by "
+            f"entries a second. {machine['processor']}, {machine['cores']} cores, "
+            f"{machine['system']}; compiled {machine['compiled'] or 'as it came'}; "
+            + ", ".join(f"{name} {number}" for name, number in versions.items())
+        ),
+        caption_justify="left",
+    )
+    for heading in ("", "figure"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("ours", "unit", "ns a step", "rival", "theirs", "ratio", "spread", "bar", ""):
+        table.add_column(heading, justify="left" if heading in ("unit", "rival") else "right")
+    sections: dict[str, list[Figure]] = {}
+    for figure in figures:
+        sections.setdefault("rivals" if figure.gate else figure.group, []).append(figure)
+    for section, rows in sections.items():
+        for i, figure in enumerate(rows):
+            table.add_row(section if i == 0 else "", *_cells(figure))
+        table.add_section()
+    return table
+
+
+def _cells(figure: Figure) -> list[str]:
+    spread = f"{figure.spread:.0%}"
+    met = {None: "", True: "[green]met[/]", False: "[bold red]MISSED[/]"}[figure.meets]
+    return [
+        figure.name,
+        _number(figure.ours),
+        figure.unit,
+        _number(figure.step_ns),
+        figure.rival or "",
+        _number(figure.theirs),
+        _number(figure.ratio),
+        spread if figure.rival is None else f"{spread}, {figure.their_spread:.0%}",
+        "" if figure.bar is None else _bar(figure.bar),
+        met,
+    ]
+
+
+def _bar(bar: Bar) -> str:
+    sign = "≥" if bar.relation == "at least" else "≤"
+    return f"{sign} {_number(bar.value)}{' ×' if bar.of == 'ratio' else ''}"
+
+
+def _number(value: float | None) -> str:
+    """Three digits or all whole ones, empty for None."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _groups(customers: int | None) -> dict[str, Group]:
+    return {
+        "journey": partial(journey_figures.figures, customers=customers),
+        "growth": growth_figures.figures,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer customers and runs: a try")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(_groups(None)),
+        metavar="GROUP",
+        help=f"measure these groups alone: {', '.join(_groups(None))}",
+    )
+    parser.add_argument(
+        "--runs", type=_positive, help=f"rounds, {RUNS} unless stated, {RUNS_QUICK} if quick"
+    )
+    parser.add_argument("--customers", type=_positive, help="of the reference journey")
+    parser.add_argument(
+        "--results", type=Path, default=results.FOLDER, help="where JSON and plots are written"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{number} is not positive")
+    return number
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:3]))
+    sys.exit(main())

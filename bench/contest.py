@@ -23,9 +23,9 @@ Contender = Callable[[], tuple[Counts, object]]
 """Runs once; the arrivals at each node, int64[nodes], and what else must outlive the clock."""
 
 OURS, OURS_LOGGED = "Headrace", "Headrace, decision log"
-NUMBA = "Numba, hard-coded"
-NUMPY, NUMPY_LOGGED = "NumPy by node", "NumPy by node, log by time"
-HEAP, SIMPY = "Python heap loop", "SimPy"
+NUMBA = "hard-coded Numba"
+NUMPY, NUMPY_LOGGED = "NumPy by node", "NumPy, log by time"
+HEAP, SIMPY = "heap in Python", "SimPy"
 
 
 class CountsDifferError(Exception):

@@ -21,10 +21,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a figure stands in a sweep: one point of a plot, `x` is the sweep's variable."""
+    """Where a figure stands in a sweep: a point of a plot, of which `note` says what ran."""
 
     sweep: str
     x: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,11 @@ from core.binding import Bound
 
 GROUP = "journey"
 RATE = "M entries/s"
-CUSTOMERS, CUSTOMERS_QUICK = 2_000_000, 200_000
+CUSTOMERS, CUSTOMERS_QUICK = 2_000_000, 400_000
 SLOW_CUSTOMERS = 20_000
 ID_CHARS = 9
 OURS_PARQUET = "Headrace, decision log as Parquet"
-TWO = ", two threads"
+TWO = " × 2"
 
 NUMBA_BAR = Bar("ratio", "at least", 0.3)
 LOG_BAR = Bar("ratio", "at least", 0.12)
@@ -146,9 +146,9 @@ def _against_rivals(rounds: Rounds, steps: int) -> Iterator[Figure]:
     yield rounds.figure("counters", OURS, HEAP, step_ns=alone)
     yield rounds.figure("counters", OURS, SIMPY, SIMPY_BAR, step_ns=alone)
     logged = step_ns(OURS_LOGGED)
-    yield rounds.figure("decision log in memory", OURS_LOGGED, NUMBA, LOG_BAR, step_ns=logged)
-    yield rounds.figure("decision log in memory", OURS_LOGGED, NUMPY_LOGGED, step_ns=logged)
-    yield rounds.figure("decision log as Parquet", OURS_PARQUET, step_ns=step_ns(OURS_PARQUET))
+    yield rounds.figure("log in memory", OURS_LOGGED, NUMBA, LOG_BAR, step_ns=logged)
+    yield rounds.figure("log in memory", OURS_LOGGED, NUMPY_LOGGED, step_ns=logged)
+    yield rounds.figure("log as Parquet", OURS_PARQUET, step_ns=step_ns(OURS_PARQUET))
 
 
 def _scaling(rounds: Rounds) -> Iterator[Figure]:
@@ -159,7 +159,7 @@ def _scaling(rounds: Rounds) -> Iterator[Figure]:
     )
     yield Figure(
         GROUP,
-        "faster by two workers",
+        "two workers to one",
         "times",
         median(mine),
         spread_of(mine),
