@@ -8,7 +8,7 @@ in `Audience.absent` instead of being an error: a report can then say it loudly.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from actors.audience_columns import StringCodes, arrow_column, kind_filled, unified_kind
 from actors.audience_writer import Progress
+from actors.threads import read_ahead
 from core.audience import (
     INT64_MIN,
     Audience,
@@ -143,21 +144,29 @@ def _opened(path: Path, rows: int, dictionary: list[str]) -> Iterator[pq.Parquet
         raise HeadraceError(message, advice=IMPORT_AGAIN, file=str(path)) from error
 
 
+@contextmanager
 def _groups(
     file: pq.ParquetFile, columns: list[str], label: str, progress: Progress | None
-) -> Iterator[pa.Table]:
+) -> Iterator[Iterator[pa.Table]]:
     """The row groups of a file, restricted to columns that it must have."""
     known = set(file.schema_arrow.names)
     for name in columns:
         if name not in known:
             raise KeyError(name)
+    made = (file.read_row_group(i, columns) for i in range(file.metadata.num_row_groups))
+    with read_ahead(made) as groups:
+        yield _reported(groups, file.metadata.num_rows, label, progress)
+
+
+def _reported(
+    groups: Iterator[pa.Table], rows: int, label: str, progress: Progress | None
+) -> Iterator[pa.Table]:
     done = 0
-    for index in range(file.metadata.num_row_groups):
-        group = file.read_row_group(index, columns=columns)
+    for group in groups:
         yield group
         done += len(group)
         if progress is not None:
-            progress(label, done, file.metadata.num_rows)
+            progress(label, done, rows)
 
 
 def _load_customers(
@@ -183,8 +192,11 @@ def _load_customers(
     created = np.empty(count, np.int64)
     zones = StringCodes(count)
     values = {n: arrow_column(kind, count) for n, kind in wanted.items()}
-    with _opened(folder / "customers.parquet", count, texts) as file:
-        for group in _groups(file, columns, "reading customers", progress):
+    with (
+        _opened(folder / "customers.parquet", count, texts) as file,
+        _groups(file, columns, "reading customers", progress) as groups,
+    ):
+        for group in groups:
             sizes, data = _string_bytes(group["id"])
             id_sizes.append(sizes)
             id_bytes.append(data)
@@ -269,11 +281,13 @@ def _load_events(
     hashes = np.empty(expected, np.uint64)
     kept = 0
     path = folder / "events.parquet"
-    with _opened(path, schema.counts.events, texts) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(path, schema.counts.events, texts))
         if not present:
             counts.events_not_needed = counts.events_read
             return
-        for group in _groups(file, reads, "reading events", progress):
+        groups = stack.enter_context(_groups(file, reads, "reading events", progress))
+        for group in groups:
             codes = _event_codes(group["event"], audience.event_names)
             keep = codes >= 0
             counts.events_not_needed += len(keep) - int(keep.sum())

@@ -23,13 +23,14 @@ def kind_filled(kind: Kind, values: Any) -> NDArray[Any]:
 
     Also takes an int64 column for float64.
     """
+    missing: Any = INT64_MIN
     if kind == "bool":
-        return _numpy(pc.fill_null(values.cast(pa.int8()), -1))
-    if kind == "float64":
-        return _numpy(pc.fill_null(values.cast(pa.float64()), np.nan))
-    if kind == "date":
-        values = values.cast(pa.int32())
-    return _numpy(pc.fill_null(values.cast(pa.int64()), INT64_MIN))
+        values, missing = values.cast(pa.int8()), -1
+    elif kind == "float64":
+        values, missing = values.cast(pa.float64()), np.nan
+    else:
+        values = (values.cast(pa.int32()) if kind == "date" else values).cast(pa.int64())
+    return _numpy(pc.fill_null(values, missing) if values.null_count else values)
 
 
 def _numpy(values: Any) -> NDArray[Any]:
@@ -50,15 +51,11 @@ class ValueCells:
 
     def fill(self, start: int, piece: pa.ChunkedArray) -> None:
         """Set the rows from `start` on where the piece is not null."""
-        if piece.null_count == len(piece):
-            return
-        values = kind_filled(self.kind, piece)
-        target = self.values[start : start + len(piece)]
-        if piece.null_count:
-            there = _numpy(pc.is_valid(piece))
-            target[there] = values[there]
-        else:
-            target[:] = values
+        if not piece.null_count:
+            self.values[start : start + len(piece)] = kind_filled(self.kind, piece)
+        elif piece.null_count < len(piece):
+            rows = start + np.flatnonzero(piece.is_valid().to_numpy())
+            self.values[rows] = kind_filled(self.kind, piece.drop_null())
 
     def column(self, rows: int | None = None) -> Column:
         """The column of the first `rows` rows, all by default."""
@@ -66,38 +63,47 @@ class ValueCells:
 
 
 class StringCodes:
-    """A builder of string columns: codes of each piece's own dictionary, made one at the end."""
+    """A builder of string columns: codes into all pieces' dictionaries, made one at the end."""
 
     def __init__(self, rows: int) -> None:
         self.codes = np.full(rows, -1, np.int32)
-        self._pieces: list[tuple[int, NDArray[np.bool_], NDArray[np.int32], pa.Array]] = []
+        self._dictionaries: list[pa.Array] = []
+        self._entries = 0
 
     def fill(self, start: int, piece: pa.ChunkedArray) -> None:
         """Set the rows from `start` on where the piece (strings, also coded) is not null."""
         for chunk in piece.chunks:
             if chunk.null_count < len(chunk):
                 coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-                codes = _numpy(pc.fill_null(coded.indices.cast(pa.int32()), -1))
-                self.fill_codes(start, codes, coded.dictionary)
+                codes = coded.indices.cast(pa.int32())
+                if codes.null_count:
+                    rows = start + np.flatnonzero(codes.is_valid().to_numpy(zero_copy_only=False))
+                    self.codes[rows] = codes.drop_null().to_numpy() + self._entries
+                else:
+                    self.codes[start : start + len(chunk)] = codes.to_numpy() + self._entries
+                self._add(coded.dictionary)
             start += len(chunk)
 
     def fill_codes(self, start: int, codes: NDArray[np.int32], dictionary: pa.Array) -> None:
         """Set the rows from `start` on to codes into an Arrow string array; -1 leaves one as is."""
-        self._pieces.append((start, codes >= 0, codes, dictionary))
+        target = self.codes[start : start + len(codes)]
+        np.copyto(target, codes + self._entries, where=codes >= 0)
+        self._add(dictionary)
+
+    def _add(self, dictionary: pa.Array) -> None:
+        self._dictionaries.append(dictionary.cast(pa.string()))
+        self._entries += len(dictionary)
 
     def column(self, rows: int | None = None) -> Column:
         """The column of the first `rows` rows, all by default; its dictionary has no duplicates."""
-        if not self._pieces:
+        if not self._dictionaries:
             return Column("string", self.codes[:rows], [])
-        joined = pa.concat_arrays([piece[3].cast(pa.string()) for piece in self._pieces])
-        unified = joined.dictionary_encode()
-        table = unified.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        base = 0
-        for start, there, codes, dictionary in self._pieces:
-            target = self.codes[start : start + len(codes)]
-            target[there] = table[base + codes[there]]
-            base += len(dictionary)
-        self._pieces = []
+        unified = pa.concat_arrays(self._dictionaries).dictionary_encode()
+        # The last entry of the table is for -1, a missing value.
+        table = np.append(unified.indices.to_numpy(), -1).astype(np.int32)
+        self.codes = table[self.codes]
+        self._dictionaries = [unified.dictionary]
+        self._entries = len(unified.dictionary)
         return Column("string", self.codes[:rows], unified.dictionary.to_pylist())
 
 

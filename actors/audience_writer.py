@@ -229,22 +229,22 @@ def write_events(folder: Path, events: EventData, *, progress: Progress | None =
     for key, data in events.properties.items():
         fields.append(pa.field(columns_of[key], ARROW_TYPES[data.kind]))
     schema = pa.schema(fields)
-    names, done = pa.array(events.names, pa.string()), 0
-    with pq.ParquetWriter(
-        folder / "events.parquet",
-        schema,
-        compression=COMPRESSION,
-        use_dictionary=[f.name for f in fields if f.name == "event" or f.type == pa.string()],
-    ) as writer:
-        for batch in read_ahead(_event_groups(events, names, schema)):
+    path, done = folder / "events.parquet", 0
+    coded = [f.name for f in fields if f.name == "event" or f.type == pa.string()]
+    with (
+        pq.ParquetWriter(path, schema, compression=COMPRESSION, use_dictionary=coded) as writer,
+        read_ahead(_event_groups(events, schema)) as groups,
+    ):
+        for batch in groups:
             writer.write_table(batch, row_group_size=ROW_GROUP_ROWS)
             done += len(batch)
             if progress is not None:
                 progress("writing events", done, len(events.ms))
 
 
-def _event_groups(events: EventData, names: pa.Array, schema: pa.Schema) -> Iterator[pa.Table]:
+def _event_groups(events: EventData, schema: pa.Schema) -> Iterator[pa.Table]:
     """The row groups of the events."""
+    names = pa.array(events.names, pa.string())
     for start, stop in row_groups(len(events.ms)):
         codes = pa.array(events.code[start:stop])
         columns = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -26,13 +27,22 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Re
         return list(pool.map(work, held))
 
 
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The items, each of them made in a thread while the one before it is used."""
+@contextmanager
+def read_ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Give the items, each of them made in a thread while the one before it is used.
+
+    The thread has ended when the block ends, however it does, so what the items are read from can
+    be closed then. What making an item raises is raised where it is asked for.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        pending = pool.submit(_next, items)
-        while held := pending.result():
+
+        def given() -> Iterator[Item]:
             pending = pool.submit(_next, items)
-            yield held[0]
+            while held := pending.result():
+                pending = pool.submit(_next, items)
+                yield held[0]
+
+        yield given()
 
 
 def _next(items: Iterator[Item]) -> tuple[Item] | None:

@@ -41,10 +41,11 @@ def read_csv(
         head = _Head(path, stream, layout)
         table = _Reading(path, head, wanted)
         size = path.stat().st_size
-        for batch in read_ahead(table.batches()):
-            table.take(batch)
-            if report is not None:
-                report(min(disk.tell(), size), size)
+        with read_ahead(table.batches()) as batches:
+            for batch in batches:
+                table.take(batch)
+                if report is not None:
+                    report(min(disk.tell(), size), size)
         return table.finish(stream.newlines)
 
 

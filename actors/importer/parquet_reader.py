@@ -39,13 +39,14 @@ def read_parquet(path: Path, wanted: Wanted, report: Report | None = None) -> Ta
         builders = {name: CellsBuilder(typed=True) for name in names}
         hashes = [np.zeros(0, np.uint64)]
         done, total = 0, file.metadata.num_rows
-        for batch in read_ahead(file.iter_batches(BATCH_ROWS)):
-            for name, builder in builders.items():
-                builder.add_arrow(_reach(batch, steps[name]))
-            hashes.append(_hashes(batch))
-            done += len(batch)
-            if report is not None:
-                report(done, total)
+        with read_ahead(file.iter_batches(BATCH_ROWS)) as batches:
+            for batch in batches:
+                for name, builder in builders.items():
+                    builder.add_arrow(_reach(batch, steps[name]))
+                hashes.append(_hashes(batch))
+                done += len(batch)
+                if report is not None:
+                    report(done, total)
     every_row = np.arange(total)
     return Table(
         path=path,
