@@ -161,8 +161,49 @@ def names(nodes: int, rng: np.random.Generator) -> Nodes:
     return made
 
 
+def triggers(nodes: int, rng: np.random.Generator) -> Nodes:
+    """As many events that begin entries as tests of the event with which the entry began."""
+    made: Nodes = {}
+    for i in range(nodes):
+        onward = _onward(i // 2 * 2 + 2, nodes)
+        if i % 2:
+            made[f"n{i}"] = {"type": "on_event", "event": f"own event {i}", "next": f"n{i - 1}"}
+        else:
+            asked = {"entry": f"own property {i}", "is": int(rng.integers(0, 9))}
+            made[f"n{i}"] = {"type": "condition", "if": asked,
+                             "next": {"yes": onward, "no": onward}}  # fmt: skip
+    return made
+
+
+def broad(nodes: int, rng: np.random.Generator) -> Nodes:
+    """One node that branches by tag into messages of their own."""
+    ports = [f"p{i}" for i in rng.permutation(nodes - 1).tolist()]
+    made: Nodes = {
+        "n0": {
+            "type": "branch_tag",
+            "branches": {port: [f"own tag {port}"] for port in ports},
+            "next": {**{port: f"n{i}" for i, port in enumerate(ports, 1)}, "other": "end"},
+        }
+    }
+    for i in range(1, nodes):
+        node = {"type": "send", "channel": CHANNELS[i % 3], "template": f"t{i}"}
+        made[f"n{i}"] = {**node, "next": "end"}
+    return made
+
+
+def fans(nodes: int, rng: np.random.Generator) -> Nodes:
+    """Forks into sixteen paths each: as many edges as a flow may have."""
+    made: Nodes = {}
+    for i, ahead in enumerate(rng.integers(0, nodes, (nodes, 15)).tolist()):
+        onward = [_onward(i + 1 + far % (nodes - i), nodes) for far in ahead]
+        made[f"n{i}"] = {"type": "wait", "for": "1 hour",
+                         "next": list(dict.fromkeys([_onward(i + 1, nodes), *onward]))}  # fmt: skip
+    return made
+
+
 SHAPES: dict[str, Callable[[int, np.random.Generator], Nodes]] = {
-    make.__name__: make for make in (chain, tree, tangle, conditions, tests, forks, names)
+    make.__name__: make
+    for make in (*(chain, tree, broad, tangle, conditions, tests, forks, fans, names, triggers),)
 }
 
 

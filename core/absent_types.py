@@ -128,6 +128,9 @@ def _note(uses: dict[_Name, _Uses], test: Comparison) -> None:
 
 def _join(uses: dict[_Name, _Uses], one: _Uses, other: _Uses) -> None:
     if one is not other:
+        # The smaller joins the larger, so that many names compared with one stay cheap.
+        if len(one.names) < len(other.names):
+            one, other = other, one
         one.values += other.values
         one.timed |= other.timed
         one.ordered |= other.ordered

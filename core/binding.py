@@ -281,8 +281,11 @@ def _events(program: Program) -> tuple[NDArray[np.void], NDArray[np.int32]]:
     for h, name in enumerate(program.histories):
         events[number[name]]["history"] = h
     listed: list[int] = []
+    of_event: dict[str | None, list[int]] = {}
+    for t, event in enumerate(program.trigger_events):
+        of_event.setdefault(event, []).append(t)
     for i, name in enumerate(program.events):
-        mine = [t for t, event in enumerate(program.trigger_events) if event == name]
+        mine = of_event.get(name, [])
         events[i]["trigger0"], events[i]["triggers"] = len(listed), len(mine)
         listed += mine
     for node in program.flow.nodes.values():
@@ -297,8 +300,9 @@ def _events(program: Program) -> tuple[NDArray[np.void], NDArray[np.int32]]:
 
 def _watches(program: Program) -> NDArray[np.void]:
     watches = np.zeros(len(program.watches), WATCH)
+    number = {name: i for i, name in enumerate(program.events)}
     for row, spec in zip(watches, program.watches, strict=True):
-        row["event"] = program.events.index(spec.event)
+        row["event"] = number[spec.event]
         row["cond"], row["counter0"], row["test"] = spec.cond, spec.counter0, spec.test
         row["within_ms"] = spec.within_ms
     return watches

@@ -17,6 +17,7 @@ from core.audience import INT64_MIN, Audience, Column, Kind
 from core.conditions import EntryRef
 from core.nodes import Send, SetAttribute
 from core.program import ColumnName, Program, Source, Store
+from core.responses import RESERVED_PROPERTIES
 
 STORES: dict[str, Store] = {
     "bool": Store.INT8,
@@ -108,27 +109,30 @@ def _missing(kind: Kind, rows: int) -> Column:
 
 def _modelled(program: Program, name: str) -> list[object]:
     """The values of property `name` that modelled events carry."""
+    assert program.responses is not None
     values: list[object] = []
-    if program.responses is not None:
-        values += [o.properties[name] for o in program.responses.outcomes if name in o.properties]
-        for node_id, node in program.flow.nodes.items():
-            if isinstance(node, Send):
-                own = node.carried(program.flow.flow, node_id)
-                values += [own[name]] if name in own else []
+    values += [o.properties[name] for o in program.responses.outcomes if name in o.properties]
+    for node_id, node in program.flow.nodes.items() if name in RESERVED_PROPERTIES else ():
+        if isinstance(node, Send):
+            values.append(node.carried(program.flow.flow, node_id)[name])
     return values
 
 
 def _extend_with_written(program: Program, customer: list[Column]) -> None:
     """Give the texts that a flow writes a code in the column's dictionary."""
+    number = {column: c for c, column in enumerate(program.columns)}
+    written: dict[int, list[object]] = {}
     for node in program.flow.nodes.values():
         if isinstance(node, SetAttribute):
-            c = program.columns.index(ColumnName("attribute", node.attribute))
-            customer[c] = _extended(customer[c], [node.value])
+            c = number[ColumnName("attribute", node.attribute)]
+            written.setdefault(c, []).append(node.value)
+    for c, values in written.items():
+        customer[c] = _extended(customer[c], values)
 
 
 def _extend_with_modelled(program: Program, properties: list[Column]) -> None:
     """Give the texts that modelled events carry a code in the property's dictionary."""
-    for p, name in enumerate(program.properties):
+    for p, name in enumerate(program.properties if program.responses is not None else ()):
         properties[p] = _extended(properties[p], _modelled(program, name))
 
 
@@ -148,16 +152,20 @@ def _share_dictionaries(
 
     Return the customer's new codes.
     """
+    number = {name: p for p, name in enumerate(program.properties)}
     recoded: dict[int, NDArray[np.int32]] = {}
     groups: dict[tuple[str, int], set[tuple[str, int]]] = {}
     for spec in program.preds:
         if spec.test is None or not isinstance(spec.test.operand, EntryRef):
             continue
         left = ("c" if spec.source == Source.CUSTOMER else "p", spec.column)
-        right = ("p", program.properties.index(spec.test.operand.entry))
-        merged = groups.get(left, {left}) | groups.get(right, {right})
-        for member in merged:
-            groups[member] = merged
+        right = ("p", number[spec.test.operand.entry])
+        one, other = groups.setdefault(left, {left}), groups.setdefault(right, {right})
+        if one is not other:
+            # The smaller joins the larger, so that no member moves more than log n times.
+            small, large = sorted((one, other), key=len)
+            large |= small
+            groups.update(dict.fromkeys(small, large))
     for group in {id(g): g for g in groups.values()}.values():
         members = sorted(group)
         columns = [(customer if side == "c" else properties)[i] for side, i in members]
@@ -171,8 +179,9 @@ def _share_dictionaries(
             if side == "c":
                 recoded[i] = recode
             (customer if side == "c" else properties)[i] = Column("string", recode[column.values])
+        texts = list(shared)
         for side, i in members:
-            (customer if side == "c" else properties)[i].dictionary = list(shared)
+            (customer if side == "c" else properties)[i].dictionary = texts
     return recoded
 
 

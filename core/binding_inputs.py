@@ -69,7 +69,7 @@ def bind_inputs(program: Program, audience: Audience, columns: Columns) -> Input
         type=np.ascontiguousarray(kinds, np.int32),
         ms=np.ascontiguousarray(ms, np.int64),
         hash=np.ascontiguousarray(hashes, np.uint64),
-        previous=_previous(program, kinds, offsets),
+        previous=_previous(program, set(audience.event_names), kinds, offsets),
         value=value,
     )
 
@@ -159,11 +159,12 @@ def _logged(
 
 
 def _previous(
-    program: Program, kinds: NDArray[np.int32], offsets: NDArray[np.int64]
+    program: Program, held: set[str], kinds: NDArray[np.int32], offsets: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """`Inputs.previous`, customers by chunks of about CHUNK_ROWS rows."""
+    """`Inputs.previous` of the event types in `held`, customers by chunks of CHUNK_ROWS rows."""
     previous = np.full(len(kinds) if program.histories else 0, -1, np.int64)
-    types = [program.events.index(name) for name in program.histories]
+    number = {name: i for i, name in enumerate(program.events)}
+    types = [number[name] for name in program.histories if name in held]
     first, customers = 0, len(offsets) - 1
     while types and first < customers:
         base = int(offsets[first])

@@ -66,11 +66,13 @@ def bind_preds(program: Program, columns: Columns, zones: Zones) -> BoundPreds:
     """
     records = np.zeros(len(program.preds), PRED)
     pools = _Pools()
+    history_of = {name: h for h, name in enumerate(program.histories)}
+    property_of = {name: p for p, name in enumerate(program.properties)}
     for row, spec in zip(records, program.preds, strict=True):
         row["source"], row["on_true"], row["on_false"] = spec.source, spec.on_true, spec.on_false
         row["col"] = spec.column
         if spec.event is not None:
-            _history(row, spec, program)
+            _history(row, spec, history_of[spec.event])
             continue
         held = columns.customer if spec.source == Source.CUSTOMER else columns.property
         column = held[spec.column]
@@ -78,7 +80,7 @@ def bind_preds(program: Program, columns: Columns, zones: Zones) -> BoundPreds:
         if spec.test is None:
             row["op"], row["lo"], row["hi"] = Pred.RANGE, 1, 1
         elif isinstance(spec.test.operand, EntryRef):
-            _compare(row, spec, column, program, columns)
+            _compare(row, spec, column, property_of[spec.test.operand.entry], program, columns)
         else:
             _literal(row, _name(program, spec), column, spec.test, zones, pools)
     return BoundPreds(
@@ -95,21 +97,19 @@ def _name(program: Program, spec: PredSpec) -> str:
     return f"event property {program.properties[spec.column]!r}"
 
 
-def _history(row: np.void, spec: PredSpec, program: Program) -> None:
-    assert spec.event is not None
+def _history(row: np.void, spec: PredSpec, history: int) -> None:
     least, most = spec.bounds
     row["op"], row["source2"] = Pred.HISTORY, spec.filter
-    row["col2"] = program.histories.index(spec.event)
+    row["col2"] = history
     row["col"], row["store2"] = least, -1 if most is None else most
     row["lo"] = FOREVER_MS if spec.window_ms is None else spec.window_ms
 
 
 def _compare(
-    row: np.void, spec: PredSpec, column: Column, program: Program, columns: Columns
+    row: np.void, spec: PredSpec, column: Column, other: int, program: Program, columns: Columns
 ) -> None:
     assert spec.test is not None
     operator = spec.test.operator
-    other = program.properties.index(spec.test.operand.entry)
     numbers = ("int64", "float64")
     right = columns.property[other].kind
     fits = column.kind == right or (column.kind in numbers and right in numbers)

@@ -420,8 +420,8 @@ def _branch_tag(c: _Compiler, i: int, node: BranchTag, row: Any) -> None:
     row["op"] = Op.DECIDE
     start = -1 - len(node.branches)  # the result `other`
     blocks = []
-    for port in reversed(range(len(node.branches))):
-        for tag in reversed(list(node.branches.values())[port]):
+    for port, tags in reversed(list(enumerate(node.branches.values()))):
+        for tag in reversed(tags):
             blocks.append((c.column("tag", tag), port))
     begin = len(c.preds)
     for place, (column, port) in enumerate(reversed(blocks)):

@@ -9,29 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from core.flow import Flow
-
-
-class Edge(NamedTuple):
-    """One target of one port: node and target by id, `place` in the port's list of `places`."""
-
-    source: str
-    port: str
-    place: int
-    places: int
-    target: str
-
-
-def edges_of(flow: Flow) -> list[Edge]:
-    """All edges as the document states them, dangling ones and those of unknown ports included."""
-    return [
-        Edge(node_id, port, place, len(targets), target)
-        for node_id, node in flow.nodes.items()
-        for port, targets in node.next.items()
-        for place, target in enumerate(targets)
-    ]
 
 
 @dataclass(slots=True)
@@ -51,14 +30,15 @@ class Graph:
         """The graph of `flow`."""
         ids = list(flow.nodes)
         number = {node_id: i for i, node_id in enumerate(ids)}
+        inner = {node_id: number[node_id] for node_id, n in flow.nodes.items() if not n.trigger}
         graph = cls(ids, [[] for _ in ids], [[] for _ in ids], number)
-        for node_id, node in flow.nodes.items():
+        for i, node in enumerate(flow.nodes.values()):
             ports = set(node.ports)
             for port, targets in node.next.items():
-                for target in targets if port in ports else ():
-                    if target in number and not flow.nodes[target].trigger:
-                        graph.onward[number[node_id]].append(number[target])
-                        graph.backward[number[target]].append(number[node_id])
+                onward = [inner[t] for t in targets if t in inner] if port in ports else []
+                graph.onward[i] += onward
+                for target in onward:
+                    graph.backward[target].append(i)
         return graph
 
     def reached(self, starts: Iterable[int]) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from core.conditions import (
     AttributeTest,
@@ -12,7 +12,7 @@ from core.conditions import (
     PropertyTest,
     TagTest,
 )
-from core.lint_view import Steps, View, entry_names, filters
+from core.lint_view import Known, Steps, View, entry_names, filters
 from core.nodes import (
     AddTag,
     AddToAttribute,
@@ -61,9 +61,10 @@ def absent_events(view: View) -> Iterator[Violation]:
             tested.append((((*part.steps, "property"), part.model.property), [part.event]))
         own = [part.event] if part.entry == "own" and part.event is not None else None
         for named in entry_names(part):
-            tested.append((named, own or view.entry_events))
+            tested.append((named, own or view.judged_events))
     if key is not None:
         tested.append(((("settings", "reentry", "key"), key), view.entry_events))
+    properties = {event: Known(known.properties) for event, known in view.schema.events.items()}
     for (steps, name), events in tested:
         for event in events:
             known = view.schema.events.get(event)
@@ -73,22 +74,23 @@ def absent_events(view: View) -> Iterator[Violation]:
             advice = (
                 "It counts as missing: check the name, or the responses file if it is modelled."
             )
-            advice = view.close_to(name, known.properties, advice)
+            advice = view.close_to(name, properties[event], advice)
             yield violation("absent-property", steps, message, advice)
 
 
 def _absent(
-    view: View, kind: str, named: Iterator[Named], known: Collection[str], fate: str
+    view: View, kind: str, named: Iterator[Named], held: set[str], fate: str
 ) -> Iterator[Violation]:
+    known = Known(sorted(held))
     for steps, name in named:
-        if name not in known:
+        if name not in held:
             message = f"the audience has no {kind} {quoted(name)}: {fate}"
             otherwise = "Check the name, or the audience."
             if kind == "event":
                 otherwise = (
                     "Check the name; if a message leads to it, model it in a responses file."
                 )
-            advice = view.close_to(name, sorted(known), otherwise)
+            advice = view.close_to(name, known, otherwise)
             yield violation(f"absent-{kind}", steps, message, advice)
 
 

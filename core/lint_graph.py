@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from core import limits
 from core.document import too_many_nodes
 from core.graph import spread
-from core.lint_view import Steps, View, enters
+from core.lint_view import Known, Steps, View, enters
 from core.nodes import (
     End,
     NodeBase,
@@ -25,8 +25,9 @@ def too_large(view: View) -> Iterator[Violation]:
     """A flow beyond the limits, which the other rules aren't asked about."""
     if len(view.flow.nodes) > limits.NODES_MAX:
         yield too_many_nodes(len(view.flow.nodes))
-    if len(view.edges) > limits.EDGES_MAX:
-        message = f"the flow has {len(view.edges):,} edges, and the limit is {limits.EDGES_MAX:,}"
+    edges = sum(len(t) for node in view.flow.nodes.values() for t in node.next.values())
+    if edges > limits.EDGES_MAX:
+        message = f"the flow has {edges:,} edges, and the limit is {limits.EDGES_MAX:,}"
         yield violation("too-many-edges", ("nodes",), message, "Split the flow into several.")
 
 
@@ -49,24 +50,32 @@ def no_end(view: View) -> Iterator[Violation]:
 def edge_steps(node_id: str, node: NodeBase, port: str, place: int = 0) -> Steps:
     """The place of an edge as the document is likely to write it: `next: id` for a lone `next`."""
     steps: Steps = ("nodes", node_id, "next")
-    if list(node.next) != ["next"]:
+    if not _is_lone(node):
         steps += (port,)
     return (*steps, place) if len(node.next.get(port, ())) > 1 else steps
+
+
+def _is_lone(node: NodeBase) -> bool:
+    """Whether the node's only edges are those of the port `next`."""
+    return len(node.next) == 1 and "next" in node.next
 
 
 def edges(view: View) -> Iterator[Violation]:
     """Edges of ports that don't exist, to nodes that don't exist, to triggers, and doubled ones."""
     nodes = view.flow.nodes
+    inner = {node_id for node_id, node in nodes.items() if not node.trigger}
     for node_id, node in nodes.items():
         yield from _ports(node_id, node)
         for port, targets in node.next.items():
+            if len(set(targets)) == len(targets) and inner.issuperset(targets):
+                continue
             seen: set[str] = set()
             for place, target in enumerate(targets):
                 steps = edge_steps(node_id, node, port, place)
                 if target not in nodes:
                     message = f"the edge leads to {quoted(target)}, and there is no such node"
                     advice = view.close_to(
-                        target, nodes, "Add the node, or lead the edge elsewhere."
+                        target, view.node_ids, "Add the node, or lead the edge elsewhere."
                     )
                     yield violation("dangling-edge", steps, message, advice)
                 elif nodes[target].trigger:
@@ -81,11 +90,13 @@ def edges(view: View) -> Iterator[Violation]:
 
 
 def _ports(node_id: str, node: NodeBase) -> Iterator[Violation]:
+    ports = dict.fromkeys(node.ports)
+    its_ports = f"Its ports are {listed(ports, 40)}."
     for port in node.next:
-        if port not in node.ports:
+        if port not in ports:
             message = f"a node of type {node.type} has no port {quoted(port)} here"
-            advice = f"Its ports are {listed(node.ports, 40)}."
-            if not node.ports:
+            advice = its_ports
+            if not ports:
                 message, advice = "nothing follows an end", "Remove `next`."
             elif isinstance(node, WaitEvent) and port == "timeout":
                 advice = f"Set `timeout` to a duration. {advice}"
@@ -185,7 +196,7 @@ def forks(view: View) -> Iterator[Violation]:
             ]
             if len(targets) < 2:
                 continue
-            steps = edge_steps(node_id, node, port)[: 3 if list(node.next) == ["next"] else 4]
+            steps = edge_steps(node_id, node, port)[: 3 if _is_lone(node) else 4]
             rejoining.fork(steps, targets)
             home = component[graph.number[node_id]]
             back = [graph.ids[t] for t in targets if component[t] == home]
@@ -215,32 +226,46 @@ class _Rejoining:
 
     def fork(self, steps: Steps, targets: list[int]) -> None:
         """Note a fork at `steps` to `targets`."""
-        for digit in range((len(targets) - 1).bit_length()):
-            bit = 1 << len(self.owners)
-            self.owners.append(steps)
-            for place, target in enumerate(targets):
-                held = self.ones if place >> digit & 1 else self.zeros
-                held[target] = held.get(target, 0) | bit
+        digits = (len(targets) - 1).bit_length()
+        first = len(self.owners)
+        self.owners += [steps] * digits
+        every = (1 << digits) - 1
+        for place, target in enumerate(targets):
+            self.ones[target] = self.ones.get(target, 0) | place << first
+            self.zeros[target] = self.zeros.get(target, 0) | (every ^ place) << first
 
     def places(
         self, onward: list[list[int]], component: list[int], ends: set[int]
     ) -> Iterator[tuple[Steps, int]]:
         """For each fork whose paths meet, the first node where they do; `ends` don't count."""
-        zeros = spread(onward, component, self.zeros)
-        ones = spread(onward, component, self.ones)
+        members: list[list[int]] = [[] for _ in onward]
+        zeros, ones = [0] * len(onward), [0] * len(onward)
+        for i, part in enumerate(component):
+            members[part].append(i)
+            zeros[part] |= self.zeros.get(i, 0)
+            ones[part] |= self.ones.get(i, 0)
         told: set[Steps] = set()
         told_bits = 0
-        # Edges lead from higher components to lower ones, so this order is that of a walk.
-        for i in sorted(range(len(onward)), key=lambda n: (-component[n], n)):
-            fresh = 0 if i in ends else zeros[i] & ones[i] & ~told_bits
+        # Edges lead from higher components to lower ones, so this order is that of a walk. What has
+        # been handed on is forgotten, which keeps the sets of few components at a time.
+        for part in range(len(onward) - 1, -1, -1):
+            zero, one = zeros[part], ones[part]
+            zeros[part] = ones[part] = 0
+            if not zero | one:
+                continue
+            place = next((i for i in members[part] if i not in ends), None)
+            fresh = 0 if place is None else zero & one & ~told_bits
             told_bits |= fresh
             while fresh:
                 last = fresh.bit_length() - 1
                 fresh ^= 1 << last
                 steps = self.owners[last]
-                if steps not in told:
+                if steps not in told and place is not None:
                     told.add(steps)
-                    yield steps, i
+                    yield steps, place
+            for below in {component[j] for i in members[part] for j in onward[i]} - {part}:
+                zeros[below] |= zero
+                ones[below] |= one
 
 
 def open_ports(view: View) -> Iterator[Violation]:
@@ -264,13 +289,13 @@ def awaited_messages(view: View) -> Iterator[Violation]:
     """Waits for answers to a message that isn't one, or that can't have been sent before."""
     nodes, graph = view.flow.nodes, view.graph
     waiting: list[tuple[str, str]] = []
+    sends = Known(i for i, node in nodes.items() if isinstance(node, Send))
     for node_id, node in nodes.items():
         if not isinstance(node, WaitEvent) or node.message is None:
             continue
         steps = ("nodes", node_id, "message")
         if node.message not in nodes:
             message = f"there is no node {quoted(node.message)}"
-            sends = [i for i, n in nodes.items() if isinstance(n, Send)]
             advice = view.close_to(node.message, sends, "Name a node of type send.")
             yield violation("unknown-node", steps, message, advice)
         elif not isinstance(nodes[node.message], Send):

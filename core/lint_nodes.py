@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import re2
 
 from core import limits
-from core.lint_view import Steps, View, operand_steps
+from core.lint_view import Known, Steps, View, operand_steps
 from core.literals import identity, moment
 from core.nodes import (
     DAY_MS,
@@ -88,7 +88,8 @@ def zone(view: View) -> Iterator[Violation]:
     if name is not None and name not in zone_names():
         low = name.lower().replace(" ", "_")
         cities = {z.lower().rpartition("/")[2]: z for z in sorted(zone_names())}
-        advice = view.close_to(name, sorted(zone_names()), "Write one like Europe/Berlin.")
+        known = Known(sorted(zone_names()))
+        advice = view.close_to(name, known, "Write one like Europe/Berlin.")
         if low in cities:
             advice = f"Did you mean {quoted(cities[low])}?"
         message = f"there is no time zone {quoted(name)}"
@@ -175,7 +176,7 @@ def funnel(view: View) -> Iterator[Violation]:
         for place, node_id in enumerate(layer.nodes):
             if node_id not in view.flow.nodes:
                 message = f"there is no node {quoted(node_id)}"
-                advice = view.close_to(node_id, view.flow.nodes, "Name a node of this flow.")
+                advice = view.close_to(node_id, view.node_ids, "Name a node of this flow.")
                 yield violation("unknown-node", (*steps, "nodes", place), message, advice)
         if layer.name in names:
             message = f"another layer is named {quoted(layer.name)} too"

@@ -86,7 +86,7 @@ def uses(view: View) -> Iterator[Use]:
             assert part.event is not None
             yield Use(part.event, part.model.property, steps, families, values)
         else:
-            events = [part.event] if part.entry == "own" else view.entry_events
+            events = [part.event] if part.entry == "own" else view.judged_events
             for _, name in islice(entry_names(part), 1):
                 for event in events:
                     assert event is not None
@@ -218,7 +218,7 @@ def _compared_with_entry(view: View) -> Iterator[Violation]:
     for part in view.tests:
         if not isinstance(part.operand, EntryRef):
             continue
-        events = view.entry_events if part.entry != "own" else [e for e in [part.event] if e]
+        events = view.judged_events if part.entry != "own" else [e for e in [part.event] if e]
         for event in events:
             match part.model:
                 case AttributeTest(attribute=name):

@@ -153,8 +153,8 @@ def _never(tests: list[Model]) -> str:
         subject = _subject(test)
         if subject is None or not isinstance(test, Comparison):
             continue
-        held = ranges.setdefault(subject, _Range())
-        held.narrow(test)
+        ranges.setdefault(subject, _Range()).narrow(test)
+    for subject, held in ranges.items():
         if held.empty():
             return f"no value of {quoted(subject.name)} passes all tests of it"
     name = _opposites(tests)

@@ -5,7 +5,7 @@ Rules are functions from a `View` to violations. What several of them need is wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -27,7 +27,7 @@ from core.conditions import (
     Not,
 )
 from core.flow import Flow
-from core.graph import Edge, Graph, components, edges_of
+from core.graph import Graph, components
 from core.nodes import (
     ABTest,
     ConditionNode,
@@ -43,7 +43,8 @@ Steps = tuple[str | int, ...]
 Reads = Literal["own", "entry", "nothing"]
 """What `entry` reads: the event at hand, the one with which the entry began, or nothing at all."""
 
-_CLOSENESS_MAX = 2_000_000  # pairs of characters, about 0.2 s of searching for close matches
+_ENTRY_PAIRS_MAX = 100_000  # of tests of the entering event with the events that it may be
+_PAIRS_MAX = 4_000_000  # of characters compared, which bounds the time that close matches take
 
 
 class Part(NamedTuple):
@@ -81,14 +82,22 @@ class Part(NamedTuple):
         return cls(steps, model, event, entry, negated, present, operator, operand)
 
 
+class Known:
+    """Names that a name which isn't one of them may be meant for, and what was advised before."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self.chars = sum(map(len, self.names))
+        self.advice: dict[str, str] = {}
+
+
 @dataclass
 class View:
     """What a rule may read: the flow, the schema of an audience if known, and derived facts."""
 
     flow: Flow
     schema: AudienceSchema | None = None
-    _left: int = field(default=_CLOSENESS_MAX, repr=False)
-    _close: dict[tuple[str, int], str] = field(default_factory=dict, repr=False)
+    _left: int = field(default=_PAIRS_MAX, repr=False)
 
     @cached_property
     def graph(self) -> Graph:
@@ -99,11 +108,6 @@ class View:
     def component(self) -> list[int]:
         """The strongly connected component of each node, numbered as in `core.graph`."""
         return components(self.graph.onward, [True] * len(self.graph.ids))
-
-    @cached_property
-    def edges(self) -> list[Edge]:
-        """All edges as stated."""
-        return edges_of(self.flow)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -123,20 +127,34 @@ class View:
         return list(dict.fromkeys(events))
 
     @cached_property
+    def judged_events(self) -> list[str]:
+        """The events that tests of the entering event are judged by.
+
+        All of `entry_events`, or the first where both are so many that all pairs would take long.
+        """
+        tests = sum(isinstance(p.model, EntryTest) or isinstance(p.operand, EntryRef)
+                    for p in self.tests)  # fmt: skip
+        return self.entry_events[: max(1, _ENTRY_PAIRS_MAX // max(1, tests))]
+
+    @cached_property
     def other_triggers(self) -> list[str]:
         """The ids of the triggers that are no events."""
         return [i for i, n in self.flow.triggers.items() if not isinstance(n, OnEvent)]
 
-    def close_to(self, name: str, known: Collection[str], otherwise: str) -> str:
+    def close_to(self, name: str, known: Known, otherwise: str) -> str:
         """Advice with names of `known` like `name`, or `otherwise`; it too after much searching."""
-        key = (name, id(known))
-        if key not in self._close:
-            cost = len(name) * sum(map(len, known)) if len(known) <= self._left else self._left + 1
+        if name not in known.advice:
+            cost = len(name) * known.chars
             if cost > self._left:
                 return otherwise
             self._left -= cost
-            self._close[key] = close_to(name, known)
-        return self._close[key] or otherwise
+            known.advice[name] = close_to(name, known.names)
+        return known.advice[name] or otherwise
+
+    @cached_property
+    def node_ids(self) -> Known:
+        """The ids of all nodes."""
+        return Known(self.flow.nodes)
 
 
 Rule = Callable[[View], Iterator[Violation]]

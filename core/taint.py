@@ -65,8 +65,9 @@ def modelled_events(
     if responses is None:
         return frozenset()
     events: set[str] = set()
-    for send_id, node in flow.nodes.items():
-        if isinstance(node, Send) and node_id in (None, send_id):
+    for send_id in flow.nodes if node_id is None else [node_id]:
+        node = flow.nodes.get(send_id)
+        if isinstance(node, Send):
             for rule in _rules_for(responses.rules, send_id, node):
                 events |= {outcome.event for outcome in rule.outcomes}
     return frozenset(events)
