@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.alone import Alone, alone
+from bench.alone import alone
 from bench.figures import Bar, Figure, spread_of
 
 RUNS = "bench.sized_runs"
 USER = "bench.user_runs"
+EVEN = "the even case"
 NS = 1e9
 
 
@@ -76,8 +77,8 @@ def _growth(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
     for customers in sizes.scenario:
         rounds = min(runs, sizes.large_runs) if customers >= LARGE else runs
         ran = alone(RUNS, "scenario_runs", customers=customers, least=least, runs=rounds)
-        seconds = ran.result["run"]["seconds"]
-        middle, spread = median(seconds), spread_of(seconds)
+        ours, theirs = ran.result["run"], ran.result["least"]
+        middle, spread = median(ours["seconds"]), spread_of(ours["seconds"])
         name = f"{_size(customers)} customers, {_size(10 * customers)} events"
         is_middle, is_last = customers == sizes.middle, customers == sizes.scenario[-1]
         yield Figure(
@@ -87,6 +88,7 @@ def _growth(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
             middle,
             spread,
             bar=None if quick or not is_middle else Bar("ours", "at most", 3.0),
+            step_ns=_each(ours),
         )
         yield Figure(
             "scenario",
@@ -95,8 +97,9 @@ def _growth(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
             middle / customers * NS,
             spread,
             f"{_size(least)} customers",
-            median(ran.result["least"]["seconds"]) / least * NS,
+            median(theirs["seconds"]) / least * NS,
             None if quick or not is_last else Bar("ratio", "at most", 1.5),
+            spread_of(theirs["seconds"]),
         )
         limit = 2.0 if is_middle else 16.0 if is_last else None
         yield Figure(
@@ -112,50 +115,58 @@ def _whales(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
     """Cost of a step where one customer has most of the events, on one core."""
     events = sizes.whale
     ran = alone(RUNS, "whale_runs", customers=events, events=events, runs=runs).result
-    bar = None if quick else Bar("ratio", "at most", 2.0)
+    even = ran["even"]
     size = _size(events)
-    for case, name, unit, by_event in (
-        ("entries", f"whale alone, {size} entries", "ns a step", False),
-        ("clicks", f"whale among {size}, {size} waited-for events", "ns a step or event", True),
-        ("others", f"whale among {size}, {size} events not referred to", "ns a step", False),
-    ):
-        ours, theirs = (_each(ran[which], by_event=by_event) for which in (case, "even"))
-        spread = spread_of(ran[case]["seconds"])
-        yield Figure("extremes", name, unit, ours, spread, "the even case", theirs, bar)
+    entries = f"whale alone, {size} entries"
+    clicks = f"whale among {size}, {size} waited-for events"
+    others = f"whale among {size}, {size} events not referred to"
+    yield _step(entries, ran["entries"], EVEN, even, quick)
+    yield _step(clicks, ran["clicks"], EVEN, even, quick, by_event=True)
+    yield _step(others, ran["others"], EVEN, even, quick)
 
 
 def _surges(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
     """Cost of a step where all tokens are due at one millisecond, on two cores."""
     rounds = min(runs, sizes.large_runs)
     ran = alone(RUNS, "surge_runs", customers=sizes.surge, runs=rounds).result
-    yield Figure(
+    name = f"surge of {_size(sizes.surge)} tokens"
+    yield _step(name, ran["surge"], "spread over 20 days", ran["even"], quick)
+
+
+def _step(
+    name: str,
+    ours: dict[str, Any],
+    rival: str,
+    theirs: dict[str, Any],
+    quick: bool,
+    *,
+    by_event: bool = False,
+) -> Figure:
+    """The cost of a step against that of the even case."""
+    return Figure(
         "extremes",
-        f"surge of {_size(sizes.surge)} tokens",
-        "ns a step",
-        _each(ran["surge"]),
-        spread_of(ran["surge"]["seconds"]),
-        "spread over 20 days",
-        _each(ran["even"]),
+        name,
+        "ns a step or event" if by_event else "ns a step",
+        _each(ours, by_event=by_event),
+        spread_of(ours["seconds"]),
+        rival,
+        _each(theirs, by_event=by_event),
         None if quick else Bar("ratio", "at most", 2.0),
+        spread_of(theirs["seconds"]),
+        step_ns=_each(ours),
     )
 
 
 def _drafts(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
     """Two drafts against one: with loading the folder, and on an audience that is loaded."""
-    loaded = alone(USER, "draft_runs", customers=sizes.sample, runs=runs)
+    folder = alone(USER, "draft_runs", customers=sizes.sample, runs=runs).result
     bar = None if quick else Bar("ratio", "at most", 2.0)
     name = f"two drafts, {_size(sizes.sample)} customers: load, bind and run"
-    yield _many(name, "s", loaded, "one draft", bar)
+    yield _many(name, folder, "one draft", bar)
     ran = alone(RUNS, "draft_runs", customers=sizes.drafts, runs=runs).result
-    yield Figure(
-        "drafts",
-        f"two drafts, {_size(sizes.drafts)} customers: bind and run",
-        "s",
-        median(ran["two"]["seconds"]),
-        spread_of(ran["two"]["seconds"]),
-        "one draft",
-        median(ran["one"]["seconds"]),
-    )
+    loaded = {name: measured["seconds"] for name, measured in ran.items()}
+    name = f"two drafts, {_size(sizes.drafts)} customers: bind and run"
+    yield _many(name, loaded, "one draft", None)
 
 
 def _replicates(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
@@ -165,15 +176,17 @@ def _replicates(sizes: Sizes, runs: int, quick: bool) -> Iterator[Figure]:
     keywords: dict[str, Any] = {"customers": customers, "replicates": count, "runs": rounds}
     name = f"{count} replicates, {_size(customers)} customers"
     bar = None if quick else Bar("ratio", "at most", 60.0)
-    command = alone(USER, "command_runs", **keywords)
-    yield _many(f"{name}: headrace simulate", "s", command, "one replicate", bar)
-    engine = alone(USER, "replicate_runs", **keywords)
-    yield _many(f"{name}: dry run alone", "s", engine, "one replicate", None)
+    command = alone(USER, "command_runs", **keywords).result
+    yield _many(f"{name}: headrace simulate", command, "one replicate", bar)
+    engine = alone(USER, "replicate_runs", **keywords).result
+    yield _many(f"{name}: dry run alone", engine, "one replicate", None)
 
 
-def _many(name: str, unit: str, ran: Alone, rival: str, bar: Bar | None) -> Figure:
-    one, many = ran.result["one"], ran.result["many"]
-    return Figure("drafts", name, unit, median(many), spread_of(many), rival, median(one), bar)
+def _many(name: str, seconds: dict[str, list[float]], rival: str, bar: Bar | None) -> Figure:
+    one, many = seconds["one"], seconds["many"]
+    return Figure(
+        "drafts", name, "s", median(many), spread_of(many), rival, median(one), bar, spread_of(one)
+    )
 
 
 def _each(measured: dict[str, Any], *, by_event: bool = False) -> float:

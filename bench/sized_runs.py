@@ -91,7 +91,7 @@ def surge_runs(customers: int, runs: int) -> dict[str, Measured]:
 
 
 def draft_runs(customers: int, runs: int) -> dict[str, Measured]:
-    """The scenario's flow, `one`, and after it a changed draft of it, `two`, on two cores."""
+    """The scenario's flow, `one`, and with a changed draft after it, `many`, on two cores."""
     audience = scenario.make_audience(customers)
     one = _Case(scenario.FLOW, audience, scenario.OPTIONS, 2)
     other = one._replace(flow=scenario.changed_flow())
@@ -101,7 +101,7 @@ def draft_runs(customers: int, runs: int) -> dict[str, Measured]:
         one.run()
         other.run()
 
-    taken = interleave({"one": one.run, "two": both}, runs)
+    taken = interleave({"one": one.run, "many": both}, runs)
     return {
         name: {"seconds": seconds, "steps": steps, "events": events}
         for name, seconds in taken.items()
