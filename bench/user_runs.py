@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,52 +40,49 @@ class UserMeasured(TypedDict):
     many: list[float]
 
 
-def draft_runs(customers: int, runs: int) -> UserMeasured:
-    """Load a sample shop and run one draft, or run two after loading once."""
+def shop_runs(
+    customers: int, replicates: int, runs: int, large_runs: int
+) -> dict[str, UserMeasured]:
+    """Make a sample shop of so many customers, and measure on it, the last two in `large_runs`.
+
+    `drafts`: load and run one draft, or two after loading once. `command`: `headrace simulate` with
+    responses, one replicate or many. `engine`: only the dry run of that, loaded and bound before.
+    """
     with TemporaryDirectory() as place:
         folder = Path(place) / "shop"
         make_sample(folder, customers=customers)
-        schema = read_schema(folder)
-        flow = open_flow(FLOW_PATH, schema).flow
-        drafts = [compile_flow(flow), compile_flow(_changed(flow))]
-        options = _options(flow, schema)
-        taken = interleave(
-            {
-                "one": partial(_load_and_run, folder, drafts[:1], options),
-                "many": partial(_load_and_run, folder, drafts, options),
-            },
-            runs,
-        )
-    return {"one": taken["one"], "many": taken["many"]}
+        return {
+            "drafts": _drafts(folder, runs),
+            "command": _command(folder, replicates, large_runs),
+            "engine": _engine(folder, replicates, large_runs),
+        }
 
 
-def command_runs(customers: int, replicates: int, runs: int) -> UserMeasured:
-    """Run `headrace simulate` on a sample shop with responses: once, and in replicates."""
-    with TemporaryDirectory() as place:
-        folder = Path(place) / "shop"
-        make_sample(folder, customers=customers)
-        taken = interleave(
-            {
-                "one": partial(_simulate, folder, 1),
-                "many": partial(_simulate, folder, replicates),
-            },
-            runs,
-        )
-    return {"one": taken["one"], "many": taken["many"]}
+def _drafts(folder: Path, runs: int) -> UserMeasured:
+    schema = read_schema(folder)
+    flow = open_flow(FLOW_PATH, schema).flow
+    drafts = [compile_flow(flow), compile_flow(_changed(flow))]
+    options = _options(flow, schema)
+    one = partial(_load_and_run, folder, drafts[:1], options)
+    return _measured(one, partial(_load_and_run, folder, drafts, options), runs)
 
 
-def replicate_runs(customers: int, replicates: int, runs: int) -> UserMeasured:
-    """Only the dry run of `command_runs`: all is loaded and bound, and no report is made."""
-    with TemporaryDirectory() as place:
-        folder = Path(place) / "shop"
-        make_sample(folder, customers=customers)
-        schema = read_schema(folder)
-        flow = open_flow(FLOW_PATH, schema).flow
-        program = compile_flow(flow, open_responses(RESPONSES_PATH))
-        audience = load_audience(folder, needs_of(program))
+def _command(folder: Path, replicates: int, runs: int) -> UserMeasured:
+    return _measured(partial(_simulate, folder, 1), partial(_simulate, folder, replicates), runs)
+
+
+def _engine(folder: Path, replicates: int, runs: int) -> UserMeasured:
+    schema = read_schema(folder)
+    flow = open_flow(FLOW_PATH, schema).flow
+    program = compile_flow(flow, open_responses(RESPONSES_PATH))
+    audience = load_audience(folder, needs_of(program))
     bound = bind(program, audience, _options(flow, schema))
     run = partial(dry_run, bound, workers=WORKERS)
-    taken = interleave({"one": run, "many": partial(run, replicates=replicates)}, runs)
+    return _measured(run, partial(run, replicates=replicates), runs)
+
+
+def _measured(one: Callable[[], object], many: Callable[[], object], runs: int) -> UserMeasured:
+    taken = interleave({"one": one, "many": many}, runs)
     return {"one": taken["one"], "many": taken["many"]}
 
 

@@ -165,7 +165,7 @@ def test_a_failing_measurement_tells_why() -> None:
 
 def test_the_figures_are_measured() -> None:
     figures = list(import_module("bench.scenario_figures").figures(True, 1))
-    assert len(figures) == 17
+    assert len(figures) == 14
     for figure in figures:
         assert math.isfinite(figure.ours), figure
         assert figure.ours > 0, figure
