@@ -74,8 +74,8 @@ def read_changes(
     for place, name in enumerate(names):
         if name not in kinds:
             sieve.reject(np.flatnonzero(code == place), label, "there is no such attribute", cells)
-    rows_of = {name: pa.nulls(sieve.table.rows, kind) for name, kind in VALUE_TYPES.items()}
-    everything = np.arange(sieve.table.rows)
+    rows_of = {name: pa.nulls(sieve.rows, kind) for name, kind in VALUE_TYPES.items()}
+    everything = np.arange(sieve.rows)
     for place, name in enumerate(names):
         if name in kinds:
             own = sieve.cells(source.value.column).restricted(code == place)

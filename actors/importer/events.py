@@ -75,20 +75,27 @@ def read_events(
     if source.group_by is not None:
         grouped = group_rows(sieve, source.group_by, customer, code)
 
+    sieve.release()
     rows = np.flatnonzero(sieve.live)
     ms = _integers(sieve.dense(time, rows))
+    del time
     if grouped is not None:
         rows, ms = grouped.first, grouped.earliest(ms)
         sieve.counts.grouped_away = int(sieve.live.sum()) - len(rows)
     sieve.counts.kept = len(rows)
     numbers = registry.numbers(sieve.dense(customer, rows)).astype(np.uint32)
+    del customer
     order, sieve.counts.out_of_order = by_customer_and_time(numbers, ms)
     part = EventPart(source.file, numbers[order], ms[order], code[rows[order]], names)
+    del numbers, ms, code
     place = _inverse(order)
-    place_of_row = np.full(sieve.table.rows, -1, np.int64)
-    place_of_row[rows] = place
-    for name, columns in typed.items():
-        for column in columns:
+    del order
+    place_of_row = place
+    if len(rows) < sieve.rows:
+        place_of_row = np.full(sieve.rows, -1, np.int64)
+        place_of_row[rows] = place
+    for name in list(typed):
+        for column in typed.pop(name):
             part.properties |= _split(part, name, column, place_of_row)
     if grouped is not None:
         for name, totals in grouped.totals.items():
@@ -128,7 +135,7 @@ def _integers(values: pa.ChunkedArray) -> Int64s:
 
 def name_rows(sieve: Sieve, naming: EventName) -> tuple[Int32s, list[str]]:
     """The name of each row: int32[rows] into the list of names; rows without one are rejected."""
-    code = np.full(sieve.table.rows, -1, np.int32)
+    code = np.full(sieve.rows, -1, np.int32)
     if naming.constant is not None:
         code[:] = 0
         return code, [naming.constant]
@@ -163,7 +170,7 @@ def _named_by_column(sieve: Sieve, spec: ColumnSpec) -> tuple[Int32s, list[str]]
         message = f"column {spec.label!r} holds {len(coded.dictionary):,} different names"
         advice = f"At most {EVENT_NAMES_MAX:,} are allowed; is it really the name?"
         raise HeadraceError(message, advice=advice, file=str(sieve.table.path))
-    code = np.full(sieve.table.rows, -1, np.int32)
+    code = np.full(sieve.rows, -1, np.int32)
     code[found.rows] = codes
     return code, coded.dictionary.to_pylist()
 

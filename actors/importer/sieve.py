@@ -29,6 +29,7 @@ class Sieve:
         self.table = table
         self.source = source
         self.rejects = rejects
+        self.rows = table.rows
         self.live = np.ones(table.rows, np.bool_)
         self.counts = SourceCounts(source.file, role, read=table.read, blank=table.blank)
         for bad in table.malformed:
@@ -92,7 +93,7 @@ class Sieve:
         """Convert a column in which every row must have a value."""
         cells = self.cells(spec.column)
         found = self.typed(spec, kind, cells)
-        if len(found.rows) < self.table.rows:
+        if len(found.rows) < self.rows:
             absent = self.live.copy()
             absent[found.rows] = False
             self.reject(np.flatnonzero(absent), spec.label, "there is no value", cells)
@@ -113,18 +114,24 @@ class Sieve:
 
     def dense(self, column: Typed, rows: Int64s) -> pa.ChunkedArray:
         """The values of a column for some rows, ascending; null where it has none."""
-        if len(column.rows) == len(rows) == self.table.rows:
+        if len(column.rows) == len(rows) == self.rows:
             return column.values
-        asked = np.zeros(self.table.rows, np.bool_)
+        asked = np.zeros(self.rows, np.bool_)
         asked[rows] = True
         keep = asked[column.rows]
         if int(np.count_nonzero(keep)) == len(rows):
             return column.values if keep.all() else column.values.filter(pa.array(keep))
-        place = np.full(self.table.rows, -1, np.int64)
+        place = np.full(self.rows, -1, np.int64)
         place[column.rows] = np.arange(len(column.rows))
         place = place[rows]
         values = column.values.combine_chunks().take(pa.array(place, mask=place < 0))
         return pa.chunked_array([values])
+
+    def release(self) -> None:
+        """Forget what the file holds, as soon as all columns are converted."""
+        none = np.zeros(0, np.int64)
+        self.table.cells, self.table.number = {}, none
+        self.table.row_hash = none.view(np.uint64)
 
 
 def holds(test: Test, cells: Cells) -> Flags:

@@ -6,6 +6,7 @@ than 64 bits hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,12 +161,30 @@ def classify(texts: pa.Array, *, typed: bool) -> NDArray[np.int8]:
     bare = trimmed(texts)
     found = np.zeros(len(bare), np.int8)
     if not typed:
-        words = pc.is_in(pc.utf8_lower(bare), pa.array(["true", "false"], bare.type))
-        found[words.to_numpy(zero_copy_only=False)] = FAMILIES.index("bool")
-        floats = parse_floats(bare).ok
-        found[floats] = FAMILIES.index("float")
-        found[_matches(bare, INTEGER) & parse_integers(bare).ok] = FAMILIES.index("int")
-    written = parse_times(bare, "iso")
-    found[written.ok & written.timed] = FAMILIES.index("datetime")
-    found[written.ok & ~written.timed] = FAMILIES.index("date")
+        found[parse_floats(bare).ok] = FAMILIES.index("float")
+        whole = np.flatnonzero(_matches(bare, INTEGER))
+        integers = parse_integers(bare.take(pa.array(whole))).ok
+        found[whole[integers]] = FAMILIES.index("int")
+        _classify_rest(bare, found, _words)
+    _classify_rest(bare, found, _times)
     return found
+
+
+def _classify_rest(
+    texts: pa.Array, found: NDArray[np.int8], look: Callable[[pa.Array], NDArray[np.int8]]
+) -> None:
+    """Look at the texts that nothing else is found of; what one look finds no other does."""
+    rest = np.flatnonzero(found == 0)
+    if len(rest):
+        found[rest] = look(texts if len(rest) == len(texts) else texts.take(pa.array(rest)))
+
+
+def _words(texts: pa.Array) -> NDArray[np.int8]:
+    known = pc.is_in(pc.utf8_lower(texts), pa.array(["true", "false"], texts.type))
+    return np.where(known.to_numpy(zero_copy_only=False), np.int8(FAMILIES.index("bool")), 0)
+
+
+def _times(texts: pa.Array) -> NDArray[np.int8]:
+    written = parse_times(texts, "iso")
+    kind = np.where(written.timed, FAMILIES.index("datetime"), FAMILIES.index("date"))
+    return np.where(written.ok, kind, 0).astype(np.int8)
