@@ -44,8 +44,8 @@ debug: build ## Test ext with bounds checks and assertions compiled in
 soak: build ## Run the long forms of the tests
 	$(BIN)/pytest -m soak --hypothesis-profile=soak
 
-bench: build ## Measure throughput
-	$(BIN)/python -m bench
+bench: build ## Measure speed beside rivals: a table, bench/results/latest.json, plots (ARGS=--quick: a try)
+	$(BIN)/python -m bench $(ARGS)
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
 	JOBS=$(JOBS) .ci/wheel

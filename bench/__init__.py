@@ -1,1 +1,1 @@
-"""Measures throughput and size; `python -m bench` runs all of it."""
+"""Measures speed and size beside rivals; `python -m bench` runs all of it."""

@@ -15,14 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import growth_figures, journey_figures, plots, results
+from bench import growth_figures, journey_figures, plots, results, scenario_figures
 from bench.contest import CountsDifferError
 from bench.figures import Bar, Figure
 
 Group = Callable[[bool, int], Iterator[Figure]]
 
 RUNS, RUNS_QUICK = 7, 3
-WIDTH_MIN = 150
+WIDTH_MIN = 160
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,10 +90,11 @@ def table_of(figures: Sequence[Figure], runs: int) -> Table:
         ),
         caption_justify="left",
     )
-    for heading in ("", "figure"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("")
+    table.add_column("figure", min_width=24)
     for heading in ("ours", "unit", "ns a step", "rival", "theirs", "ratio", "spread", "bar", ""):
-        table.add_column(heading, justify="left" if heading in ("unit", "rival") else "right")
+        words = heading in ("unit", "rival")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=not words)
     sections: dict[str, list[Figure]] = {}
     for figure in figures:
         sections.setdefault("rivals" if figure.gate else figure.group, []).append(figure)
@@ -137,6 +138,7 @@ def _groups(customers: int | None) -> dict[str, Group]:
     return {
         "journey": partial(journey_figures.figures, customers=customers),
         "growth": growth_figures.figures,
+        "scenario": scenario_figures.figures,
     }
 
 

@@ -6,7 +6,7 @@ Each point is a figure with its place in a sweep; `bench.plots` draws one pictur
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -151,14 +151,11 @@ def _sweep(sweep: str, points: list[_Point], runs: int) -> Iterator[Figure]:
             contenders |= here
         taken = interleave(contenders, runs)
     for point in points:
-        yield _figure(sweep, point, steps[point.x], taken.get)
+        yield _figure(sweep, point, steps[point.x], taken)
 
 
-def _figure(
-    sweep: str, point: _Point, steps: int, taken: Callable[[str], list[float] | None]
-) -> Figure:
-    mine, theirs = taken(_key(OURS, point)), taken(_key(NUMBA, point))
-    assert mine is not None
+def _figure(sweep: str, point: _Point, steps: int, taken: dict[str, list[float]]) -> Figure:
+    mine, theirs = taken[_key(OURS, point)], taken.get(_key(NUMBA, point))
     customers = point.bound.customers
     return Figure(
         GROUP,

@@ -43,7 +43,7 @@ from core.binding import Bound
 GROUP = "journey"
 RATE = "M entries/s"
 CUSTOMERS, CUSTOMERS_QUICK = 2_000_000, 400_000
-SLOW_CUSTOMERS = 20_000
+SLOW_CUSTOMERS = 50_000
 ID_CHARS = 9
 OURS_PARQUET = "Headrace, decision log as Parquet"
 TWO = " × 2"

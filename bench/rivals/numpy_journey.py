@@ -74,10 +74,9 @@ def _arrivals(columns: Columns, tag: NDArray[np.int8]) -> dict[int, tuple[Rows, 
     entries = who, at
 
     country = columns.country[who]
-    branched = [np.flatnonzero(country == code) for code in columns.branches]
-    other = np.flatnonzero(~np.isin(country, columns.branches))
-    mailed = sum(len(part) for part in (*branched, other))
-    assert mailed == len(who)
+    masks = [country == code for code in columns.branches]
+    branched = [np.flatnonzero(mask) for mask in (*masks, ~np.logical_or.reduce(masks))]
+    assert sum(len(part) for part in branched) == len(who)
 
     due = np.full(n, -1)
     due[who] = at + CLICK_WAIT_MS
@@ -85,9 +84,11 @@ def _arrivals(columns: Columns, tag: NDArray[np.int8]) -> dict[int, tuple[Rows, 
     entered_row[who] = row
     click = np.flatnonzero(columns.event_type == columns.click)
     clicker, clicked_at = owner[click], columns.event_ms[click]
-    seen = (click > entered_row[clicker]) & (clicked_at <= due[clicker]) & (clicked_at < horizon)
+    seen = np.flatnonzero(
+        (click > entered_row[clicker]) & (clicked_at <= due[clicker]) & (clicked_at < horizon)
+    )
     clicker, clicked_at = clicker[seen], clicked_at[seen]
-    first = _first_of_each(clicker)
+    first = np.flatnonzero(_first_of_each(clicker))
     woken = clicker, clicked_at = clicker[first], clicked_at[first]
 
     tag[clicker] = 1
@@ -103,7 +104,7 @@ def _arrivals(columns: Columns, tag: NDArray[np.int8]) -> dict[int, tuple[Rows, 
     asked_at = later[1] + LATER_MS
     fires = asked_at < horizon
     asked = (late, asked_at) if fires.all() else (late[fires], asked_at[fires])
-    yes = columns.consent[asked[0]] == 1
+    yes = np.flatnonzero(columns.consent[asked[0]] == 1)
     sms = asked[0][yes], asked[1][yes]
     ended = np.concatenate([clicker, asked[0]]), np.concatenate([clicked_at, asked[1]])
     return {
