@@ -189,8 +189,8 @@ def not_in_directory(listed: dict[str, list[str]], paths: Iterable[str]) -> list
 
 def test_the_directory_is_complete() -> None:
     listed = _sections(texts()["docs/directory.md"])
-    assert set(listed) == {*PACKAGES, "tests", "docs"}
-    paths = [*sources(*PACKAGES, suffixes=SOURCES), *sources("docs", suffixes=(".md",))]
+    assert set(listed) == {*PACKAGES, "bench", "tests", "docs"}
+    paths = [*sources(*PACKAGES, "bench", suffixes=SOURCES), *sources("docs", suffixes=(".md",))]
     paths += [path for path in sources("tests", suffixes=("",)) if path.count("/") > 1]
     assert not_in_directory(listed, paths) == []
 
