@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.graph import components
-from core.program import FLAG_AGAIN, FLAG_LATE, Op, Program
+from core.program import FLAG_AGAIN, FLAG_JOINT, FLAG_LATE, Op, Program
 
 ROUTE_NONE = -1
 ROUTE_FORK = -2
@@ -27,7 +27,8 @@ class Passage:
     * order int32[n]: the nodes, each before all that it leads to, but for cycles
     * routes int32[p]: the target of a port with one edge, ROUTE_NONE, or ROUTE_FORK for several
     * flags int32[n]: FLAG_AGAIN where a customer may arrive twice, or where a funnel layer asks for
-      who arrived; FLAG_LATE where a token may arrive later than its entry began
+      who arrived; FLAG_LATE where a token may arrive later than its entry began; FLAG_JOINT where
+      all ports lead to one node
     """
 
     order: NDArray[np.int32]
@@ -60,6 +61,10 @@ def passage_of(program: Program) -> Passage:
         flags |= FLAG_AGAIN
     else:
         flags[_in_cycles(onward, component)] |= FLAG_AGAIN
+    for i, (port0, count) in enumerate(zip(nodes["port0"], nodes["ports"], strict=True)):
+        mine = routes[port0 : port0 + count]
+        if count > 1 and mine[0] >= 0 and np.all(mine == mine[0]):
+            flags[i] |= FLAG_JOINT
     flags[[node for layer in program.layers for node in layer]] |= FLAG_AGAIN
     return Passage(order, routes.astype(np.int32), flags)
 

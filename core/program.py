@@ -122,6 +122,7 @@ FLAG_TOUCH = 32  # reads attribute values of a later date
 FLAG_SEGMENT = 64  # SET, ADD: a segment trigger reads the column
 FLAG_AGAIN = 128  # a customer may arrive more than once, or a funnel layer asks whether one did
 FLAG_LATE = 256  # a token may arrive later than its entry began
+FLAG_JOINT = 512  # all of several ports lead to the one node
 
 PORT = np.dtype([("edge0", "i4"), ("edges", "i4"), ("outcome", "i4"), ("pad", "i4")], align=True)
 """`outcome`: what becomes of a token where the port has no edge, 0 to stand idle."""

@@ -9,7 +9,8 @@ from ext.predicates cimport as_double, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    HOUR_MS, entry_make, first_visit, note_outcome, open_watch, ready_push, spill, token_make,
+    HOUR_MS, admission_at, at, detail_of, entry_make, first_visit, note_outcome, open_watch,
+    ready_push, spill, token_make,
 )
 
 
@@ -99,82 +100,82 @@ cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept n
     return made
 
 
-cdef inline int32_t admit(
-    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row
+cdef inline bint admit(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t* number
 ) noexcept nogil:
-    """The number of the admission record under which the customer may enter now, else -1 (D9).
+    """Whether the customer may enter now (D9), and the number of the record that says so.
 
     Refusals are counted and logged.
     """
-    cdef PersonC* person = &m.s.persons[c]
     cdef int64_t now = person.now_ms, key = 0
-    cdef int32_t a = c
     cdef AdmissionC* admission
     if now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
-        return -1
+        return 0
+    number[0] = NO_ADMISSION
     if m.p.key_property >= 0:
         if not read_property(m, m.p.key_property, row, &key):
-            note_outcome(m, c, node, OUT_REFUSED_NO_KEY, identity)
-            return -1
+            note_outcome(m, person, node, OUT_REFUSED_NO_KEY, identity)
+            return 0
         if m.p.properties[m.p.key_property].store == STORE_FLOAT64 and as_double(key) == 0.0:
             key = 0  # -0.0 is the same key
-        a = admission_of(m, c, key)
-        if a < 0:
-            return -1
-    admission = &m.s.admissions[a]
+        number[0] = admission_of(m, at(m, person), key)
+        if number[0] < 0:
+            return 0
+    admission = admission_at(m, person, number[0])
     if admission.last_ms != INT64_MIN:
         if m.p.policy == POLICY_ONCE:
-            note_outcome(m, c, node, OUT_REFUSED_ONCE, identity)
-            return -1
+            note_outcome(m, person, node, OUT_REFUSED_ONCE, identity)
+            return 0
         if m.p.policy == POLICY_AFTER_EXIT and admission.active > 0:
-            note_outcome(m, c, node, OUT_REFUSED_INSIDE, identity)
-            return -1
+            note_outcome(m, person, node, OUT_REFUSED_INSIDE, identity)
+            return 0
         if m.p.gap_ms >= 0 and admission.last_ms > now - m.p.gap_ms:
-            note_outcome(m, c, node, OUT_REFUSED_GAP, identity)
-            return -1
+            note_outcome(m, person, node, OUT_REFUSED_GAP, identity)
+            return 0
     admission.last_ms = now
     admission.active += 1
-    return a
+    return 1
 
 
 cdef inline void enter(
-    MachineC* m, int32_t c, int32_t node, uint64_t identity, int64_t row, bint modelled
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, bint modelled
 ) noexcept nogil:
     """Try to begin an entry at `node` with the event at `row` (NO_ROW for none)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t a = admit(m, c, node, identity, row), entry, t
-    if a < 0:
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t admission = NO_ADMISSION, entry, t
+    if not admit(m, person, node, identity, row, &admission):
         return
-    if not person.crowd and person.state != TOKEN_FREE and not spill(m, c):
+    if not person.crowd and person.state != TOKEN_FREE and not spill(m, person):
         return
     person.start_ms = person.now_ms
-    person.entry_hash = identity
     person.entry_row = row
-    person.entry_number = person.entries
+    detail.entry_hash = identity
+    detail.entry_number = detail.entries
+    detail.entry_admission = admission
     if person.crowd:
-        entry = entry_make(m, person, a)
+        entry = entry_make(m, person)
         if entry < 0:
             return
-        t = token_make(m, person, entry, node, TOKEN_WOKEN)
+        t = token_make(m, detail, entry, node, TOKEN_WOKEN)
         if t < 0:
             return
-        ready_push(m, person, t)
+        ready_push(m, detail, t)
     else:
-        person.admission = a
-        person.entry_visits = c
+        detail.entry_visits = at(m, person)
         if m.p.n_slots:
-            memset(visits_at(m, c), 0, 4 * <size_t>m.p.n_slots)
+            memset(visits_at(m, detail.entry_visits), 0, 4 * <size_t>m.p.n_slots)
         person.node = node
         person.port = 0
-        person.modelled = 0
         person.state = TOKEN_WOKEN
-    m.t.people += person.entries == 0
-    person.entries += 1
+    m.t.people += detail.entries == 0
+    detail.entries += 1
     m.t.steps += 1
     m.t.entered[node] += 1
-    if not m.p.nodes[node].flags & FLAG_AGAIN or first_visit(m.s.visited, m.p.words, c, node):
+    if not m.p.nodes[node].flags & FLAG_AGAIN or first_visit(
+        m.s.visited, m.p.words, at(m, person), node
+    ):
         m.t.unique[node] += 1
     m.t.entries_by_hour[(person.now_ms - m.p.from_ms) // HOUR_MS] += 1
     m.t.modelled_entries[node] += modelled
     if m.p.goal >= 0:
-        open_watch(m, c, m.p.goal, m.p.watches[m.p.goal].counter0, row)
+        open_watch(m, person, m.p.goal, m.p.watches[m.p.goal].counter0, row)

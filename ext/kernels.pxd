@@ -14,15 +14,15 @@ from ext.civil cimport (
 from ext.heap cimport heap_push
 from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
-    DAYS_MAX, as_bits, as_double, bounded, decide, read_customer, to_utc,
+    DAYS_MAX, as_bits, as_double, bounded, decide, read_cell, to_utc,
 )
 from ext.queues cimport push_all, rest
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.timeline cimport find_other, write_cell
 from ext.tokens cimport (
-    HOUR_MS, count_delays, end_token, end_whole_flow, first_visit, judge, leave, listen, note,
-    note_outcome, open_watch, park, set_timer, stay, visit_of,
+    HOUR_MS, at, count_delays, detail_of, end_token, end_whole_flow, first_visit, judge, leave,
+    listen, note, open_watch, park, set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -45,22 +45,22 @@ cdef enum:
     PROBABILITY_TOTAL = 1000000000
 
 
-cdef inline int32_t arrive(MachineC* m, int32_t i, int32_t* items, int32_t n) noexcept nogil:
+cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Count arrivals; move those who may go on to the front of `items` and return their number."""
-    cdef int32_t flags = m.p.nodes[i].flags, k, c, kept = 0
+    cdef int32_t flags = m.p.nodes[i].flags, k, kept = 0
     cdef int64_t delay, last = 0, alike = 0, fresh = n
-    cdef const PersonC* person
+    cdef PersonC* person
+    cdef DetailC* detail
     m.t.steps += n
     m.t.entered[i] += n
     if flags & FLAG_AGAIN:
         fresh = 0
         for k in range(n):
-            fresh += first_visit(m.s.visited, m.p.words, items[k], i)
+            fresh += first_visit(m.s.visited, m.p.words, at(m, items[k]), i)
     m.t.unique[i] += fresh
     if flags & FLAG_LATE:
         for k in range(n):
-            person = &m.s.persons[items[k]]
-            delay = person.now_ms - person.start_ms
+            delay = items[k].now_ms - items[k].start_ms
             if delay != last:
                 if last > 0:
                     count_delays(m, i, last, alike)
@@ -71,13 +71,14 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, int32_t* items, int32_t n) no
             count_delays(m, i, last, alike)
     if m.p.budgeted:
         for k in range(n):
-            c = items[k]
-            if m.s.persons[c].budget == 0:
-                park(m, c, i, OUT_PARKED_BUDGET)
-                rest(m, c)
+            person = items[k]
+            detail = detail_of(m, person)
+            if detail.budget == 0:
+                park(m, person, i, OUT_PARKED_BUDGET)
+                rest(m, person)
             else:
-                m.s.persons[c].budget -= 1
-                items[kept] = c
+                detail.budget -= 1
+                items[kept] = person
                 kept += 1
         n = kept
     if flags & FLAG_TOUCH:
@@ -86,13 +87,13 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, int32_t* items, int32_t n) no
     return n
 
 
-cdef inline void leave_one(MachineC* m, int32_t c, int32_t i, int32_t port) noexcept nogil:
-    if not leave(m, c, i, port):
-        rest(m, c)
+cdef inline void leave_one(MachineC* m, PersonC* person, int32_t i, int32_t port) noexcept nogil:
+    if not leave(m, person, i, port):
+        rest(m, person)
 
 
 cdef inline void leave_all(
-    MachineC* m, int32_t i, int32_t port, const int32_t* items, int32_t n
+    MachineC* m, int32_t i, int32_t port, PersonC** items, int32_t n
 ) noexcept nogil:
     """Let all of `items` leave by one port."""
     cdef int32_t number = m.p.nodes[i].port0 + port, target = m.p.routes[number], k
@@ -103,59 +104,102 @@ cdef inline void leave_all(
         m.t.port[number] += n
         if m.t.logs:
             for k in range(n):
-                note(m, items[k], i, port, m.s.persons[items[k]].entry_hash)
+                note(m, items[k], i, port, detail_of(m, items[k]).entry_hash)
         push_all(m, target, items, n)
 
 
-cdef inline void leave_by(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
-    """Let each of `items` leave by its own port of `m.w.ports`: a counting sort by port."""
-    cdef int32_t ports = m.p.nodes[i].ports, k, port, begin = 0, used
+cdef inline int32_t count_ports(MachineC* m, int32_t ports, int32_t n) noexcept nogil:
+    """Count `m.w.ports` into `m.w.counts`; for few ports a comparison of all is the fastest."""
     cdef int32_t* counts = m.w.counts
+    cdef const int32_t* chosen = m.w.ports
+    cdef int32_t port, k, count
+    if ports > 8:
+        for port in range(ports):
+            counts[port] = 0
+        for k in range(n):
+            counts[chosen[k]] += 1
+        return 0
     for port in range(ports):
-        counts[port] = 0
-    for k in range(n):
-        counts[m.w.ports[k]] += 1
-    for port in range(ports):
+        count = 0
+        for k in range(n):
+            count += chosen[k] == port
+        counts[port] = count
+    return 0
+
+
+cdef inline void leave_by(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
+    """Let each of `items` leave by its own port of `m.w.ports`: a counting sort by port."""
+    cdef const NodeC* node = &m.p.nodes[i]
+    cdef int32_t* counts = m.w.counts
+    cdef PersonC** sorted = m.w.sorted
+    cdef int32_t k, port, begin = 0, used
+    count_ports(m, node.ports, n)
+    if node.flags & FLAG_JOINT and n > 0 and not m.t.logs:
+        for port in range(node.ports):
+            m.t.port[node.port0 + port] += counts[port]
+        push_all(m, m.p.routes[node.port0], items, n)
+        return
+    for port in range(node.ports):
         begin += counts[port]
-        counts[port] = begin
-    for k in range(n - 1, -1, -1):
+        counts[port] = begin - counts[port]
+    for k in range(n):
         port = m.w.ports[k]
-        counts[port] -= 1
-        m.w.sorted[counts[port]] = items[k]
-    for port in range(ports):
-        begin = counts[port]
-        used = (counts[port + 1] if port + 1 < ports else n) - begin
+        sorted[counts[port]] = items[k]
+        counts[port] += 1
+    begin = 0
+    for port in range(node.ports):
+        used = counts[port] - begin
         if used:
-            leave_all(m, i, port, &m.w.sorted[begin], used)
+            leave_all(m, i, port, &sorted[begin], used)
+        begin = counts[port]
+
+
+cdef inline bint passes_until(MachineC* m, PersonC* person, int64_t due_ms) noexcept nogil:
+    """Let the only token of a customer wait until `due_ms`, if nothing comes before that.
+
+    His timer is then his next item of work, and this is all that it does; a wait costs no more
+    than another node.
+    """
+    if person.crowd or person.stage != STAGE_REST or due_ms >= m.w.until_ms:
+        return 0
+    if due_ms >= person.input_ms or due_ms >= person.other_ms:
+        return 0
+    person.now_ms = due_ms
+    person.stage = m.p.after
+    if m.p.budgeted:
+        detail_of(m, person).budget = m.p.budget
+    return 1
 
 
 cdef inline void wait_until(
-    MachineC* m, int32_t c, int32_t i, uint8_t state, int64_t due_ms
+    MachineC* m, PersonC* person, int32_t i, uint8_t state, int64_t due_ms
 ) noexcept nogil:
     """Wait at node `i`, with a timer unless `due_ms` is INT64_MAX."""
-    cdef PersonC* person = &m.s.persons[c]
-    stay(m, c, i, state)
+    cdef int32_t t
+    stay(m, person, i, state)
     if not person.crowd:
         person.due_ms = due_ms
     else:
+        t = detail_of(m, person).token
         if due_ms != INT64_MAX:
-            set_timer(m, person, person.token, due_ms)
+            set_timer(m, person, t, due_ms)
         if state == TOKEN_LISTENING:
-            listen(m, c, person.token)
-    rest(m, c)
+            listen(m, at(m, person), t)
+    rest(m, person)
 
 
-cdef inline int64_t later(MachineC* m, int32_t c, const NodeC* node) noexcept nogil:
+cdef inline int64_t later(
+    MachineC* m, const PersonC* person, const NodeC* node
+) noexcept nogil:
     """Now and the node's duration, days and months on the customer's wall clock (D24)."""
-    cdef int64_t now = m.s.persons[c].now_ms
-    cdef int32_t z, at
+    cdef int32_t z, first
     if node.days == 0 and node.months == 0:
-        return now + node.ms
-    z = m.p.zone_of[m.s.lo + c]
-    at = m.p.zone_offsets[z]
+        return person.now_ms + node.ms
+    z = m.p.zone_of[m.s.lo + at(m, person)]
+    first = m.p.zone_offsets[z]
     return add_wall(
-        &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at,
-        now, node.months, node.days, node.ms,
+        &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first,
+        person.now_ms, node.months, node.days, node.ms,
     )
 
 
@@ -164,10 +208,10 @@ cdef inline int64_t date_due(
 ) noexcept nogil:
     """When a `wait_date` ends, from its date (days) or time (ms) (D26)."""
     cdef int32_t z = m.p.zone_of[m.s.lo + c]
-    cdef int32_t at = m.p.zone_offsets[z]
-    cdef const int64_t* utc = &m.p.zone_utc[at]
-    cdef const int64_t* offset = &m.p.zone_offset[at]
-    cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - at
+    cdef int32_t first = m.p.zone_offsets[z]
+    cdef const int64_t* utc = &m.p.zone_utc[first]
+    cdef const int64_t* offset = &m.p.zone_offset[first]
+    cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - first
     cdef int64_t day = max(-DAYS_MAX, min(value, DAYS_MAX)), time = 0, local
     if not node.flags & FLAG_LOCAL:
         if node.months == 0 and node.days == 0 and node.x < 0:
@@ -222,15 +266,15 @@ cdef inline int64_t delay_of(MachineC* m, int32_t table, uint64_t draw) noexcept
 
 
 cdef inline void respond(
-    MachineC* m, int32_t c, int32_t node, int32_t send, uint32_t visit
+    MachineC* m, PersonC* person, int32_t node, int32_t send, uint32_t visit
 ) noexcept nogil:
     """Draw what follows a message, by the first rule that fits (D34)."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail = detail_of(m, person)
     cdef const RuleC* rule = NULL
     cdef const DrawC* draw
-    cdef int64_t[DRAWS_MAX] at
-    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(person.entry_hash, visit)
-    cdef int32_t i, k
+    cdef int64_t[DRAWS_MAX] times
+    cdef int32_t i, k, c = at(m, person)
+    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(detail.entry_hash, visit)
     cdef int64_t before
     for i in range(m.p.sends[send], m.p.sends[send + 1]):
         if decide(m, m.p.rules[i].cond, c, NO_ROW, person.entry_row, person.now_ms):
@@ -240,14 +284,14 @@ cdef inline void respond(
         return
     for i in range(rule.draws):
         draw = &m.p.draws[rule.draw0 + i]
-        before = person.now_ms if draw.parent < 0 else at[draw.parent]
-        at[i] = INT64_MIN
+        before = person.now_ms if draw.parent < 0 else times[draw.parent]
+        times[i] = INT64_MIN
         if before == INT64_MIN:
             continue
         if <int64_t>scale(draw64(draw.key, customer, slot), PROBABILITY_TOTAL) >= draw.probability:
             continue
-        at[i] = before + delay_of(m, draw.table, draw64(draw.delay_key, customer, slot))
-        if at[i] >= m.p.horizon_ms:
+        times[i] = before + delay_of(m, draw.table, draw64(draw.delay_key, customer, slot))
+        if times[i] >= m.p.horizon_ms:
             continue
         m.t.modelled[draw.outcome] += 1
         if draw.event < 0:
@@ -255,47 +299,49 @@ cdef inline void respond(
         k = pending_new(m)
         if k < 0:
             return
-        m.s.pending[k].entry_hash = person.entry_hash
-        m.s.pending[k].entry_number = person.entry_number
+        m.s.pending[k].entry_hash = detail.entry_hash
+        m.s.pending[k].entry_number = detail.entry_number
         m.s.pending[k].visit = visit
         m.s.pending[k].node = node
         m.s.pending[k].draw = rule.draw0 + i
-        m.s.pending_heap[k].key = at[i]
-        m.s.pending_heap[k].tie = person.pending_count
-        person.pending_count += 1
-        person.pending = heap_push(m.s.pending_heap, person.pending, k)
+        m.s.pending_heap[k].key = times[i]
+        m.s.pending_heap[k].tie = detail.pending_count
+        detail.pending_count += 1
+        detail.pending = heap_push(m.s.pending_heap, detail.pending, k)
     find_other(m, person)
 
 
-cdef inline void decide_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void decide_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef int32_t k, cond = m.p.nodes[i].cond
     cdef const PersonC* person
     for k in range(n):
-        person = &m.s.persons[items[k]]
-        m.w.ports[k] = decide(m, cond, items[k], NO_ROW, person.entry_row, person.now_ms)
+        person = items[k]
+        m.w.ports[k] = decide(m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms)
     leave_by(m, i, items, n)
 
 
-cdef inline void branch_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void branch_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
+    cdef const ColumnC* column = &m.p.columns[node.a]
     cdef const ValueTableC* table = &m.p.value_tables[node.b]
     cdef int32_t k
     cdef int64_t value
     for k in range(n):
         m.w.ports[k] = table.other
-        if read_customer(m, node.a, items[k], &value):
+        if read_cell(column.data, column.store, at(m, items[k]), &value):
             m.w.ports[k] = port_of(m, table, value)
     leave_by(m, i, items, n)
 
 
-cdef inline void send_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int64_t* by_hour = &m.t.sends_by_hour[<int64_t>node.a * m.t.hours]
+    cdef int64_t from_ms = m.p.from_ms
     cdef bint answered = m.p.sends[node.b] < m.p.sends[node.b + 1]
     cdef int32_t k
     cdef uint32_t visit
     for k in range(n):
-        by_hour[(m.s.persons[items[k]].now_ms - m.p.from_ms) // HOUR_MS] += 1
+        by_hour[(items[k].now_ms - from_ms) // HOUR_MS] += 1
     if answered or node.slot >= 0:
         for k in range(n):
             visit = visit_of(m, items[k], node.slot)
@@ -304,21 +350,24 @@ cdef inline void send_all(MachineC* m, int32_t i, const int32_t* items, int32_t 
     leave_all(m, i, 0, items, n)
 
 
-cdef inline void set_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void set_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef ColumnC* column = &m.p.columns[node.a]
     cdef int32_t k
     for k in range(n):
-        write_cell(column, m.s.lo + items[k] - column.base, node.x)
-        m.s.persons[items[k]].dirty |= node.flags & FLAG_SEGMENT != 0
+        write_cell(&m.p.columns[node.a], at(m, items[k]), node.x)
+    if node.flags & FLAG_SEGMENT:
+        for k in range(n):
+            detail_of(m, items[k]).dirty = 1
     leave_all(m, i, 0, items, n)
 
 
-cdef inline bint sum_of(MachineC* m, int32_t c, const NodeC* node, int64_t* total) noexcept nogil:
-    """A number and what is added to it, a missing one counting as 0; 0 where it does not fit (D22)."""
+cdef inline bint sum_of(
+    const ColumnC* column, int32_t c, const NodeC* node, int64_t* total
+) noexcept nogil:
+    """A number and what is added to it, a missing one counting as 0 (D22); 0 if it does not fit."""
     cdef int64_t value
     cdef double sum
-    if not read_customer(m, node.a, c, &value):
+    if not read_cell(column.data, column.store, c, &value):
         value = 0
     if node.flags & FLAG_FLOAT:
         sum = as_double(value) + as_double(node.x)
@@ -327,34 +376,38 @@ cdef inline bint sum_of(MachineC* m, int32_t c, const NodeC* node, int64_t* tota
     return not add_overflows(value, node.x, total) and total[0] != INT64_MIN
 
 
-cdef inline void add_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void add_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef ColumnC* column = &m.p.columns[node.a]
-    cdef int32_t k, c, kept = 0
+    cdef const ColumnC* column = &m.p.columns[node.a]
+    cdef PersonC* person
+    cdef int32_t k, kept = 0
     cdef int64_t total
     for k in range(n):
-        c = items[k]
-        if not sum_of(m, c, node, &total):
-            park(m, c, i, OUT_PARKED_OVERFLOW)
-            rest(m, c)
+        person = items[k]
+        if not sum_of(column, at(m, person), node, &total):
+            park(m, person, i, OUT_PARKED_OVERFLOW)
+            rest(m, person)
             continue
-        write_cell(column, m.s.lo + c - column.base, total)
-        m.s.persons[c].dirty |= node.flags & FLAG_SEGMENT != 0
-        m.w.sorted[kept] = c
+        write_cell(column, at(m, person), total)
+        if node.flags & FLAG_SEGMENT:
+            detail_of(m, person).dirty = 1
+        m.w.sorted[kept] = person
         kept += 1
     leave_all(m, i, 0, m.w.sorted, kept)
 
 
-cdef inline void split_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Assign branches (D30); an A/B test begins to watch a customer's first token (D31)."""
     cdef const NodeC* node = &m.p.nodes[i]
+    cdef PersonC* person
     cdef int32_t k, c, port
     cdef uint64_t slot = 0, drawn
     cdef const WatchC* watch
     for k in range(n):
-        c = items[k]
+        person = items[k]
+        c = at(m, person)
         if not node.flags & FLAG_STICKY:
-            slot = slot_of(m.s.persons[c].entry_hash, visit_of(m, c, node.slot))
+            slot = slot_of(detail_of(m, person).entry_hash, visit_of(m, person, node.slot))
         drawn = scale(draw64(<uint64_t>node.x, m.p.id_hash[m.s.lo + c], slot), WEIGHT_TOTAL)
         port = 0
         while drawn >= <uint64_t>m.p.weights[node.a + port]:
@@ -363,78 +416,85 @@ cdef inline void split_all(MachineC* m, int32_t i, const int32_t* items, int32_t
         if node.b >= 0:
             watch = &m.p.watches[node.b]
             if first_visit(m.s.tested, m.p.test_words, c, watch.test):
-                open_watch(m, c, node.b, watch.counter0 + port, m.s.persons[c].entry_row)
+                open_watch(m, person, node.b, watch.counter0 + port, person.entry_row)
     leave_by(m, i, items, n)
 
 
-cdef inline int64_t due_of(MachineC* m, int32_t c, const NodeC* node) noexcept nogil:
+cdef inline int64_t due_of(MachineC* m, const PersonC* person, const NodeC* node) noexcept nogil:
     """When a token that comes to a waiting node is due there; INT64_MIN for no date."""
+    cdef const ColumnC* column
     cdef int64_t value
-    cdef int32_t z, at
+    cdef int32_t z, first, c = at(m, person)
     if node.op == OP_WAIT_FOR:
-        return later(m, c, node)
+        return later(m, person, node)
     if node.op == OP_WAIT_AT:
         return to_utc(m, c, node.x) if node.flags & FLAG_LOCAL else node.x
     if node.op == OP_WAIT_DATE:
-        return date_due(m, c, node, value) if read_customer(m, node.a, c, &value) else INT64_MIN
+        column = &m.p.columns[node.a]
+        if read_cell(column.data, column.store, c, &value):
+            return date_due(m, c, node, value)
+        return INT64_MIN
     z = m.p.zone_of[m.s.lo + c]
-    at = m.p.zone_offsets[z]
+    first = m.p.zone_offsets[z]
     return next_slot(
-        &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at,
-        m.s.persons[c].now_ms, &m.p.slots[node.a], node.b,
+        &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first,
+        person.now_ms, &m.p.slots[node.a], node.b,
     )
 
 
-cdef inline void wait_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Wait for a time; one that has come already lets the token pass at once (D23)."""
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef int32_t k, c, kept = 0
+    cdef PersonC** onward = m.w.sorted
+    cdef PersonC* person
+    cdef int32_t k, kept = 0
     cdef int64_t due_ms
     for k in range(n):
-        c = items[k]
-        due_ms = due_of(m, c, node)
+        person = items[k]
+        due_ms = due_of(m, person, node)
         if due_ms == INT64_MIN and node.op == OP_WAIT_DATE:
-            leave_one(m, c, i, 1)
-        elif due_ms > m.s.persons[c].now_ms:
-            wait_until(m, c, i, TOKEN_TIMED, due_ms)
-        else:
-            m.w.sorted[kept] = c
+            leave_one(m, person, i, 1)
+        elif due_ms <= person.now_ms or passes_until(m, person, due_ms):
+            onward[kept] = person
             kept += 1
-    leave_all(m, i, 0, m.w.sorted, kept)
+        else:
+            wait_until(m, person, i, TOKEN_TIMED, due_ms)
+    leave_all(m, i, 0, onward, kept)
 
 
-cdef inline void listen_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
+cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Wait for an event, with a timer where there is a timeout."""
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef int32_t k, c, kept = 0
+    cdef PersonC** onward = m.w.sorted
+    cdef PersonC* person
+    cdef int32_t k, kept = 0
     cdef int64_t due_ms = INT64_MAX
     for k in range(n):
-        c = items[k]
+        person = items[k]
         if node.flags & FLAG_TIMEOUT:
-            due_ms = later(m, c, node)
-            if due_ms <= m.s.persons[c].now_ms:
-                m.w.sorted[kept] = c
+            due_ms = later(m, person, node)
+            if due_ms <= person.now_ms or passes_until(m, person, due_ms):
+                onward[kept] = person
                 kept += 1
                 continue
-        wait_until(m, c, i, TOKEN_LISTENING, due_ms)
-    leave_all(m, i, 1, m.w.sorted, kept)
+        wait_until(m, person, i, TOKEN_LISTENING, due_ms)
+    leave_all(m, i, 1, onward, kept)
 
 
-cdef inline void end_all(MachineC* m, int32_t i, const int32_t* items, int32_t n) noexcept nogil:
-    cdef int32_t k, c
-    cdef bint whole = m.p.nodes[i].flags & FLAG_WHOLE
+cdef inline void end_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
+    cdef int32_t k
     m.t.outcome[<int64_t>i * OUTCOMES - 1 - OUT_END] += n
     for k in range(n):
-        c = items[k]
-        note(m, c, i, OUT_END, m.s.persons[c].entry_hash)
-        if whole:
-            end_whole_flow(m, c)
+        if m.t.logs:
+            note(m, items[k], i, OUT_END, detail_of(m, items[k]).entry_hash)
+        if m.p.nodes[i].flags & FLAG_WHOLE:
+            end_whole_flow(m, items[k])
         else:
-            end_token(m, c)
-        rest(m, c)
+            end_token(m, items[k])
+        rest(m, items[k])
 
 
-cdef inline void carry_out(MachineC* m, int32_t i, int32_t* items, int32_t n) noexcept nogil:
+cdef inline void carry_out(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Take the running tokens of `items` (n customers) through node `i`."""
     cdef int32_t op = m.p.nodes[i].op
     n = arrive(m, i, items, n)

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ext.calendar cimport CalendarC
-from ext.structs cimport MachineC
+from ext.structs cimport MachineC, PersonC
 
 
 cdef class Machine:
@@ -17,7 +17,7 @@ cdef class Machine:
     cdef int32_t lanes
     cdef int32_t block_max
     cdef bint begun
-    cdef int32_t* buffers
+    cdef PersonC** buffers
     cdef int32_t* queue
     cdef int32_t stop_flag
 

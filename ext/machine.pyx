@@ -24,7 +24,7 @@ from core.counters import Counters
 from ext.calendar cimport calendar_take
 from ext.civil cimport SlotC
 from ext.structs cimport *
-from ext.timeline cimport find_other, find_schedule, SEGMENT_UNSEEN
+from ext.timeline cimport SEGMENT_UNSEEN, find_schedule
 from ext.waves cimport run_waves
 
 cnp.import_array()
@@ -120,6 +120,7 @@ cdef class Machine:
         cdef StateC* s = &self.m.s
         cdef int64_t i
         free(s.persons)
+        free(s.details)
         free(s.tokens)
         free(s.timers)
         free(s.entries)
@@ -233,6 +234,7 @@ cdef class Machine:
         p.test_words = (p.n_tests + 63) // 64
         again = bound.nodes["flags"] & FLAG_AGAIN
         p.budgeted = again.any() or p.budget < <uint32_t>p.n_nodes
+        p.after = STAGE_SEGMENTS if p.n_segments else STAGE_REST
         p.goal = p.n_watches - 1 if p.n_watches > p.n_tests else -1
 
     def _bind_responses(self, responses):
@@ -296,6 +298,7 @@ cdef class Machine:
         cdef size_t n = self.block_max
         s.persons_size = self.block_max
         s.persons = <PersonC*>self.room(n, sizeof(PersonC))
+        s.details = <DetailC*>self.room(n, sizeof(DetailC))
         s.last_row = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.last_past = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.segment_state = <uint8_t*>self.room(n * p.n_segments, 1)
@@ -303,8 +306,6 @@ cdef class Machine:
         s.visited = <uint64_t*>self.room(n * p.words, sizeof(uint64_t))
         s.touched = <uint64_t*>self.room(n * p.words, sizeof(uint64_t))
         s.tested = <uint64_t*>self.room(n * p.test_words, sizeof(uint64_t))
-        s.admissions = <AdmissionC*>self.room(n, sizeof(AdmissionC))
-        s.admissions_size = self.block_max
         s.visits = <uint32_t*>self.room(n * p.n_slots, sizeof(uint32_t))
         s.listening = <int32_t*>self.room(n * p.n_listeners, sizeof(int32_t))
         self.queue = <int32_t*>self.room(n, sizeof(int32_t))
@@ -332,13 +333,13 @@ cdef class Machine:
             w.queues[w.order[i]].rank = i
         w.filled = <uint64_t*>self.room(w.words, sizeof(uint64_t))
         w.spares = min(nodes, self.lanes) + 1
-        self.buffers = <int32_t*>self.room(w.spares * lanes, sizeof(int32_t))
-        w.spare = <int32_t**>self.room(w.spares, sizeof(int32_t*))
+        self.buffers = <PersonC**>self.room(w.spares * lanes, sizeof(PersonC*))
+        w.spare = <PersonC***>self.room(w.spares, sizeof(PersonC**))
         for i in range(w.spares):
             w.spare[i] = &self.buffers[i * lanes]
-        w.idle = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.idle = <PersonC**>self.room(lanes, sizeof(PersonC*))
         w.ports = <int32_t*>self.room(lanes, sizeof(int32_t))
-        w.sorted = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.sorted = <PersonC**>self.room(lanes, sizeof(PersonC*))
         w.counts = <int32_t*>self.room(self.bound.nodes["ports"].max(initial=0) + 1, sizeof(int32_t))
 
     def _make_tally(self):
@@ -382,9 +383,10 @@ cdef class Machine:
             raise IndexError(f"no block of customers [{first}, {last})")
         self.m.s.lo = first
         for i, copy in enumerate(self.copies):
-            if copy is not None:
+            if copy is None:
+                self.m.p.columns[i].data = address(self.columns[i][first:])
+            else:
                 copy[:n] = self.columns[i][first:last]
-                self.m.p.columns[i].base = first
         with nogil:
             self.begin(n)
         self.counters.customers += n
@@ -393,13 +395,14 @@ cdef class Machine:
         """Put every customer of the block at the beginning of his timeline."""
         cdef StateC* s = &self.m.s
         cdef ProgramC* p = &self.m.p
-        cdef PersonC* person
+        cdef PersonC person
+        cdef DetailC detail
         cdef int32_t c, k
         cdef int64_t at, first
         s.persons_n = <int32_t>n
         s.tokens_used = s.entries_used = s.pending_used = s.past_used = s.watches_used = 0
         s.tokens_free = s.entries_free = s.pending_free = s.watches_free = -1
-        s.admissions_used = <int32_t>n
+        s.admissions_used = 0
         s.keys_used = 0
         for c in range(s.keys_size):
             s.keys[c].admission = -1
@@ -412,25 +415,27 @@ cdef class Machine:
         for at in range(n * p.n_listeners):
             s.listening[at] = -1
         memset(s.schedule_next, 0, <size_t>(n * p.n_schedules) * 8)
-        memset(s.persons, 0, <size_t>n * sizeof(PersonC))
+        memset(s.segment_state, SEGMENT_UNSEEN, <size_t>(n * p.n_segments))
+        memset(&person, 0, sizeof(PersonC))
+        memset(&detail, 0, sizeof(DetailC))
+        person.due_ms = person.other_ms = detail.segment_ms = detail.schedule_ms = INT64_MAX
+        detail.timers = detail.pending = detail.ready = detail.watches = -1
+        detail.admission.last_ms = INT64_MIN
         for c in range(<int32_t>n):
-            person = &s.persons[c]
             person.row = p.row_offsets[s.lo + c]
-            person.input_ms = person.due_ms = person.other_ms = INT64_MAX
+            person.input_ms = INT64_MAX
             if person.row < p.row_offsets[s.lo + c + 1]:
                 person.input_ms = p.row_ms[person.row]
-            person.timers = person.pending = person.ready = person.watches = -1
-            person.segment_ms = person.schedule_ms = INT64_MAX
-            s.admissions[c].last_ms = INT64_MIN
-            s.admissions[c].active = 0
-            if p.n_segments:
+            s.persons[c] = person
+            s.details[c] = detail
+        if p.n_segments:
+            for c in range(<int32_t>n):
                 first = max(p.entry_from_ms, p.created_ms[s.lo + c])
                 if first < p.entry_until_ms:
-                    person.segment_ms = person.other_ms = first
-                for k in range(p.n_segments):
-                    s.segment_state[<int64_t>c * p.n_segments + k] = SEGMENT_UNSEEN
-            if p.n_schedules:
-                find_schedule(&self.m, c)
+                    s.details[c].segment_ms = s.persons[c].other_ms = first
+        if p.n_schedules:
+            for c in range(<int32_t>n):
+                find_schedule(&self.m, &s.persons[c])
         self.calendar.at = self.calendar.buckets
         for c in range(self.calendar.buckets):
             self.calendar.heads[c] = -1

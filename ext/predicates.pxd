@@ -61,7 +61,7 @@ cdef inline bint read_cell(
 cdef inline bint read_customer(MachineC* m, int32_t col, int32_t c, int64_t* value) noexcept nogil:
     """Read column `col` of the block's customer `c`."""
     cdef ColumnC* column = &m.p.columns[col]
-    return read_cell(column.data, column.store, m.s.lo + c - column.base, value)
+    return read_cell(column.data, column.store, c, value)
 
 
 cdef inline bint read_property(

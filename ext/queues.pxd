@@ -1,4 +1,4 @@
-"""Queue customers before the nodes at which their tokens stand; the fullest use of a node's loop.
+"""Queue customers before the nodes at which their tokens stand, so that a node's loop has many.
 
 A queue holds a buffer only while somebody is in it, so that a flow of thousands of nodes needs no
 more room than the customers under way. Nodes are worked in topological order, as far as cycles
@@ -27,21 +27,19 @@ cdef inline QueueC* open_queue(MachineC* m, int32_t node) noexcept nogil:
     return q
 
 
-cdef inline void push(MachineC* m, int32_t node, int32_t c) noexcept nogil:
+cdef inline void push(MachineC* m, int32_t node, PersonC* person) noexcept nogil:
     cdef QueueC* q = open_queue(m, node)
-    q.items[q.n] = c
+    q.items[q.n] = person
     q.n += 1
 
 
-cdef inline void push_all(
-    MachineC* m, int32_t node, const int32_t* customers, int32_t n
-) noexcept nogil:
+cdef inline void push_all(MachineC* m, int32_t node, PersonC** items, int32_t n) noexcept nogil:
     cdef QueueC* q = open_queue(m, node)
-    memcpy(&q.items[q.n], customers, <size_t>n * sizeof(int32_t))
+    memcpy(&q.items[q.n], items, <size_t>n * sizeof(PersonC*))
     q.n += n
 
 
-cdef inline void rest(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void rest(MachineC* m, PersonC* person) noexcept nogil:
     """A customer no longer has a running token."""
-    m.w.idle[m.w.idles] = c
+    m.w.idle[m.w.idles] = person
     m.w.idles += 1

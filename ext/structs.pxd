@@ -72,6 +72,7 @@ cdef enum:
     FLAG_SEGMENT = 64
     FLAG_AGAIN = 128
     FLAG_LATE = 256
+    FLAG_JOINT = 512
 
 cdef enum:
     EVENT_WAITED = 1
@@ -115,6 +116,7 @@ cdef enum:
     ROUTE_FORK = -2
 
 cdef enum:
+    NO_ADMISSION = -1  # but the customer's own
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
     OUTCOMES = 10
     DELAY_SUB_BITS = 6
@@ -219,8 +221,7 @@ cdef struct LogC:
 
 
 cdef struct ColumnC:
-    void* data  # of the first customer of the block where written, else of the audience
-    int64_t base  # the customer that `data` begins with
+    void* data  # of the block's customers; a copy where written
     const uint8_t* changed  # whether a customer has dated changes, NULL where none has
     int32_t store
     int32_t written
@@ -301,8 +302,8 @@ cdef struct ProgramC:
     uint32_t budget
     uint8_t budgeted  # whether any customer can exceed the budget
     uint8_t named  # whether entries' identities are asked for
-    uint8_t pad1
-    uint8_t pad2
+    uint8_t after  # the stage that follows the drain of a timer: segments, where there are any
+    uint8_t pad
 
 
 # A node of a pairing heap; heaps lie beside the arrays whose elements they order, index for index.
@@ -333,7 +334,7 @@ cdef struct EntryC:
     int64_t start_ms
     uint64_t hash
     int64_t row  # the entering event
-    int32_t admission
+    int32_t admission  # NO_ADMISSION for the customer's own
     uint32_t number
     uint32_t forks
     int32_t tokens
@@ -343,9 +344,8 @@ cdef struct EntryC:
 
 # What re-entry asks: of a customer, or of a customer and a key.
 cdef struct AdmissionC:
-    int64_t last_ms
-    int32_t active
-    int32_t pad
+    int64_t last_ms  # INT64_MIN for never
+    int64_t active
 
 
 cdef struct KeySlotC:
@@ -378,29 +378,34 @@ cdef struct WatchOpenC:
     int32_t next
 
 
-# A customer under way. The first 64 bytes are all that most steps touch. A single token lies in
-# the record itself (`node`, `state`, `port`, and its timer as `due_ms`); the moment a second one
-# is made, all go to the slabs (`crowd`), until the last of them has ended.
+# A customer under way: the 64 bytes that most steps touch alone. A single token lies in the record
+# itself (`node`, `state`, `port`, and its timer as `due_ms`); the moment a second one is made, all
+# go to the slabs (`crowd`), until the last of them has ended.
 cdef struct PersonC:
     int64_t now_ms
     int64_t input_ms  # next recorded input; INT64_MAX for none, here and below
     int64_t due_ms  # next timer of a token
     int64_t other_ms  # next modelled event, segment re-check or schedule
-    int64_t start_ms  # of the entry whose token runs, or is alone
     int64_t row  # next recorded input
+    int64_t start_ms  # of the entry whose token runs, or is alone
+    int64_t entry_row  # of the same entry
     int32_t node
     uint8_t state
     uint8_t port
     uint8_t crowd
     uint8_t stage
-    uint32_t entries
-    uint32_t budget
-    uint64_t entry_hash  # of the entry whose token runs, or is alone, as are the next four
-    int64_t entry_row
+
+
+# What fewer steps ask of a customer; beside persons.
+cdef struct DetailC:
+    AdmissionC admission  # where re-entry has no key
+    uint64_t entry_hash  # of the entry whose token runs, or is alone, as are the next three
     uint32_t entry_number
     int32_t entry_visits  # its row of visit counters
-    int32_t admission
+    int32_t entry_admission
+    uint32_t entries
     uint32_t step
+    uint32_t budget
     int32_t token  # that runs, where there is a crowd
     int32_t tokens  # in the crowd
     int32_t timers
@@ -414,10 +419,10 @@ cdef struct PersonC:
     int64_t event_row
     uint64_t event_hash
     int32_t event_type
-    uint8_t event_modelled
+    uint8_t pad2
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t modelled  # whether a modelled event woke the token that is alone
+    uint8_t pad
 
 
 cdef struct StateC:
@@ -427,12 +432,13 @@ cdef struct StateC:
     int32_t trap
     int32_t pad
     PersonC* persons
+    DetailC* details  # beside persons
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries
     uint32_t* visits  # n_slots each: of customers' single tokens, then beside entries
     int32_t* listening  # by customer and listeners: the crowd's tokens that wait for an event
-    AdmissionC* admissions  # the block's customers, then keys
+    AdmissionC* admissions  # by customer and key
     KeySlotC* keys
     PendingC* pending
     HeapC* pending_heap  # beside pending
@@ -497,7 +503,7 @@ cdef struct TallyC:
 
 # The customers whose running token stands before a node.
 cdef struct QueueC:
-    int32_t* items  # room for all lanes; NULL where there is nobody
+    PersonC** items  # room for all lanes; NULL where there is nobody
     int32_t n
     int32_t rank  # the node's place in the order of work
 
@@ -507,14 +513,15 @@ cdef struct WaveC:
     QueueC* queues  # by node
     uint64_t* filled  # a bit for the rank of each node whose queue is not empty
     const int32_t* order  # nodes by rank
-    int32_t** spare  # buffers that no queue holds
+    PersonC*** spare  # buffers that no queue holds
     int32_t spares
     int32_t words
-    int32_t* idle  # customers without a running token
+    PersonC** idle  # customers without a running token
     int32_t idles
     int32_t lanes
+    int64_t until_ms
     int32_t* ports  # by place in the queue at hand
-    int32_t* sorted
+    PersonC** sorted
     int32_t* counts  # by port
 
 

@@ -1,10 +1,10 @@
 """Choose a customer's next item of work and carry it out to the tokens it makes ready (D1 to D4).
 
 Items are recorded inputs, modelled events, token timers, segment re-checks and schedules, merged by
-(time, rank).
+(time, rank); that is also their order of rank.
 """
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 
 from ext.admission cimport enter, hash_named, modelled_identity
@@ -13,7 +13,9 @@ from ext.predicates cimport decide, filter_passes, next_change
 from ext.queues cimport push
 from ext.slabs cimport *
 from ext.structs cimport *
-from ext.tokens cimport judge, leave, listeners_of, ready_push, stop_waiting, take_up
+from ext.tokens cimport (
+    at, detail_of, judge, leave, listeners_of, ready_push, stop_waiting, take_up,
+)
 
 cdef enum:
     SEGMENT_UNSEEN = 2
@@ -24,18 +26,17 @@ cdef inline int64_t next_ms(const PersonC* person) noexcept nogil:
     return min(min(person.input_ms, person.due_ms), person.other_ms)
 
 
-cdef inline int64_t pending_ms(MachineC* m, const PersonC* person) noexcept nogil:
-    return INT64_MAX if person.pending < 0 else m.s.pending_heap[person.pending].key
+cdef inline int64_t pending_ms(MachineC* m, const DetailC* detail) noexcept nogil:
+    return INT64_MAX if detail.pending < 0 else m.s.pending_heap[detail.pending].key
 
 
 cdef inline void find_other(MachineC* m, PersonC* person) noexcept nogil:
     """Keep `other_ms` true after one of its three has changed."""
-    person.other_ms = min(
-        min(person.segment_ms, person.schedule_ms), pending_ms(m, person)
-    )
+    cdef const DetailC* detail = detail_of(m, person)
+    person.other_ms = min(min(detail.segment_ms, detail.schedule_ms), pending_ms(m, detail))
 
 
-cdef inline void write_cell(ColumnC* column, int64_t at, int64_t bits) noexcept nogil:
+cdef inline void write_cell(const ColumnC* column, int64_t at, int64_t bits) noexcept nogil:
     if column.store == STORE_INT8:
         (<int8_t*>column.data)[at] = <int8_t>bits
     elif column.store == STORE_INT32:
@@ -45,11 +46,11 @@ cdef inline void write_cell(ColumnC* column, int64_t at, int64_t bits) noexcept 
 
 
 cdef inline void see_watches(
-    MachineC* m, int32_t c, int32_t event, int64_t row, bint modelled
+    MachineC* m, PersonC* person, int32_t event, int64_t row
 ) noexcept nogil:
     """Let open success watches see an event; those it fulfils, or that are over, close (D31)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t i = person.watches, before = -1, following
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t i = detail.watches, before = -1, following
     cdef WatchOpenC* w
     cdef const WatchC* spec
     cdef bint over
@@ -59,17 +60,17 @@ cdef inline void see_watches(
         spec = &m.p.watches[w.watch]
         over = w.deadline_ms < person.now_ms
         if not over and spec.event == event and filter_passes(
-            m, spec.cond, c, row, w.row, person.now_ms
+            m, spec.cond, at(m, person), row, w.row, person.now_ms
         ):
             m.t.watch_succeeded_ever[w.counter] += 1
             m.t.watch_succeeded[w.counter] += w.matured
-            m.t.watch_modelled[w.counter] += modelled
+            m.t.watch_modelled[w.counter] += row < 0
             over = 1
         if over:
             if before >= 0:
                 m.s.open_watches[before].next = following
             else:
-                person.watches = following
+                detail.watches = following
             watch_free(m, i)
         else:
             before = i
@@ -125,29 +126,30 @@ cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogi
 
 
 cdef inline bint hears(
-    MachineC* m, int32_t c, const NodeC* node, int64_t row, int64_t entry_row,
+    MachineC* m, PersonC* person, const NodeC* node, int64_t row, int64_t entry_row,
     uint32_t entry_number, int32_t sender, uint32_t sending_entry,
 ) noexcept nogil:
     """Whether a token that waits at `node` for events of this type waits for this one (D28)."""
     if node.b >= 0 and (node.b != sender or entry_number != sending_entry):
         return 0
-    return filter_passes(m, node.cond, c, row, entry_row, m.s.persons[c].now_ms)
+    return filter_passes(m, node.cond, at(m, person), row, entry_row, person.now_ms)
 
 
-cdef inline void wake_crowd(
-    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t sending_entry,
+cdef inline bint wake_crowd(
+    MachineC* m, PersonC* person, int32_t event, int64_t row, int32_t sender,
+    uint32_t sending_entry,
 ) noexcept nogil:
     """Wake all tokens that wait for this event, judged before any runs (6, D28)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t t = listeners_of(m, c, event)[0], n = 0, i
+    cdef int32_t t = listeners_of(m, at(m, person), event)[0], n = 0, i
     cdef const EntryC* e
     while t >= 0:
         e = &m.s.entries[m.s.tokens[t].entry]
         if hears(
-            m, c, &m.p.nodes[m.s.tokens[t].node], row, e.row, e.number, sender, sending_entry
+            m, person, &m.p.nodes[m.s.tokens[t].node], row, e.row, e.number, sender,
+            sending_entry,
         ):
             if not scratch_room(m, n):
-                return
+                return 0
             m.scratch[n] = t
             n += 1
         t = m.s.tokens[t].next
@@ -155,152 +157,164 @@ cdef inline void wake_crowd(
         sort_by_tie(m, m.scratch, n)
     for i in range(n):
         t = m.scratch[i]
-        stop_waiting(m, c, t)
+        stop_waiting(m, person, t)
         m.s.tokens[t].state = TOKEN_WOKEN
         m.s.tokens[t].port = 0
         m.s.tokens[t].modelled = row < 0
-        ready_push(m, person, t)
+        ready_push(m, detail_of(m, person), t)
+    return n > 0
 
 
-cdef inline void wake(
-    MachineC* m, int32_t c, int32_t event, int64_t row, int32_t sender, uint32_t sending_entry,
+cdef inline bint wake(
+    MachineC* m, PersonC* person, int32_t event, int64_t row, int32_t sender,
+    uint32_t sending_entry,
 ) noexcept nogil:
-    """Wake those of the customer's tokens that wait for this event."""
-    cdef PersonC* person = &m.s.persons[c]
+    """Wake those of the customer's tokens that wait for this event; whether there are any."""
     cdef const NodeC* node
     if person.crowd:
-        wake_crowd(m, c, event, row, sender, sending_entry)
-    elif person.state == TOKEN_LISTENING:
-        node = &m.p.nodes[person.node]
-        if node.a == event and hears(
-            m, c, node, row, person.entry_row, person.entry_number, sender, sending_entry
-        ):
-            person.due_ms = INT64_MAX
-            person.state = TOKEN_WOKEN
-            person.port = 0
-            person.modelled = row < 0
+        return wake_crowd(m, person, event, row, sender, sending_entry)
+    if person.state != TOKEN_LISTENING:
+        return 0
+    node = &m.p.nodes[person.node]
+    if node.a != event or not hears(
+        m, person, node, row, person.entry_row, detail_of(m, person).entry_number, sender,
+        sending_entry,
+    ):
+        return 0
+    person.due_ms = INT64_MAX
+    person.state = TOKEN_WOKEN
+    person.port = 0
+    m.t.modelled_wakes[person.node] += row < 0
+    return 1
 
 
-cdef inline void fire_triggers(MachineC* m, int32_t c) noexcept nogil:
-    """Try the event triggers of the event at hand, in declared order (D3 d)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef const EventC* event = &m.p.events[person.event_type]
+cdef inline void fire_triggers(
+    MachineC* m, PersonC* person, int32_t type, int64_t row, uint64_t hash
+) noexcept nogil:
+    """Try the event triggers of an event, in declared order (D3 d)."""
+    cdef const EventC* event = &m.p.events[type]
     cdef const TriggerC* trigger
     cdef int32_t i
+    person.stage = m.p.after
     for i in range(event.trigger0, event.trigger0 + event.triggers):
         trigger = &m.p.triggers[m.p.event_triggers[i]]
-        if filter_passes(m, trigger.cond, c, person.event_row, person.event_row, person.now_ms):
-            enter(
-                m, c, trigger.node, hash_named(m, b"event", 5, person.event_hash),
-                person.event_row, person.event_modelled,
-            )
+        if filter_passes(m, trigger.cond, at(m, person), row, row, person.now_ms):
+            enter(m, person, trigger.node, hash_named(m, b"event", 5, hash), row, row < 0)
 
 
-cdef inline void check_segments(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
     """Evaluate all segment triggers; an edge from false to true is an entry (9, D32)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int64_t now = person.now_ms, at, best = INT64_MAX
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int64_t now = person.now_ms, place, best = INT64_MAX
     cdef const TriggerC* trigger
-    cdef int32_t k
+    cdef int32_t k, c = at(m, person)
     cdef uint8_t before
     cdef bint holds_now
-    if not person.judged:
+    if not detail.judged:
         return
     if now >= m.p.entry_until_ms:
-        person.segment_ms = INT64_MAX
+        detail.segment_ms = INT64_MAX
         find_other(m, person)
         return
     for k in range(m.p.n_segments):
-        at = <int64_t>c * m.p.n_segments + k
-        before = m.s.segment_state[at]
+        place = <int64_t>c * m.p.n_segments + k
+        before = m.s.segment_state[place]
         trigger = &m.p.triggers[m.p.segment_triggers[k]]
         if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
-            judge(m, c, trigger.node)
+            judge(m, person, trigger.node)
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
-        m.s.segment_state[at] = holds_now
+        m.s.segment_state[place] = holds_now
         best = min(best, next_change(m, trigger.cond, trigger.cond_end, c, now))
         if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
-            enter(m, c, trigger.node, hash_named(m, b"segment", 7, <uint64_t>now), NO_ROW, 0)
-    person.segment_ms = best
+            enter(m, person, trigger.node, hash_named(m, b"segment", 7, <uint64_t>now), NO_ROW, 0)
+    detail.segment_ms = best
     find_other(m, person)
 
 
 cdef inline int64_t schedule_at(MachineC* m, int32_t c, int32_t k) noexcept nogil:
     """The next time of schedule `k` for customer `c`, INT64_MAX for none."""
     cdef int64_t run = <int64_t>k * m.p.n_zones + m.p.zone_of[m.s.lo + c]
-    cdef int64_t at = m.p.schedule_offsets[run]
-    at += m.s.schedule_next[<int64_t>c * m.p.n_schedules + k]
-    return m.p.schedule_ms[at] if at < m.p.schedule_offsets[run + 1] else INT64_MAX
+    cdef int64_t place = m.p.schedule_offsets[run]
+    place += m.s.schedule_next[<int64_t>c * m.p.n_schedules + k]
+    return m.p.schedule_ms[place] if place < m.p.schedule_offsets[run + 1] else INT64_MAX
 
 
-cdef inline void find_schedule(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void find_schedule(MachineC* m, PersonC* person) noexcept nogil:
     cdef int32_t k
     cdef int64_t best = INT64_MAX
     for k in range(m.p.n_schedules):
-        best = min(best, schedule_at(m, c, k))
-    m.s.persons[c].schedule_ms = best
-    find_other(m, &m.s.persons[c])
+        best = min(best, schedule_at(m, at(m, person), k))
+    detail_of(m, person).schedule_ms = best
+    find_other(m, person)
 
 
-cdef inline void fire_schedule(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void fire_schedule(MachineC* m, PersonC* person) noexcept nogil:
     """Try the first schedule trigger, in declared order, whose time this is (D33)."""
-    cdef PersonC* person = &m.s.persons[c]
     cdef const TriggerC* trigger
-    cdef int32_t k
+    cdef int32_t k, c = at(m, person)
     cdef int64_t now = person.now_ms
     for k in range(m.p.n_schedules):
         if schedule_at(m, c, k) == now:
             break
     else:
-        person.schedule_ms = INT64_MAX  # beyond reach: it was the least of these times
+        # Beyond reach: it was the least of these times.
+        detail_of(m, person).schedule_ms = INT64_MAX
         find_other(m, person)
         return
     m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
-    find_schedule(m, c)
+    find_schedule(m, person)
     trigger = &m.p.triggers[m.p.schedule_triggers[k]]
     if now < m.p.created_ms[m.s.lo + c]:
         return
     if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
-        judge(m, c, trigger.node)
+        judge(m, person, trigger.node)
     if decide(m, trigger.cond, c, NO_ROW, NO_ROW, now):
-        enter(m, c, trigger.node, hash_named(m, b"schedule", 8, <uint64_t>now), NO_ROW, 0)
+        enter(m, person, trigger.node, hash_named(m, b"schedule", 8, <uint64_t>now), NO_ROW, 0)
 
 
 cdef inline void see_event(
-    MachineC* m, int32_t c, int32_t type, int64_t row, int32_t sender, uint32_t sending_entry
+    MachineC* m, PersonC* person, int32_t type, int64_t row, uint64_t hash, int32_t sender,
+    uint32_t sending_entry,
 ) noexcept nogil:
-    """An event has happened within the window: watches, wakes, and triggers to come (D3 b to d)."""
-    cdef PersonC* person = &m.s.persons[c]
+    """An event has happened within the window: watches, wakes, then triggers (D3 b to d).
+
+    Triggers come after the woken tokens have run: at once where there are none.
+    """
+    cdef DetailC* detail
     cdef const EventC* event = &m.p.events[type]
-    person.event_type = type
-    person.event_row = row
-    person.event_modelled = row < 0
-    if event.flags & EVENT_WATCHED and person.watches >= 0:
-        see_watches(m, c, type, row, row < 0)
+    cdef bint woken = 0
+    if event.flags & EVENT_WATCHED:
+        see_watches(m, person, type, row)
     if event.flags & EVENT_WAITED:
-        wake(m, c, type, row, sender, sending_entry)
+        woken = wake(m, person, type, row, sender, sending_entry)
     if event.flags & EVENT_SEGMENT:
-        person.dirty = 1
-    person.stage = STAGE_TRIGGERS if event.triggers else STAGE_SEGMENTS
+        detail_of(m, person).dirty = 1
+    person.stage = m.p.after
+    if event.triggers == 0:
+        return
+    if not woken:
+        fire_triggers(m, person, type, row, hash)
+        return
+    detail = detail_of(m, person)
+    detail.event_type = type
+    detail.event_row = row
+    detail.event_hash = hash
+    person.stage = STAGE_TRIGGERS
 
 
-cdef inline void take_input(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void take_input(MachineC* m, PersonC* person) noexcept nogil:
     """Apply the customer's next recorded input (D3 a, D38)."""
-    cdef PersonC* person = &m.s.persons[c]
     cdef int64_t row = person.row
-    cdef int32_t type = m.p.row_type[row], column
+    cdef int32_t type = m.p.row_type[row], c = at(m, person)
     cdef const EventC* event
     person.row = row + 1
     person.input_ms = INT64_MAX
     if row + 1 < m.p.row_offsets[m.s.lo + c + 1]:
         person.input_ms = m.p.row_ms[row + 1]
     if type < 0:
-        column = -1 - type
-        write_cell(
-            &m.p.columns[column], m.s.lo + c - m.p.columns[column].base, m.p.row_value[row]
-        )
-        if m.p.segment_column[column] and person.now_ms >= m.p.from_ms:
-            person.dirty = 1
+        write_cell(&m.p.columns[-1 - type], c, m.p.row_value[row])
+        if m.p.segment_column[-1 - type] and person.now_ms >= m.p.from_ms:
+            detail_of(m, person).dirty = 1
             person.stage = STAGE_SEGMENTS
         return
     event = &m.p.events[type]
@@ -308,131 +322,131 @@ cdef inline void take_input(MachineC* m, int32_t c) noexcept nogil:
         m.s.last_row[<int64_t>c * m.p.n_histories + event.history] = row
     if person.now_ms < m.p.from_ms:
         return
-    person.event_hash = m.p.row_hash[row]
-    see_event(m, c, type, row, -1, 0)
+    see_event(m, person, type, row, m.p.row_hash[row], -1, 0)
 
 
-cdef inline void take_modelled(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void take_modelled(MachineC* m, PersonC* person) noexcept nogil:
     """Let the customer's next modelled event happen."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t i = person.pending, k
-    cdef PendingC* pending = &m.s.pending[i]
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t i = detail.pending, k
+    cdef const PendingC* pending = &m.s.pending[i]
     cdef const DrawC* draw = &m.p.draws[pending.draw]
-    cdef int64_t row = -2 - <int64_t>draw.constants, at
+    cdef int64_t row = -2 - <int64_t>draw.constants, place
     cdef int32_t history = m.p.events[draw.event].history, sender = pending.node
     cdef uint32_t sending_entry = pending.entry_number
-    person.pending = heap_remove(m.s.pending_heap, i, i)
+    cdef uint64_t hash = 0
+    detail.pending = heap_remove(m.s.pending_heap, i, i)
     find_other(m, person)
     if m.p.events[draw.event].triggers:
-        person.event_hash = modelled_identity(m, draw.ident, pending.entry_hash, pending.visit)
+        hash = modelled_identity(m, draw.ident, pending.entry_hash, pending.visit)
     pending_free(m, i)
     if history >= 0:
         k = past_new(m)
         if k < 0:
             return
-        at = <int64_t>c * m.p.n_histories + history
+        place = <int64_t>at(m, person) * m.p.n_histories + history
         m.s.past[k].ms = person.now_ms
         m.s.past[k].row = row
-        m.s.past[k].previous = m.s.last_past[at]
-        m.s.last_past[at] = k
-    see_event(m, c, draw.event, row, sender, sending_entry)
+        m.s.past[k].previous = m.s.last_past[place]
+        m.s.last_past[place] = k
+    see_event(m, person, draw.event, row, hash, sender, sending_entry)
 
 
-cdef inline void take_timer(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void take_timer(MachineC* m, PersonC* person) noexcept nogil:
     """Wake the token whose timer is due: a wait's only port, or an event wait's timeout."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t t = person.timers
+    cdef int32_t t
     cdef TokenC* token
-    person.stage = STAGE_SEGMENTS
+    person.stage = m.p.after
     if not person.crowd:
         person.due_ms = INT64_MAX
         person.port = person.state == TOKEN_LISTENING
-        person.modelled = 0
         person.state = TOKEN_WOKEN
         return
+    t = detail_of(m, person).timers
     token = &m.s.tokens[t]
     token.port = token.state == TOKEN_LISTENING
     token.modelled = 0
-    stop_waiting(m, c, t)
+    stop_waiting(m, person, t)
     token.state = TOKEN_WOKEN
-    ready_push(m, person, t)
+    ready_push(m, detail_of(m, person), t)
 
 
-cdef inline void take_other(MachineC* m, int32_t c) noexcept nogil:
-    """Carry out an item that is no input and comes no later than the next timer."""
-    cdef PersonC* person = &m.s.persons[c]
+cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
+    """Carry out an item that is no input, at a time at which something but a timer is due."""
+    cdef DetailC* detail = detail_of(m, person)
     cdef int64_t now = person.now_ms
-    if pending_ms(m, person) == now:
-        take_modelled(m, c)
+    if pending_ms(m, detail) == now:
+        take_modelled(m, person)
     elif person.due_ms == now:
-        take_timer(m, c)
-    elif person.segment_ms == now:
+        take_timer(m, person)
+    elif detail.segment_ms == now:
         person.stage = STAGE_SEGMENTS
-        person.dirty = 1
-        person.judged = 1
+        detail.dirty = 1
+        detail.judged = 1
     else:
-        person.stage = STAGE_SEGMENTS
-        fire_schedule(m, c)
+        person.stage = m.p.after
+        fire_schedule(m, person)
 
 
-cdef inline bint drain(MachineC* m, int32_t c) noexcept nogil:
+cdef inline bint drain(MachineC* m, PersonC* person) noexcept nogil:
     """Let the first token of a crowd's FIFO that goes on stand before its node; 0 for none (D4)."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail = detail_of(m, person)
     cdef TokenC* token
     cdef int32_t t
-    while person.ready >= 0:
-        t = person.ready
+    while detail.ready >= 0:
+        t = detail.ready
         token = &m.s.tokens[t]
-        person.ready = token.next
+        detail.ready = token.next
         if token.state == TOKEN_DEAD:
             token_free(m, t)
             continue
         take_up(m, person, t)
         if token.state == TOKEN_READY:
-            push(m, token.node, c)
+            push(m, token.node, person)
             return 1
         m.t.modelled_wakes[token.node] += token.modelled
         token.state = TOKEN_READY
-        if leave(m, c, token.node, token.port):
+        if leave(m, person, token.node, token.port):
             return 1
-    if person.tokens == 0:
+    if detail.tokens == 0:
         person.crowd = 0
     return 0
 
 
-cdef inline bint advance(MachineC* m, int32_t c, int64_t until_ms) noexcept nogil:
+cdef inline bint advance(MachineC* m, PersonC* person) noexcept nogil:
     """Bring the customer's next token that is to run before its node.
 
-    False where nothing is left before `until_ms`.
+    False where nothing is left before the wave's `until_ms`.
     """
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int64_t at
+    cdef DetailC* detail
+    cdef int64_t now
     while True:
         if person.crowd:
-            if drain(m, c):
+            if drain(m, person):
                 return 1
         elif person.state == TOKEN_WOKEN:
-            m.t.modelled_wakes[person.node] += person.modelled
             person.state = TOKEN_READY
-            if leave(m, c, person.node, person.port):
+            if leave(m, person, person.node, person.port):
                 return 1
-        if person.stage == STAGE_TRIGGERS:
-            person.stage = STAGE_SEGMENTS
-            fire_triggers(m, c)
-        elif person.stage == STAGE_SEGMENTS and person.dirty:
-            person.dirty = 0
-            check_segments(m, c)
-        else:
+        if person.stage != STAGE_REST:
+            detail = detail_of(m, person)
+            if person.stage == STAGE_TRIGGERS:
+                fire_triggers(m, person, detail.event_type, detail.event_row, detail.event_hash)
+                continue
+            if detail.dirty:
+                detail.dirty = 0
+                check_segments(m, person)
+                continue
             person.stage = STAGE_REST
-            person.dirty = 0
-            at = next_ms(person)
-            if at >= until_ms or m.s.trap:
-                return 0
-            person.now_ms = at
-            person.budget = m.p.budget
-            if person.input_ms == at:
-                take_input(m, c)
-            elif person.other_ms == at:
-                take_other(m, c)
-            else:
-                take_timer(m, c)
+        now = next_ms(person)
+        if now >= m.w.until_ms or m.s.trap:
+            return 0
+        person.now_ms = now
+        if m.p.budgeted:
+            detail_of(m, person).budget = m.p.budget
+        if person.input_ms == now:
+            take_input(m, person)
+        elif person.other_ms == now:
+            take_other(m, person)
+        else:
+            take_timer(m, person)

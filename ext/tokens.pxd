@@ -1,6 +1,7 @@
 """Move tokens: ports are taken, forks are made, tokens end; each decision is counted and logged.
 
-Numbers in comments are those of docs/semantics.md.
+A customer's only token lies in his record; those of a crowd lie in slabs, with heaps of timers and
+lists of listeners. Numbers in comments are those of docs/semantics.md.
 """
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -21,31 +22,38 @@ cdef extern from *:
     int log2_of "HEADRACE_LOG2"(int64_t x) noexcept nogil
 
 
+cdef inline int32_t at(MachineC* m, const PersonC* person) noexcept nogil:
+    """The customer's place in the block."""
+    return <int32_t>(person - m.s.persons)
+
+
+cdef inline DetailC* detail_of(MachineC* m, const PersonC* person) noexcept nogil:
+    return &m.s.details[person - m.s.persons]
+
+
 cdef inline void note(
-    MachineC* m, int32_t c, int32_t node, int32_t port, uint64_t entry
+    MachineC* m, PersonC* person, int32_t node, int32_t port, uint64_t entry
 ) noexcept nogil:
-    """Log a decision under the customer's next step number, if decisions are logged (D13, D14)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef LogC* record
-    if not m.t.logs:
-        return
-    record = log_new(m)
+    """Log a decision under the customer's next step number (D13, D14)."""
+    cdef LogC* record = log_new(m)
+    cdef DetailC* detail = detail_of(m, person)
     if record == NULL:
         return
-    record.customer = <uint32_t>(m.s.lo + c)
-    record.step = person.step
+    record.customer = <uint32_t>(m.s.lo + at(m, person))
+    record.step = detail.step
     record.time_ms = person.now_ms
     record.entry = entry
     record.node = node
     record.port = port
-    person.step += 1
+    detail.step += 1
 
 
 cdef inline void note_outcome(
-    MachineC* m, int32_t c, int32_t node, int32_t outcome, uint64_t entry
+    MachineC* m, PersonC* person, int32_t node, int32_t outcome, uint64_t entry
 ) noexcept nogil:
     m.t.outcome[<int64_t>node * OUTCOMES - 1 - outcome] += 1
-    note(m, c, node, outcome, entry)
+    if m.t.logs:
+        note(m, person, node, outcome, entry)
 
 
 cdef inline bint first_visit(uint64_t* bits, int32_t words, int32_t c, int32_t i) noexcept nogil:
@@ -82,11 +90,11 @@ cdef inline void count_delays(MachineC* m, int32_t node, int64_t ms, int64_t n) 
     cells[cell + 1] += ms * n
 
 
-cdef inline void judge(MachineC* m, int32_t c, int32_t node) noexcept nogil:
+cdef inline void judge(MachineC* m, const PersonC* person, int32_t node) noexcept nogil:
     """Note a customer judged at a node by an attribute value of a later date (D37)."""
-    cdef int32_t i
+    cdef int32_t i, c = at(m, person)
     cdef const uint8_t* changed
-    if m.s.persons[c].now_ms >= m.p.as_of_ms:
+    if person.now_ms >= m.p.as_of_ms:
         return
     for i in range(m.p.touch_offsets[node], m.p.touch_offsets[node + 1]):
         changed = m.p.columns[m.p.touch_columns[i]].changed
@@ -96,13 +104,13 @@ cdef inline void judge(MachineC* m, int32_t c, int32_t node) noexcept nogil:
             return
 
 
-cdef inline void ready_push(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
+cdef inline void ready_push(MachineC* m, DetailC* detail, int32_t t) noexcept nogil:
     m.s.tokens[t].next = -1
-    if person.ready < 0:
-        person.ready = t
+    if detail.ready < 0:
+        detail.ready = t
     else:
-        m.s.tokens[person.ready_last].next = t
-    person.ready_last = t
+        m.s.tokens[detail.ready_last].next = t
+    detail.ready_last = t
 
 
 cdef inline int32_t* listeners_of(MachineC* m, int32_t c, int32_t event) noexcept nogil:
@@ -131,45 +139,48 @@ cdef inline void unlisten(MachineC* m, int32_t c, int32_t t) noexcept nogil:
 
 
 cdef inline void set_timer(MachineC* m, PersonC* person, int32_t t, int64_t due_ms) noexcept nogil:
+    cdef DetailC* detail = detail_of(m, person)
     m.s.timers[t].key = due_ms
-    person.timers = heap_push(m.s.timers, person.timers, t)
-    person.due_ms = m.s.timers[person.timers].key
+    detail.timers = heap_push(m.s.timers, detail.timers, t)
+    person.due_ms = m.s.timers[detail.timers].key
 
 
-cdef inline void stop_waiting(MachineC* m, int32_t c, int32_t t) noexcept nogil:
+cdef inline void stop_waiting(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
     """Take a token out of the timers and out of those that listen."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail = detail_of(m, person)
     if m.s.timers[t].prev != -2:
-        person.timers = heap_remove(m.s.timers, person.timers, t)
-        person.due_ms = INT64_MAX if person.timers < 0 else m.s.timers[person.timers].key
+        detail.timers = heap_remove(m.s.timers, detail.timers, t)
+        person.due_ms = INT64_MAX if detail.timers < 0 else m.s.timers[detail.timers].key
     if m.s.tokens[t].state == TOKEN_LISTENING:
-        unlisten(m, c, t)
+        unlisten(m, at(m, person), t)
 
 
 cdef inline void take_up(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
-    """Let a token of a crowd run: what kernels ask of its entry is copied to the customer."""
+    """Let a token of a crowd run: what is asked of its entry is copied to the customer."""
     cdef int32_t entry = m.s.tokens[t].entry
     cdef const EntryC* e = &m.s.entries[entry]
-    person.token = t
+    cdef DetailC* detail = detail_of(m, person)
     person.start_ms = e.start_ms
-    person.entry_hash = e.hash
     person.entry_row = e.row
-    person.entry_number = e.number
-    person.entry_visits = m.s.persons_size + entry
+    detail.entry_hash = e.hash
+    detail.entry_number = e.number
+    detail.entry_visits = m.s.persons_size + entry
+    detail.token = t
 
 
-cdef inline int32_t entry_make(MachineC* m, PersonC* person, int32_t admission) noexcept nogil:
+cdef inline int32_t entry_make(MachineC* m, PersonC* person) noexcept nogil:
     """A new entry without tokens, its other fields those that the customer's record holds."""
     cdef int32_t i = entry_new(m)
     cdef EntryC* e
+    cdef const DetailC* detail = detail_of(m, person)
     if i < 0:
         return -1
     e = &m.s.entries[i]
     e.start_ms = person.start_ms
-    e.hash = person.entry_hash
     e.row = person.entry_row
-    e.number = person.entry_number
-    e.admission = admission
+    e.hash = detail.entry_hash
+    e.number = detail.entry_number
+    e.admission = detail.entry_admission
     e.forks = 0
     e.tokens = 0
     e.first = -1
@@ -178,7 +189,7 @@ cdef inline int32_t entry_make(MachineC* m, PersonC* person, int32_t admission) 
 
 
 cdef inline int32_t token_make(
-    MachineC* m, PersonC* person, int32_t entry, int32_t node, uint8_t state
+    MachineC* m, DetailC* detail, int32_t entry, int32_t node, uint8_t state
 ) noexcept nogil:
     """A new token of an entry, last in its order (D6)."""
     cdef int32_t t = token_new(m)
@@ -204,14 +215,17 @@ cdef inline int32_t token_make(
     m.s.timers[t].prev = -2
     e.forks += 1
     e.tokens += 1
-    person.tokens += 1
+    detail.tokens += 1
     return t
 
 
-cdef inline bint spill(MachineC* m, int32_t c) noexcept nogil:
-    """Move the customer's single token to the slabs, where there is room for more; 0 without memory."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t entry, t
+cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
+    """Move the customer's only token to the slabs, where there is room for more.
+
+    Returns 0 without memory.
+    """
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t entry, t, c = at(m, person)
     cdef int64_t due_ms = person.due_ms
     cdef uint8_t state = person.state
     person.crowd = 1
@@ -219,34 +233,39 @@ cdef inline bint spill(MachineC* m, int32_t c) noexcept nogil:
     person.due_ms = INT64_MAX
     if state == TOKEN_FREE:
         return 1
-    entry = entry_make(m, person, person.admission)
+    entry = entry_make(m, person)
     if entry < 0:
         return 0
     if m.p.n_slots:
         memcpy(
             visits_at(m, m.s.persons_size + entry), visits_at(m, c), 4 * <size_t>m.p.n_slots
         )
-    t = token_make(m, person, entry, person.node, state)
+    t = token_make(m, detail, entry, person.node, state)
     if t < 0:
         return 0
     m.s.tokens[t].port = person.port
-    m.s.tokens[t].modelled = person.modelled
     if due_ms != INT64_MAX:
         set_timer(m, person, t, due_ms)
     if state == TOKEN_LISTENING:
         listen(m, c, t)
     elif state == TOKEN_WOKEN:
-        ready_push(m, person, t)
+        ready_push(m, detail, t)
     elif state == TOKEN_READY:
         take_up(m, person, t)
     return 1
 
 
-cdef inline void token_leave_entry(MachineC* m, int32_t c, int32_t t) noexcept nogil:
+cdef inline AdmissionC* admission_at(MachineC* m, PersonC* person, int32_t number) noexcept nogil:
+    if number == NO_ADMISSION:
+        return &detail_of(m, person).admission
+    return &m.s.admissions[number]
+
+
+cdef inline void token_leave_entry(MachineC* m, PersonC* person, int32_t t) noexcept nogil:
     """Take a token of a crowd out of its entry; the entry ends with its last (10)."""
     cdef TokenC* token = &m.s.tokens[t]
     cdef EntryC* e = &m.s.entries[token.entry]
-    m.s.persons[c].tokens -= 1
+    detail_of(m, person).tokens -= 1
     if token.entry_prev >= 0:
         m.s.tokens[token.entry_prev].entry_next = token.entry_next
     else:
@@ -257,37 +276,40 @@ cdef inline void token_leave_entry(MachineC* m, int32_t c, int32_t t) noexcept n
         e.last = token.entry_prev
     e.tokens -= 1
     if e.tokens == 0:
-        m.s.admissions[e.admission].active -= 1
+        admission_at(m, person, e.admission).active -= 1
         entry_free(m, token.entry)
 
 
-cdef inline void end_token(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void end_token(MachineC* m, PersonC* person) noexcept nogil:
     """End the running token."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail
     if person.crowd:
-        token_leave_entry(m, c, person.token)
-        token_free(m, person.token)
-    else:
-        person.state = TOKEN_FREE
-        m.s.admissions[person.admission].active -= 1
+        detail = detail_of(m, person)
+        token_leave_entry(m, person, detail.token)
+        token_free(m, detail.token)
+        return
+    person.state = TOKEN_FREE
+    if m.p.policy == POLICY_AFTER_EXIT:
+        admission_at(m, person, detail_of(m, person).entry_admission).active -= 1
 
 
-cdef inline void stay(MachineC* m, int32_t c, int32_t node, uint8_t state) noexcept nogil:
+cdef inline void stay(MachineC* m, PersonC* person, int32_t node, uint8_t state) noexcept nogil:
     """Leave the running token at a node, for good where it neither waits nor listens."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef TokenC* token
     if person.crowd:
-        m.s.tokens[person.token].node = node
-        m.s.tokens[person.token].state = state
+        token = &m.s.tokens[detail_of(m, person).token]
+        token.node = node
+        token.state = state
     else:
         person.node = node
         person.state = state
 
 
 cdef inline void open_watch(
-    MachineC* m, int32_t c, int32_t watch, int32_t counter, int64_t row
+    MachineC* m, PersonC* person, int32_t watch, int32_t counter, int64_t row
 ) noexcept nogil:
     """Begin to watch for a success (D31)."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail = detail_of(m, person)
     cdef int32_t i = watch_new(m)
     cdef WatchOpenC* w
     if i < 0:
@@ -298,82 +320,86 @@ cdef inline void open_watch(
     w.row = row
     w.deadline_ms = person.now_ms + m.p.watches[watch].within_ms
     w.matured = w.deadline_ms < m.p.horizon_ms
-    w.next = person.watches
-    person.watches = i
+    w.next = detail.watches
+    detail.watches = i
     m.t.watch_opened[counter] += 1
     m.t.watch_matured[counter] += w.matured
 
 
-cdef inline bint leave_open(MachineC* m, int32_t c, int32_t node, int32_t port) noexcept nogil:
+cdef inline bint leave_open(
+    MachineC* m, PersonC* person, int32_t node, int32_t port
+) noexcept nogil:
     """Take a port that has not exactly one edge (D7); return whether the token goes on."""
-    cdef PersonC* person = &m.s.persons[c]
+    cdef DetailC* detail = detail_of(m, person)
     cdef const PortC* p = &m.p.ports[m.p.nodes[node].port0 + port]
     cdef int32_t k, entry, fork
     if p.edges == 0 and p.outcome != 0:
-        note_outcome(m, c, node, p.outcome, person.entry_hash)
-        end_token(m, c)
+        note_outcome(m, person, node, p.outcome, detail.entry_hash)
+        end_token(m, person)
         return 0
     m.t.port[m.p.nodes[node].port0 + port] += 1
-    note(m, c, node, port, person.entry_hash)
+    if m.t.logs:
+        note(m, person, node, port, detail.entry_hash)
     if p.edges == 0:
-        stay(m, c, node, TOKEN_IDLE)
+        stay(m, person, node, TOKEN_IDLE)
         return 0
-    if not person.crowd and not spill(m, c):
+    if not person.crowd and not spill(m, person):
         return 0
-    entry = m.s.tokens[person.token].entry
+    entry = m.s.tokens[detail.token].entry
     for k in range(1, p.edges):
-        fork = token_make(m, person, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
+        fork = token_make(m, detail, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
         if fork < 0:
             return 0
-        ready_push(m, person, fork)
-    push(m, m.p.edges[p.edge0], c)
+        ready_push(m, detail, fork)
+    push(m, m.p.edges[p.edge0], person)
     return 1
 
 
-cdef inline bint leave(MachineC* m, int32_t c, int32_t node, int32_t port) noexcept nogil:
+cdef inline bint leave(MachineC* m, PersonC* person, int32_t node, int32_t port) noexcept nogil:
     """Take a port of `node` with the running token; return whether the token goes on."""
     cdef int32_t number = m.p.nodes[node].port0 + port, target = m.p.routes[number]
     if target < 0:
-        return leave_open(m, c, node, port)
+        return leave_open(m, person, node, port)
     m.t.port[number] += 1
-    note(m, c, node, port, m.s.persons[c].entry_hash)
-    push(m, target, c)
+    if m.t.logs:
+        note(m, person, node, port, detail_of(m, person).entry_hash)
+    push(m, target, person)
     return 1
 
 
-cdef inline void park(MachineC* m, int32_t c, int32_t node, int32_t outcome) noexcept nogil:
+cdef inline void park(MachineC* m, PersonC* person, int32_t node, int32_t outcome) noexcept nogil:
     """Leave the running token where it stands for good, with the reason (7, D5)."""
-    note_outcome(m, c, node, outcome, m.s.persons[c].entry_hash)
-    stay(m, c, node, TOKEN_PARKED)
+    note_outcome(m, person, node, outcome, detail_of(m, person).entry_hash)
+    stay(m, person, node, TOKEN_PARKED)
 
 
-cdef inline uint32_t visit_of(MachineC* m, int32_t c, int32_t slot) noexcept nogil:
+cdef inline uint32_t visit_of(MachineC* m, PersonC* person, int32_t slot) noexcept nogil:
     """Which arrival of the running token's entry at the node this is, 1 for the first (D12)."""
     cdef uint32_t* count
     if slot < 0:
         return 1
-    count = &visits_at(m, m.s.persons[c].entry_visits)[slot]
+    count = &visits_at(m, detail_of(m, person).entry_visits)[slot]
     count[0] += 1
     return count[0]
 
 
-cdef inline void end_whole_flow(MachineC* m, int32_t c) noexcept nogil:
+cdef inline void end_whole_flow(MachineC* m, PersonC* person) noexcept nogil:
     """End all other tokens of the running one's entry, by fork number, then this one (D8)."""
-    cdef PersonC* person = &m.s.persons[c]
-    cdef int32_t t = person.token, other, following
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t t = detail.token, other, following
     cdef uint8_t state
     if person.crowd:
         other = m.s.entries[m.s.tokens[t].entry].first
         while other >= 0:
             following = m.s.tokens[other].entry_next
             if other != t:
-                note_outcome(m, c, m.s.tokens[other].node, OUT_WHOLE_FLOW, person.entry_hash)
+                note_outcome(m, person, m.s.tokens[other].node, OUT_WHOLE_FLOW, detail.entry_hash)
                 state = m.s.tokens[other].state
-                stop_waiting(m, c, other)
-                token_leave_entry(m, c, other)
+                stop_waiting(m, person, other)
+                token_leave_entry(m, person, other)
                 if state == TOKEN_READY or state == TOKEN_WOKEN:
                     m.s.tokens[other].state = TOKEN_DEAD
                 else:
                     token_free(m, other)
             other = following
-    end_token(m, c)
+    end_token(m, person)

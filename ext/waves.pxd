@@ -7,13 +7,14 @@ from ext.kernels cimport carry_out
 from ext.queues cimport lowest_bit, rest
 from ext.structs cimport *
 from ext.timeline cimport advance, next_ms
+from ext.tokens cimport at
 
 
 cdef inline void work_nodes(MachineC* m) noexcept nogil:
     """Work each node that has a queue, once; what a cycle leads back waits for the next wave."""
     cdef int32_t word, node, n
     cdef uint64_t bits, lowest
-    cdef int32_t* items
+    cdef PersonC** items
     cdef QueueC* q
     for word in range(m.w.words):
         bits = m.w.filled[word]
@@ -40,24 +41,26 @@ cdef inline int run_waves(
     A customer with nothing left to do gives his lane to the next, and goes into the calendar if
     there will be something before the horizon.
     """
-    cdef int32_t taken = min(n, m.w.lanes), busy = taken, idles, k, c
+    cdef int32_t taken = min(n, m.w.lanes), busy = taken, idles, k
     cdef int64_t later_ms
+    cdef PersonC* person
+    m.w.until_ms = until_ms
     m.w.idles = 0
     for k in range(taken):
-        rest(m, due[k])
+        rest(m, &m.s.persons[due[k]])
     while True:
         idles = m.w.idles
         m.w.idles = 0
         for k in range(idles):
-            c = m.w.idle[k]
-            while not advance(m, c, until_ms):
-                later_ms = next_ms(&m.s.persons[c])
+            person = m.w.idle[k]
+            while not advance(m, person):
+                later_ms = next_ms(person)
                 if later_ms < m.p.horizon_ms:
-                    calendar_put(calendar, c, later_ms)
+                    calendar_put(calendar, at(m, person), later_ms)
                 if taken == n:
                     busy -= 1
                     break
-                c = due[taken]
+                person = &m.s.persons[due[taken]]
                 taken += 1
         if busy == 0:
             return 0
