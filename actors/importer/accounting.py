@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.audience import AudienceSchema
 
@@ -52,44 +56,56 @@ class SourceCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """One row that was refused: where it is, which column, what it held, and why.
+class Refused:
+    """Rows of one file that were refused for one reason, and what they held in the column.
 
-    `row` counts the data rows of the file from 1, `line` is the line in the file where it is known.
+    `rows` int64[k] count the data rows of the file from 1; a row's line in the file is `line`
+    further on, None where lines are not known.
     """
 
     file: str
-    row: int
-    line: int | None
     column: str
-    value: str
     reason: str
+    line: int | None
+    rows: NDArray[np.int64]
+    values: list[str]
 
 
 class Rejects:
     """Every rejected row, written to one file."""
 
     def __init__(self) -> None:
-        self.items: list[Reject] = []
+        self._parts: list[Refused] = []
 
-    def add(self, item: Reject) -> None:
-        """Add a rejected row."""
-        self.items.append(item)
+    def add(self, part: Refused) -> None:
+        """Add rejected rows."""
+        self._parts.append(part)
 
     def reasons(self) -> Counter[tuple[str, str, str]]:
         """How many rows were rejected for each (file, column, reason)."""
-        return Counter((item.file, item.column, item.reason) for item in self.items)
+        found: Counter[tuple[str, str, str]] = Counter()
+        for part in self._parts:
+            if len(part.rows):
+                found[part.file, part.column, part.reason] += len(part.rows)
+        return found
 
     def write(self, path: Path) -> None:
         """Write them as CSV, in order of file and row."""
-        order = {item.file: place for place, item in reversed(list(enumerate(self.items)))}
+        files = dict.fromkeys(part.file for part in self._parts if len(part.rows))
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["file", "row", "line", "column", "value", "reason"])
-            for item in sorted(self.items, key=lambda i: (order[i.file], i.row)):
-                line = "" if item.line is None else item.line
-                value = item.value[:VALUE_CHARS_MAX]
-                writer.writerow([item.file, item.row, line, item.column, value, item.reason])
+            for name in files:
+                held = [part for part in self._parts if part.file == name]
+                order = np.argsort(np.concatenate([part.rows for part in held]), kind="stable")
+                lines = [line for part in held for line in _lines(part)]
+                writer.writerows(lines[place] for place in order.tolist())
+
+
+def _lines(part: Refused) -> Iterator[tuple[str, int, int | str, str, str, str]]:
+    for row, value in zip(part.rows.tolist(), part.values, strict=True):
+        line = "" if part.line is None else row + part.line
+        yield part.file, row, line, part.column, value[:VALUE_CHARS_MAX], part.reason
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from actors.importer import texts as text_forms
-from actors.importer.accounting import Reject, Rejects, SourceCounts
+from actors.importer.accounting import Refused, Rejects, SourceCounts
 from actors.importer.cells import Cells
 from actors.importer.conversion import Typed, convert, equal_to
 from actors.importer.mapping import ColumnSpec, Source, Test
@@ -32,8 +32,10 @@ class Sieve:
         self.rows = table.rows
         self.live = np.ones(table.rows, np.bool_)
         self.counts = SourceCounts(source.file, role, read=table.read, blank=table.blank)
-        for bad in table.malformed:
-            self._reject(bad.number, "", bad.text, bad.reason)
+        for reason in dict.fromkeys(bad.reason for bad in table.malformed):
+            same = [bad for bad in table.malformed if bad.reason == reason]
+            numbers = np.array([bad.number for bad in same], np.int64)
+            self._account(numbers, "", reason, [bad.text for bad in same])
         self._apply_rules()
         self._apply_duplicates()
 
@@ -102,15 +104,17 @@ class Sieve:
     def reject(self, rows: Int64s, column: str, reason: str, cells: Cells | None = None) -> None:
         """Reject live rows for what they hold in a column; others are left as they are."""
         rows = rows[self.live[rows]]
+        if not len(rows):
+            return
         shown = cells.shown(rows) if cells is not None else [""] * len(rows)
         self.live[rows] = False
-        for number, value in zip(self.table.number[rows].tolist(), shown, strict=True):
-            self._reject(number, column, value, reason)
+        self._account(self.table.number[rows], column, reason, shown)
 
-    def _reject(self, number: int, column: str, value: str, reason: str) -> None:
-        line = None if self.table.line is None else number + self.table.line
-        self.rejects.add(Reject(self.source.file, number, line, column, value, reason))
-        self.counts.rejected += 1
+    def _account(self, numbers: Int64s, column: str, reason: str, values: list[str]) -> None:
+        self.rejects.add(
+            Refused(self.source.file, column, reason, self.table.line, numbers, values)
+        )
+        self.counts.rejected += len(numbers)
 
     def dense(self, column: Typed, rows: Int64s) -> pa.ChunkedArray:
         """The values of a column for some rows, ascending; null where it has none."""
