@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.importer import import_audience
-from actors.sample import make_sample
-from api.console import console
 from api.progress import shown
 
 
 def run(mapping: Path, out: Path, *, data: Path | None, replace: bool, quiet: bool) -> None:
     """Import through a mapping file and print where every row went."""
     with shown(quiet=quiet) as progress:
+        # A sign of life, because what is imported next takes a moment.
+        progress("reading the mapping", 0, 0)
+        from actors.importer import import_audience
+
         summary = import_audience(mapping, out, data=data, replace=replace, progress=progress)
+    from api.console import console
+
     console().print(summary.text(), markup=False, soft_wrap=True)
 
 
 def make(out: Path, *, customers: int, days: int, seed: int, replace: bool, quiet: bool) -> None:
     """Make the sample audience and say what it holds."""
+    from actors.sample import make_sample
+
     with shown(quiet=quiet) as progress:
         schema = make_sample(
             out, customers=customers, days=days, seed=seed, replace=replace, progress=progress

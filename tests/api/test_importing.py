@@ -127,6 +127,7 @@ def test_an_interrupted_import_leaves_the_old_audience_and_nothing_else(
     before = names(tmp_path)
     process = start("import", mapping, out, "--replace")
     assert process.stderr is not None
+    assert process.stderr.readline() == "reading the mapping ...\n"
     assert process.stderr.readline() == "reading people.csv ...\n"
     while names(tmp_path) == before and process.poll() is None:
         time.sleep(0.001)
