@@ -15,7 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import growth_figures, journey_figures, plots, results, scenario_figures
+from bench import (
+    growth_figures,
+    journey_figures,
+    loading_figures,
+    plots,
+    results,
+    scenario_figures,
+)
 from bench.contest import CountsDifferError
 from bench.figures import Bar, Figure
 
@@ -139,6 +146,7 @@ def _groups(customers: int | None) -> dict[str, Group]:
         "journey": partial(journey_figures.figures, customers=customers),
         "growth": growth_figures.figures,
         "scenario": scenario_figures.figures,
+        "loading": loading_figures.figures,
     }
 
 
