@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.binding_inputs import CHUNK_ROWS
 from core.counters import HOUR_MS
 from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.limits import WEIGHT_TOTAL
@@ -51,8 +52,9 @@ def _times(name: str, values: Any) -> None:
 
 def _rising(name: str, values: Any, offsets: Any) -> None:
     """Refuse values that fall within one of the runs that begin at `offsets`."""
-    falls = np.flatnonzero(values[1:] < values[:-1]) + 1
-    if not np.all(np.isin(falls, offsets)):
+    falls = values[1:] < values[:-1]
+    falls[offsets[(offsets > 0) & (offsets < len(values))] - 1] = False
+    if np.any(falls):
         raise ValueError(f"{name} must not fall within a run")
 
 
@@ -299,8 +301,10 @@ def _check_inputs(bound: Bound) -> None:
         _length(f"inputs.{name}", array, m)
     if bound.program.histories:
         _length("inputs.previous", inputs.previous, m)
-        if np.any(inputs.previous >= np.arange(m)) or np.any(inputs.previous < -1):
-            raise ValueError("inputs.previous must lead backward")
+        for first in range(0, m, CHUNK_ROWS):
+            rows = inputs.previous[first : first + CHUNK_ROWS]
+            if np.any(rows >= np.arange(first, first + len(rows))) or np.any(rows < -1):
+                raise ValueError("inputs.previous must lead backward")
     _rising("inputs.ms", inputs.ms, inputs.offsets)
     _times("inputs.ms", inputs.ms)
     _length("id_hash", audience.id_hash, n)
