@@ -64,6 +64,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: what draws boxes takes as long to import as all else that help needs.
+    rich_markup_mode=None,
     help="Dry-run marketing flows on real past customers before they go live.",
 )
 
@@ -134,7 +136,7 @@ def simulate(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")] = False,
 ) -> None:
-    """Dry-run a flow on an audience's past and report what it would have done."""
+    """Report what a flow would have done on an audience's past."""
     from api.progress import CHECKING, shown
 
     with shown(quiet=quiet) as progress:
@@ -238,7 +240,7 @@ def import_(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Import CSV, NDJSON or Parquet through a mapping file into an audience folder."""
+    """Make an audience of CSV, NDJSON or Parquet files by a mapping."""
     from api.importing import run
 
     run(mapping, out, data=data, replace=replace, quiet=quiet)

@@ -93,23 +93,24 @@ def tangle(nodes: int, rng: np.random.Generator) -> Nodes:
 
 
 def conditions(nodes: int, rng: np.random.Generator) -> Nodes:
-    """Conditions with trees of `all` and `any`, filters and look-backs at the history."""
+    """Trees of `all` and `any` with filters and look-backs, and tags where they are true."""
     made: Nodes = {}
     for i in range(nodes):
-        picked = rng.integers(0, KNOWN, 6).tolist()
+        onward = _onward(i + 1, nodes)
+        if i % 2:
+            made[f"n{i}"] = {"type": "add_tag", "tag": f"tag{i % KNOWN}", "next": onward}
+            continue
+        p = rng.integers(0, KNOWN, 6).tolist()
         within = f"{1 + i % 90} days"
         where = {"all": [{"property": "amount", "above": i % 100}, {"property": "kind", "is": "x"}]}
-        asked = {
-            "all": [
-                {"any": [{"attribute": f"number{p}", "above": i} for p in picked[:3]]},
-                {"not": {"tag": f"tag{picked[3]}"}},
-                {"did": f"e{picked[4]}", "at_least": 2, "within": within, "where": where},
-                {"any": [{"never_did": f"e{picked[5]}", "within": within},
-                         {"attribute": f"text{picked[0]}", "one_of": ["v1", "v2", "v3"]}]},
-            ]
-        }  # fmt: skip
-        made[f"n{i}"] = {"type": "condition", "if": asked,
-                         "next": {"yes": _onward(i + 1, nodes), "no": "end"}}  # fmt: skip
+        often = {"did": f"e{p[4]}", "at_least": 2, "within": within, "where": where}
+        never = {"never_did": f"e{p[5]}", "within": within}
+        listed = {"attribute": f"text{p[0]}", "one_of": ["v1", "v2", "v3"]}
+        numbers = [{"attribute": f"number{k}", "above": i} for k in p[:3]]
+        untagged = {"not": {"tag": f"tag{p[3]}"}}
+        asked = {"all": [{"any": numbers}, untagged, often, {"any": [never, listed]}]}
+        ahead = _onward(i + 2, nodes)
+        made[f"n{i}"] = {"type": "condition", "if": asked, "next": {"yes": onward, "no": ahead}}
     return made
 
 
