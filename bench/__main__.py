@@ -23,7 +23,7 @@ from bench import (
     results,
     scenario_figures,
 )
-from bench.contest import CountsDifferError
+from bench.contest import HEAP, SIMPY, CountsDifferError
 from bench.figures import Bar, Figure
 
 Group = Callable[[bool, int], Iterator[Figure]]
@@ -85,17 +85,8 @@ def verdict(figures: Sequence[Figure]) -> list[str]:
 
 def table_of(figures: Sequence[Figure], runs: int) -> Table:
     """The figures in their groups, and the rivals' gates as a group of their own."""
-    machine, versions = results.machine(), results.versions()
     table = Table(
-        title="Headrace and its rivals",
-        caption=(
-            f"Medians of {runs} interleaved runs; spread is (slowest - fastest) / median, of ours "
-            "and of theirs. The heap loop and SimPy run fewer customers and are compared by "
-            f"entries a second. {machine['processor']}, {machine['cores']} cores, "
-            f"{machine['system']}; compiled {machine['compiled'] or 'as it came'}; "
-            + ", ".join(f"{name} {number}" for name, number in versions.items())
-        ),
-        caption_justify="left",
+        title="Headrace and its rivals", caption=_caption(figures, runs), caption_justify="left"
     )
     table.add_column("")
     table.add_column("figure", min_width=24)
@@ -110,6 +101,24 @@ def table_of(figures: Sequence[Figure], runs: int) -> Table:
             table.add_row(section if i == 0 else "", *_cells(figure))
         table.add_section()
     return table
+
+
+def _caption(figures: Sequence[Figure], runs: int) -> str:
+    machine, versions = results.machine(), results.versions()
+    said = [
+        f"Medians of {runs} interleaved runs, of fewer where one takes seconds; spread is "
+        "(slowest - fastest) / median, of ours and of theirs."
+    ]
+    if any(figure.rival in (HEAP, SIMPY) for figure in figures):
+        said.append(
+            f"The {HEAP} and {SIMPY} run fewer customers and are compared by entries a second."
+        )
+    said.append(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; compiled "
+        f"{machine['compiled'] or 'as it came'}; "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+    )
+    return " ".join(said)
 
 
 def _cells(figure: Figure) -> list[str]:
