@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from actors.importer.events import by_customer_and_time
 from core.errors import HeadraceError
 from core.identity import event_word, event_word_of_id
 from importing import Run, events_of, ids_of
@@ -257,6 +262,16 @@ ORDER_LINES = (
     "a,2026-01-01T10:06:00Z,,1,0.7,Rome\n"
     "a,2026-01-01T10:06:00Z,3,1,,Rome\n"
 )
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 3)), max_size=40), st.booleans())
+def test_the_order_is_that_of_lexsort(rows: list[tuple[int, int]], far: bool) -> None:
+    customer = np.array([who for who, _ in rows], np.uint32) + (2**32 - 6 if far else 0)
+    ms = np.array([at for _, at in rows], np.int64) * (2**40 if far else 1)
+    order, late = by_customer_and_time(customer, ms)
+    assert order.tolist() == np.lexsort((ms, customer)).tolist()
+    by_customer = sorted(rows, key=lambda row: row[0])
+    assert late == sum(a[0] == b[0] and b[1] < a[1] for a, b in pairwise(by_customer))
 
 
 def test_rows_of_an_order_are_one_event(run: Run) -> None:

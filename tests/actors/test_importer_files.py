@@ -47,6 +47,45 @@ def test_rows_are_numbered_across_blocks(run: Run, monkeypatch: pytest.MonkeyPat
     assert len(ids_of(done.load())) == 90
 
 
+def test_blocks_change_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column is converted block by block, in threads; a fault is told where it is."""
+    mapping = {
+        "customers": {"file": "people.csv", "id": "id", "attributes": "all"},
+        "events": {
+            "file": "log.csv", "customer": "who", "time": {"column": "at", "zone": "Europe/Berlin"},
+            "event": "what", "properties": {"n": "n", "t": "t"},
+        },
+    }  # fmt: skip
+    faults = {"n": "many", "at": "later", "who": "", "what": ""}
+    rows = []
+    for i in range(3_000):
+        cells = {
+            "who": f"c{i * 7919 % 211}", "at": f"2026-03-29 0{i % 4}:{i % 60:02}:00",
+            "what": "abc"[i % 3], "n": str(i % 50) if i % 4 else "", "t": f"text {i}",
+        }  # fmt: skip
+        if i % 17 == 3:
+            column = list(faults)[i % 4]
+            cells[column] = faults[column]
+        rows.append(",".join(cells.values()))
+    people_rows = [f"c{i},{i}.5,{'perhaps' if i == 150 else 'true'}" for i in range(200)]
+    files: dict[str, str | bytes] = {
+        "people.csv": "id,score,consent\n" + "\n".join(people_rows),
+        "log.csv": "who,at,what,n,t\n" + "\n".join(rows),
+    }
+
+    def imported() -> dict[str, bytes]:
+        done = run(mapping, files)
+        return {path.name: path.read_bytes() for path in sorted(done.folder.iterdir())}
+
+    whole = imported()
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(csv_reader, "HEAD_BYTES", 64)
+    assert imported() == whole
+    reasons = whole["rejects.csv"].decode().splitlines()[1:]
+    assert len(reasons) == 1 + sum(i % 17 == 3 for i in range(3_000))
+    assert [line.split(",")[1] for line in reasons[1:4]] == ["4", "21", "38"]
+
+
 LAYOUTS: list[tuple[dict[str, Any], str]] = [
     ({"delimiter": ";"}, "id;v\na;1\nb;2\n"),
     ({"delimiter": "\t"}, "id\tv\r\na\t1\r\nb\t2\r\n"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from actors.importer.texts import (
     FAMILIES,
+    Distinct,
     classify,
     parse_bools,
     parse_floats,
@@ -126,6 +127,49 @@ def test_iso_times_are_pythons(times: list[datetime]) -> None:
     assert written.ok.all()
     assert written.offset.all()
     assert instants(written, "Europe/Berlin").ms.tolist() == [instant_ms(text) for text in texts]
+
+
+NEAR_TIMES = [
+    base + offset
+    for base in (
+        "2026-03-02", "2026-03-02 10", "2026-03-02T1015", "2026-03-02 10:15", "2026-03-02t10:15",
+        "2026-03-02T101500", "2026-03-02T10:15:00", "2026-03-02 23:59:60", "2026-02-29T00:00:00",
+        "2026-03-29 02:30:00.2", "2026-03-02T10:15:00,25", "2026-03-02T10:15:00.250",
+        "2026-03-02T10:15:00.250913", "2026-03-02T10:15:00.2509131", "0000-12-31T00:00:00",
+        "0001-01-01", "9999-12-31T23:59:59.999",
+    )
+    for offset in ("", "Z", "z", "+01:00", "-05:30", "+0100", "+01", " Z", "+24:00", "+01:60")
+]  # fmt: skip
+
+
+@given(st.sampled_from(NEAR_TIMES), st.integers(0, 40), st.sampled_from(list("09-:.+TZ ")))
+def test_times_of_one_layout_are_read_like_those_of_several(text: str, at: int, char: str) -> None:
+    """Columns of one layout go through Arrow's parser, others through an expression."""
+    changed = text[:at] + char + text[at + 1 :] if at < len(text) else text
+    alike = parse_times(large([text, changed]), "iso")
+    mixed = parse_times(large([text, changed, "no time at all"]), "iso")
+    for i in range(2):
+        assert alike.ok[i] == mixed.ok[i]
+        if alike.ok[i]:
+            assert (alike.offset[i], alike.timed[i]) == (mixed.offset[i], mixed.timed[i])
+    assert not mixed.ok[2]
+    ok = np.flatnonzero(alike.ok)
+    one, other = (instants(written, "Europe/Berlin") for written in (alike, mixed))
+    assert one.ms[ok].tolist() == other.ms[ok].tolist()
+    assert one.skipped[ok].tolist() == other.skipped[ok].tolist()
+
+
+def test_texts_are_parsed_once_each_where_most_repeat() -> None:
+    several = large(["b", "a"] * 3)
+    coded = Distinct.of(several)
+    assert coded.texts.to_pylist() == ["b", "a"]
+    assert coded.spread(coded.texts).to_pylist() == several.to_pylist()
+    assert coded.spread(np.array([7, 8])).tolist() == [7, 8] * 3
+    assert (coded.total(np.array([True, False])), coded.total(None)) == (3, 0)
+    different = large([str(i) for i in range(10)])
+    plain = Distinct.of(different)
+    assert (plain.codes, plain.weights) == (None, None)
+    assert plain.spread(different) is different
 
 
 @pytest.mark.parametrize("pattern", ["%d.%m.%Y %H:%M:%S", "%Y%m%d%H%M%S", "%Y-%m-%d %H:%M:%S.%f"])
