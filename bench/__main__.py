@@ -22,6 +22,7 @@ from bench import (
     plots,
     results,
     scenario_figures,
+    start_figures,
 )
 from bench.contest import HEAP, SIMPY, CountsDifferError
 from bench.figures import Bar, Figure
@@ -156,6 +157,7 @@ def _groups(customers: int | None) -> dict[str, Group]:
         "growth": growth_figures.figures,
         "scenario": scenario_figures.figures,
         "loading": loading_figures.figures,
+        "start": start_figures.figures,
     }
 
 
