@@ -220,49 +220,51 @@ class _Rejoining:
     """
 
     def __init__(self) -> None:
-        self.owners: list[Steps] = []  # of each bit
-        self.zeros: dict[int, int] = {}
-        self.ones: dict[int, int] = {}
+        self.forks: list[tuple[Steps, list[int]]] = []
 
     def fork(self, steps: Steps, targets: list[int]) -> None:
         """Note a fork at `steps` to `targets`."""
-        digits = (len(targets) - 1).bit_length()
-        first = len(self.owners)
-        self.owners += [steps] * digits
-        every = (1 << digits) - 1
-        for place, target in enumerate(targets):
-            self.ones[target] = self.ones.get(target, 0) | place << first
-            self.zeros[target] = self.zeros.get(target, 0) | (every ^ place) << first
+        self.forks.append((steps, targets))
 
     def places(
         self, onward: list[list[int]], component: list[int], ends: set[int]
     ) -> Iterator[tuple[Steps, int]]:
         """For each fork whose paths meet, the first node where they do; `ends` don't count."""
         members: list[list[int]] = [[] for _ in onward]
-        zeros, ones = [0] * len(onward), [0] * len(onward)
         for i, part in enumerate(component):
             members[part].append(i)
-            zeros[part] |= self.zeros.get(i, 0)
-            ones[part] |= self.ones.get(i, 0)
+        due: list[list[tuple[Steps, list[int]]]] = [[] for _ in onward]
+        for steps, targets in self.forks:
+            due[max(component[t] for t in targets)].append((steps, targets))
+        zeros, ones = [0] * len(onward), [0] * len(onward)
+        owners: list[Steps] = []  # of each bit
         told: set[Steps] = set()
         told_bits = 0
-        # Edges lead from higher components to lower ones, so this order is that of a walk. What has
-        # been handed on is forgotten, which keeps the sets of few components at a time.
+        # Edges lead from higher components to lower ones, so this order is that of a walk. A fork
+        # gets its bits where its first target comes, and what has been handed on is forgotten,
+        # which keeps the sets few and small.
         for part in range(len(onward) - 1, -1, -1):
+            for steps, targets in due[part]:
+                digits = (len(targets) - 1).bit_length()
+                every = (1 << digits) - 1
+                for place, target in enumerate(targets):
+                    ones[component[target]] |= place << len(owners)
+                    zeros[component[target]] |= (every ^ place) << len(owners)
+                owners += [steps] * digits
             zero, one = zeros[part], ones[part]
             zeros[part] = ones[part] = 0
             if not zero | one:
                 continue
-            place = next((i for i in members[part] if i not in ends), None)
-            fresh = 0 if place is None else zero & one & ~told_bits
+            meeting = next((i for i in members[part] if i not in ends), None)
+            fresh = 0 if meeting is None else zero & one & ~told_bits
             told_bits |= fresh
             while fresh:
                 last = fresh.bit_length() - 1
                 fresh ^= 1 << last
-                steps = self.owners[last]
-                if steps not in told and place is not None:
+                steps = owners[last]
+                if steps not in told and meeting is not None:
                     told.add(steps)
-                    yield steps, place
+                    yield steps, meeting
             for below in {component[j] for i in members[part] for j in onward[i]} - {part}:
                 zeros[below] |= zero
                 ones[below] |= one
