@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -86,9 +87,7 @@ def _judging(shapes: tuple[str, ...], nodes: int, runs: int) -> Iterator[Figure]
             lint(flow, held)
             compile_flow(flow)
 
-        taken = interleave(
-            {"judge": judged, "bind": lambda p=program: bind(p, people, options)}, runs
-        )
+        taken = interleave({"judge": judged, "bind": partial(bind, program, people, options)}, runs)
         name = f"{shape}, {nodes:,} nodes"
         yield _seconds(f"lint and compile: {name}", taken["judge"], COMPILE_BAR)
         yield _seconds(f"bind to {people.customers} people: {name}", taken["bind"])
@@ -109,8 +108,8 @@ def _reading(shapes: tuple[str, ...], nodes: int, runs: int) -> Iterator[Figure]
         as_yaml = yaml.dump(value, Dumper=_DUMPER, sort_keys=False)
         taken = interleave(
             {
-                "JSON": lambda text=as_json: read_flow(text, name="flow.json"),
-                "YAML": lambda text=as_yaml: read_flow(text, name="flow.yaml"),
+                "JSON": partial(read_flow, as_json, name="flow.json"),
+                "YAML": partial(read_flow, as_yaml, name="flow.yaml"),
             },
             runs,
         )
@@ -129,7 +128,7 @@ def _starting(customers: int, runs: int) -> Iterator[Figure]:
         flow = CHECKOUT / "examples" / "welcome.yaml"
         simulate = [*HEADRACE, "simulate", str(flow), "--audience", str(people)]
         asked = {"help": [*HEADRACE, "--help"], "version": [*HEADRACE, "--version"]}
-        taken = interleave({name: lambda c=c: _run(c) for name, c in asked.items()}, runs)
+        taken = interleave({name: partial(_run, command) for name, command in asked.items()}, runs)
         yield _seconds("headrace --help", taken["help"], HELP_BAR)
         yield _seconds("headrace --version", taken["version"])
         name = f"headrace simulate to the first line of progress: {customers:,} customers"
