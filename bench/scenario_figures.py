@@ -42,7 +42,7 @@ FULL = Sizes(
     drafts=1_000_000,
     sample=200_000,
     replicates=100,
-    large_runs=3,
+    large_runs=5,
 )
 QUICK = Sizes(
     scenario=(500, 1_000),

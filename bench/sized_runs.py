@@ -18,6 +18,7 @@ from core.binding import bind
 from core.compiler import compile_flow
 from core.flow import Flow
 from core.options import RunOptions
+from core.outcomes import PARKS
 
 STEP_BUDGET = 1_000_000  # one click of the whale takes 50,000 tokens four nodes further
 JOURNEY_OPTIONS = RunOptions(0, ENTRY_DAYS * DAY_MS, HORIZON_DAYS * DAY_MS, step_budget=STEP_BUDGET)
@@ -38,9 +39,16 @@ class _Case(NamedTuple):
     workers: int
 
     def run(self) -> tuple[int, int]:
-        """Run once; the token-steps, and the events that the flow refers to."""
+        """Run once; the token-steps, and the events that the flow refers to.
+
+        RuntimeError where tokens were parked: then less was done than the figure speaks of.
+        """
         bound = bind(compile_flow(self.flow), self.audience, self.options)
-        return dry_run(bound, workers=self.workers).counters[0].steps, len(bound.inputs.type)
+        counters = dry_run(bound, workers=self.workers).counters[0]
+        parked = int(counters.outcome[:, [outcome.column for outcome in PARKS]].sum())
+        if parked:
+            raise RuntimeError(f"{parked:,} tokens of {self.flow.flow!r} were parked")
+        return counters.steps, len(bound.inputs.type)
 
 
 def scenario_runs(customers: int, least: int, runs: int) -> dict[str, Measured]:
