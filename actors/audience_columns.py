@@ -17,24 +17,44 @@ from numpy.typing import NDArray
 from core.audience import INT64_MIN, Column, Kind
 from core.errors import HeadraceError
 
+MISSING: dict[Kind, float] = {
+    "bool": -1,
+    "int64": INT64_MIN,
+    "float64": np.nan,
+    "datetime": INT64_MIN,
+    "date": INT64_MIN,
+}
+
 
 def kind_filled(kind: Kind, values: Any) -> NDArray[Any]:
     """An Arrow column of a kind other than string as `Column.values` holds it (a fresh array).
 
     Also takes an int64 column for float64.
     """
-    missing: Any = INT64_MIN
+    cast = _as_numbers(kind, values)
+    return np.array((pc.fill_null(cast, MISSING[kind]) if cast.null_count else cast).to_numpy())
+
+
+def _as_numbers(kind: Kind, values: Any) -> Any:
+    """An Arrow column in the type of `Column.values`, with its nulls."""
     if kind == "bool":
-        values, missing = values.cast(pa.int8()), -1
-    elif kind == "float64":
-        values, missing = values.cast(pa.float64()), np.nan
-    else:
-        values = (values.cast(pa.int32()) if kind == "date" else values).cast(pa.int64())
-    return _numpy(pc.fill_null(values, missing) if values.null_count else values)
+        return values.cast(pa.int8())
+    if kind == "float64":
+        return values.cast(pa.float64())
+    return (values.cast(pa.int32()) if kind == "date" else values).cast(pa.int64())
 
 
-def _numpy(values: Any) -> NDArray[Any]:
-    return np.array(values.to_numpy())
+def _present(numbers: pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Where an Arrow array of numbers has values, and those.
+
+    Read from its buffers: nearly all of a property's column is null, as other events have rows too.
+    """
+    bitmap, data = numbers.buffers()
+    start, stop = numbers.offset, numbers.offset + len(numbers)
+    kind = numbers.type.to_pandas_dtype()
+    bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), count=stop, bitorder="little")
+    rows = np.flatnonzero(bits[start:].view(np.bool_))
+    return rows, np.frombuffer(data, kind, stop)[start:][rows]
 
 
 class ValueCells:
@@ -42,20 +62,19 @@ class ValueCells:
 
     def __init__(self, kind: Kind, rows: int) -> None:
         self.kind = kind
-        if kind == "bool":
-            self.values: NDArray[Any] = np.full(rows, -1, np.int8)
-        elif kind == "float64":
-            self.values = np.full(rows, np.nan)
-        else:
-            self.values = np.full(rows, INT64_MIN, np.int64)
+        width = {"bool": np.int8, "float64": np.float64}.get(kind, np.int64)
+        self.values: NDArray[Any] = np.full(rows, MISSING[kind], width)
 
     def fill(self, start: int, piece: pa.ChunkedArray) -> None:
         """Set the rows from `start` on where the piece is not null."""
-        if not piece.null_count:
-            self.values[start : start + len(piece)] = kind_filled(self.kind, piece)
-        elif piece.null_count < len(piece):
-            rows = start + np.flatnonzero(piece.is_valid().to_numpy())
-            self.values[rows] = kind_filled(self.kind, piece.drop_null())
+        for chunk in piece.chunks:
+            stop = start + len(chunk)
+            if not chunk.null_count:
+                self.values[start:stop] = _as_numbers(self.kind, chunk).to_numpy()
+            elif chunk.null_count < len(chunk):
+                rows, values = _present(_as_numbers(self.kind, chunk))
+                self.values[start + rows] = values
+            start = stop
 
     def column(self, rows: int | None = None) -> Column:
         """The column of the first `rows` rows, all by default."""
@@ -77,8 +96,8 @@ class StringCodes:
                 coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
                 codes = coded.indices.cast(pa.int32())
                 if codes.null_count:
-                    rows = start + np.flatnonzero(codes.is_valid().to_numpy(zero_copy_only=False))
-                    self.codes[rows] = codes.drop_null().to_numpy() + self._entries
+                    rows, there = _present(codes)
+                    self.codes[start + rows] = there + self._entries
                 else:
                     self.codes[start : start + len(chunk)] = codes.to_numpy() + self._entries
                 self._add(coded.dictionary)
