@@ -217,7 +217,7 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("people.ndjson", b"\n", "the file is empty"),
     ("people.parquet", b"", "the file is empty"),
     ("people.csv.gz", b"id,v\na,1\n", "it is damaged .* no whole gzip file"),
-    ("people.csv.gz", gzip.compress(b"id,v\n" + b"a,1\n" * 9999)[:-9], "it is cut short"),
+    ("people.csv.gz", gzip.compress(b"id,v\n" + b"a,1\n" * 9999, mtime=0)[:-9], "it is cut short"),
     ("people.parquet", parquet(id=["a"], v=[1])[:-20], "cannot read it"),
     ("people.parquet", b"id,v\na,1\n", "cannot read it"),
     ("people.csv", b"id;v\na;1\n", "there is no column 'id'.*is the delimiter ';'"),
