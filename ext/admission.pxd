@@ -1,15 +1,16 @@
 """Admit entries: identity, eligibility and the entry's beginning (D9 to D11)."""
 
-from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from ext.hashing cimport xxh64
+from ext.likely cimport rarely
 from ext.predicates cimport as_double, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    HOUR_MS, admission_at, at, detail_of, entry_make, first_visit, note_outcome, open_watch,
+    HOUR_MS, at, detail_of, entry_make, first_visit, note_outcome, open_watch,
     ready_push, spill, token_make,
 )
 
@@ -100,66 +101,88 @@ cdef inline int32_t admission_of(MachineC* m, int32_t c, int64_t key) noexcept n
     return made
 
 
-cdef inline bint admit(
+cdef inline AdmissionC* key_admission(
     MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t* number
 ) noexcept nogil:
-    """Whether the customer may enter now (D9), and the number of the record that says so.
+    """The record of the customer and the entry's key, and its number; NULL where refused."""
+    cdef int64_t key = 0
+    if not read_property(m, m.p.key_property, row, &key):
+        note_outcome(m, person, node, OUT_REFUSED_NO_KEY, identity)
+        return NULL
+    if m.p.properties[m.p.key_property].store == STORE_FLOAT64 and as_double(key) == 0.0:
+        key = 0  # -0.0 is the same key
+    number[0] = admission_of(m, at(m, person), key)
+    return NULL if number[0] < 0 else &m.s.admissions[number[0]]
 
-    Refusals are counted and logged.
-    """
-    cdef int64_t now = person.now_ms, key = 0
-    cdef AdmissionC* admission
+
+cdef inline bint refused(
+    MachineC* m, PersonC* person, const AdmissionC* admission, int32_t node, uint64_t identity
+) noexcept nogil:
+    """Whether who has entered before may not now (D9); refusals are counted and logged."""
+    if m.p.policy == POLICY_ONCE:
+        note_outcome(m, person, node, OUT_REFUSED_ONCE, identity)
+        return 1
+    if m.p.policy == POLICY_AFTER_EXIT and admission.active > 0:
+        note_outcome(m, person, node, OUT_REFUSED_INSIDE, identity)
+        return 1
+    if m.p.gap_ms >= 0 and admission.last_ms > person.now_ms - m.p.gap_ms:
+        note_outcome(m, person, node, OUT_REFUSED_GAP, identity)
+        return 1
+    return 0
+
+
+cdef inline void enter_crowd(MachineC* m, PersonC* person, int32_t node) noexcept nogil:
+    """Begin an entry beside others, with what the customer's record says of it."""
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t entry = entry_make(m, person), t
+    if entry < 0:
+        return
+    t = token_make(m, detail, entry, node, TOKEN_WOKEN)
+    if t >= 0:
+        ready_push(m, detail, t)
+
+
+cdef inline void begin_detail(DetailC* detail) noexcept nogil:
+    """What the first entry of a customer finds; what only a crowd reads is written for one."""
+    detail.admission.last_ms = INT64_MIN
+    detail.admission.active = 0
+    detail.entries = 0
+    detail.segment_ms = detail.schedule_ms = INT64_MAX
+    detail.pending = detail.watches = -1
+    detail.pending_count = 0
+
+
+cdef inline bint enter(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+) noexcept nogil:
+    """Begin an entry at `node` with the event at `row` (NO_ROW for none), if the customer may."""
+    cdef DetailC* detail = detail_of(m, person)
+    cdef AdmissionC* admission = &detail.admission
+    cdef int32_t number = NO_ADMISSION
+    cdef int64_t now = person.now_ms
     if now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
         return 0
-    number[0] = NO_ADMISSION
-    if m.p.key_property >= 0:
-        if not read_property(m, m.p.key_property, row, &key):
-            note_outcome(m, person, node, OUT_REFUSED_NO_KEY, identity)
+    if person.state == TOKEN_FREE and not m.p.detailed:
+        begin_detail(detail)
+    if rarely(m.p.key_property >= 0):
+        admission = key_admission(m, person, node, identity, row, &number)
+        if admission == NULL:
             return 0
-        if m.p.properties[m.p.key_property].store == STORE_FLOAT64 and as_double(key) == 0.0:
-            key = 0  # -0.0 is the same key
-        number[0] = admission_of(m, at(m, person), key)
-        if number[0] < 0:
-            return 0
-    admission = admission_at(m, person, number[0])
-    if admission.last_ms != INT64_MIN:
-        if m.p.policy == POLICY_ONCE:
-            note_outcome(m, person, node, OUT_REFUSED_ONCE, identity)
-            return 0
-        if m.p.policy == POLICY_AFTER_EXIT and admission.active > 0:
-            note_outcome(m, person, node, OUT_REFUSED_INSIDE, identity)
-            return 0
-        if m.p.gap_ms >= 0 and admission.last_ms > now - m.p.gap_ms:
-            note_outcome(m, person, node, OUT_REFUSED_GAP, identity)
-            return 0
+    if admission.last_ms != INT64_MIN and refused(m, person, admission, node, identity):
+        return 0
     admission.last_ms = now
     admission.active += 1
-    return 1
-
-
-cdef inline void enter(
-    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, bint modelled
-) noexcept nogil:
-    """Try to begin an entry at `node` with the event at `row` (NO_ROW for none)."""
-    cdef DetailC* detail = detail_of(m, person)
-    cdef int32_t admission = NO_ADMISSION, entry, t
-    if not admit(m, person, node, identity, row, &admission):
-        return
-    if not person.crowd and person.state != TOKEN_FREE and not spill(m, person):
-        return
-    person.start_ms = person.now_ms
+    if rarely(person.state > TOKEN_GONE) and not person.crowd and not spill(m, person):
+        return 0
+    person.start_ms = now
     person.entry_row = row
     detail.entry_hash = identity
     detail.entry_number = detail.entries
-    detail.entry_admission = admission
-    if person.crowd:
-        entry = entry_make(m, person)
-        if entry < 0:
-            return
-        t = token_make(m, detail, entry, node, TOKEN_WOKEN)
-        if t < 0:
-            return
-        ready_push(m, detail, t)
+    detail.entry_admission = number
+    m.t.people += detail.entries == 0
+    detail.entries += 1
+    if rarely(person.crowd):
+        enter_crowd(m, person, node)
     else:
         detail.entry_visits = at(m, person)
         if m.p.n_slots:
@@ -167,15 +190,25 @@ cdef inline void enter(
         person.node = node
         person.port = 0
         person.state = TOKEN_WOKEN
-    m.t.people += detail.entries == 0
-    detail.entries += 1
-    m.t.steps += 1
-    m.t.entered[node] += 1
-    if not m.p.nodes[node].flags & FLAG_AGAIN or first_visit(
-        m.s.visited, m.p.words, at(m, person), node
-    ):
-        m.t.unique[node] += 1
-    m.t.entries_by_hour[(person.now_ms - m.p.from_ms) // HOUR_MS] += 1
-    m.t.modelled_entries[node] += modelled
     if m.p.goal >= 0:
         open_watch(m, person, m.p.goal, m.p.watches[m.p.goal].counter0, row)
+    return 1
+
+
+cdef inline void count_entries(
+    MachineC* m, int32_t node, PersonC** items, int32_t n, bint modelled
+) noexcept nogil:
+    """Count the entries that have just begun at `node`."""
+    cdef int64_t fresh = n
+    cdef int32_t k
+    m.t.steps += n
+    m.t.entered[node] += n
+    if modelled:
+        m.t.modelled_entries[node] += n
+    if m.p.nodes[node].flags & FLAG_AGAIN:
+        fresh = 0
+        for k in range(n):
+            fresh += first_visit(m.s.visited, m.p.words, at(m, items[k]), node)
+    m.t.unique[node] += fresh
+    for k in range(n):
+        m.t.entries_by_hour[(items[k].now_ms - m.p.from_ms) // HOUR_MS] += 1

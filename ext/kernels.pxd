@@ -12,17 +12,17 @@ from ext.civil cimport (
     DAY_MS, add_months, add_wall, floor_div, local_to_utc, next_slot, utc_to_local,
 )
 from ext.heap cimport heap_push
+from ext.likely cimport rarely
 from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
-    DAYS_MAX, as_bits, as_double, bounded, decide, read_cell, to_utc,
+    DAYS_MAX, as_bits, as_double, bounded, decide, read_cell, to_utc, write_cell,
 )
 from ext.queues cimport push_all, rest
 from ext.slabs cimport *
 from ext.structs cimport *
-from ext.timeline cimport find_other, write_cell
 from ext.tokens cimport (
-    HOUR_MS, at, count_delays, detail_of, end_token, end_whole_flow, first_visit, judge, leave,
-    listen, note, open_watch, park, set_timer, stay, visit_of,
+    HOUR_MS, at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
+    judge, leave_all, leave_one, listen, note, open_watch, park, set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -87,27 +87,6 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     return n
 
 
-cdef inline void leave_one(MachineC* m, PersonC* person, int32_t i, int32_t port) noexcept nogil:
-    if not leave(m, person, i, port):
-        rest(m, person)
-
-
-cdef inline void leave_all(
-    MachineC* m, int32_t i, int32_t port, PersonC** items, int32_t n
-) noexcept nogil:
-    """Let all of `items` leave by one port."""
-    cdef int32_t number = m.p.nodes[i].port0 + port, target = m.p.routes[number], k
-    if target < 0:
-        for k in range(n):
-            leave_one(m, items[k], i, port)
-    elif n > 0:
-        m.t.port[number] += n
-        if m.t.logs:
-            for k in range(n):
-                note(m, items[k], i, port, detail_of(m, items[k]).entry_hash)
-        push_all(m, target, items, n)
-
-
 cdef inline int32_t count_ports(MachineC* m, int32_t ports, int32_t n) noexcept nogil:
     """Count `m.w.ports` into `m.w.counts`; for few ports a comparison of all is the fastest."""
     cdef int32_t* counts = m.w.counts
@@ -160,9 +139,9 @@ cdef inline bint passes_until(MachineC* m, PersonC* person, int64_t due_ms) noex
     His timer is then his next item of work, and this is all that it does; a wait costs no more
     than another node.
     """
-    if person.crowd or person.stage != STAGE_REST or due_ms >= m.w.until_ms:
+    if rarely(person.crowd or person.stage != STAGE_REST):
         return 0
-    if due_ms >= person.input_ms or due_ms >= person.other_ms:
+    if due_ms >= min(min(person.input_ms, person.other_ms), m.w.until_ms):
         return 0
     person.now_ms = due_ms
     person.stage = m.p.after
@@ -177,7 +156,7 @@ cdef inline void wait_until(
     """Wait at node `i`, with a timer unless `due_ms` is INT64_MAX."""
     cdef int32_t t
     stay(m, person, i, state)
-    if not person.crowd:
+    if not rarely(person.crowd):
         person.due_ms = due_ms
     else:
         t = detail_of(m, person).token
@@ -311,12 +290,36 @@ cdef inline void respond(
     find_other(m, person)
 
 
+cdef inline void decide_range(
+    MachineC* m, const PredC* p, const void* data, int32_t store, PersonC** items, int32_t n
+) noexcept nogil:
+    """Choose ports by one range of a customer's column; `store` is a constant where inlined."""
+    cdef int32_t k, on_true = -1 - p.on_true, on_false = -1 - p.on_false
+    cdef int64_t lo = p.lo, hi = p.hi, value
+    cdef bint there, hit, negate = p.negate
+    for k in range(n):
+        there = read_cell(data, store, at(m, items[k]), &value)
+        hit = there & ((value >= lo) & (value <= hi) ^ negate)
+        m.w.ports[k] = on_true if hit else on_false
+
+
 cdef inline void decide_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef int32_t k, cond = m.p.nodes[i].cond
     cdef const PersonC* person
-    for k in range(n):
-        person = items[k]
-        m.w.ports[k] = decide(m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms)
+    cdef const PredC* p = &m.p.preds[cond] if cond >= 0 else NULL
+    if p != NULL and p.op == PRED_RANGE and p.on_true < 0 and p.on_false < 0 and (
+        p.source == SOURCE_CUSTOMER
+    ):
+        if m.p.columns[p.col].store == STORE_INT8:
+            decide_range(m, p, m.p.columns[p.col].data, STORE_INT8, items, n)
+        elif m.p.columns[p.col].store == STORE_INT32:
+            decide_range(m, p, m.p.columns[p.col].data, STORE_INT32, items, n)
+        else:
+            decide_range(m, p, m.p.columns[p.col].data, STORE_INT64, items, n)
+    else:
+        for k in range(n):
+            person = items[k]
+            m.w.ports[k] = decide(m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms)
     leave_by(m, i, items, n)
 
 
@@ -482,12 +485,14 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
 
 
 cdef inline void end_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
+    cdef bint whole = m.p.nodes[i].flags & FLAG_WHOLE
     cdef int32_t k
     m.t.outcome[<int64_t>i * OUTCOMES - 1 - OUT_END] += n
-    for k in range(n):
-        if m.t.logs:
+    if m.t.logs:
+        for k in range(n):
             note(m, items[k], i, OUT_END, detail_of(m, items[k]).entry_hash)
-        if m.p.nodes[i].flags & FLAG_WHOLE:
+    for k in range(n):
+        if rarely(whole):
             end_whole_flow(m, items[k])
         else:
             end_token(m, items[k])

@@ -179,6 +179,7 @@ cdef class Machine:
         p.nodes = <const NodeC*>self.hold(bound.nodes, layouts.NODE)
         p.ports = <const PortC*>self.hold(program.ports, layouts.PORT)
         p.edges = <const int32_t*>self.hold(program.edges, np.int32)
+        p.port0 = <const int32_t*>self.hold(bound.nodes["port0"], np.int32)
         p.routes = <const int32_t*>self.hold(bound.passage.routes, np.int32)
         p.preds = <const PredC*>self.hold(bound.preds, layouts.PRED)
         p.pred_bytes = <const uint8_t*>self.hold(bound.pred_bytes, np.uint8)
@@ -317,22 +318,27 @@ cdef class Machine:
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
         p.named = log or self.asks_names(self.bound)
+        p.detailed = log or p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
+        s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX
+        s.blank.timers = s.blank.pending = s.blank.ready = s.blank.watches = -1
+        s.blank.admission.last_ms = INT64_MIN
         self._make_queues()
         self._make_tally()
 
     def _make_queues(self):
-        """Room for as many queues at once as there can be: no more than nodes, no more than lanes."""
+        """Room for as many queues at once as there can be: no more than nodes and types, no more than lanes."""
         cdef WaveC* w = &self.m.w
-        cdef int32_t nodes = self.m.p.n_nodes, i
+        cdef int32_t types = len(self.bound.events), queues = self.m.p.n_nodes + types, i
         cdef size_t lanes = self.lanes
         w.lanes = self.lanes
-        w.order = <const int32_t*>self.hold(self.bound.passage.order, np.int32)
-        w.words = self.m.p.words
-        w.queues = <QueueC*>self.room(nodes, sizeof(QueueC))
-        for i in range(nodes):
+        order = np.concatenate([self.m.p.n_nodes + np.arange(types), self.bound.passage.order])
+        w.order = <int32_t*>self.hold(order, np.int32)
+        w.words = (queues + 63) // 64
+        w.queues = <QueueC*>self.room(queues, sizeof(QueueC))
+        for i in range(queues):
             w.queues[w.order[i]].rank = i
         w.filled = <uint64_t*>self.room(w.words, sizeof(uint64_t))
-        w.spares = min(nodes, self.lanes) + 1
+        w.spares = min(queues, self.lanes) + 1
         self.buffers = <PersonC**>self.room(w.spares * lanes, sizeof(PersonC*))
         w.spare = <PersonC***>self.room(w.spares, sizeof(PersonC**))
         for i in range(w.spares):
@@ -396,7 +402,6 @@ cdef class Machine:
         cdef StateC* s = &self.m.s
         cdef ProgramC* p = &self.m.p
         cdef PersonC person
-        cdef DetailC detail
         cdef int32_t c, k
         cdef int64_t at, first
         s.persons_n = <int32_t>n
@@ -417,17 +422,16 @@ cdef class Machine:
         memset(s.schedule_next, 0, <size_t>(n * p.n_schedules) * 8)
         memset(s.segment_state, SEGMENT_UNSEEN, <size_t>(n * p.n_segments))
         memset(&person, 0, sizeof(PersonC))
-        memset(&detail, 0, sizeof(DetailC))
-        person.due_ms = person.other_ms = detail.segment_ms = detail.schedule_ms = INT64_MAX
-        detail.timers = detail.pending = detail.ready = detail.watches = -1
-        detail.admission.last_ms = INT64_MIN
+        person.due_ms = person.other_ms = INT64_MAX
         for c in range(<int32_t>n):
             person.row = p.row_offsets[s.lo + c]
             person.input_ms = INT64_MAX
             if person.row < p.row_offsets[s.lo + c + 1]:
                 person.input_ms = p.row_ms[person.row]
             s.persons[c] = person
-            s.details[c] = detail
+        if p.detailed:
+            for c in range(<int32_t>n):
+                s.details[c] = s.blank
         if p.n_segments:
             for c in range(<int32_t>n):
                 first = max(p.entry_from_ms, p.created_ms[s.lo + c])

@@ -58,6 +58,15 @@ cdef inline bint read_cell(
     return not isnan(d)
 
 
+cdef inline void write_cell(const ColumnC* column, int64_t at, int64_t bits) noexcept nogil:
+    if column.store == STORE_INT8:
+        (<int8_t*>column.data)[at] = <int8_t>bits
+    elif column.store == STORE_INT32:
+        (<int32_t*>column.data)[at] = <int32_t>bits
+    else:
+        (<int64_t*>column.data)[at] = bits
+
+
 cdef inline bint read_customer(MachineC* m, int32_t col, int32_t c, int64_t* value) noexcept nogil:
     """Read column `col` of the block's customer `c`."""
     cdef ColumnC* column = &m.p.columns[col]

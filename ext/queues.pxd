@@ -8,6 +8,7 @@ allow, so that what comes together over several paths is taken through a node to
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
+from ext.likely cimport rarely
 from ext.structs cimport *
 
 cdef extern from *:
@@ -20,7 +21,7 @@ cdef extern from *:
 cdef inline QueueC* open_queue(MachineC* m, int32_t node) noexcept nogil:
     """The node's queue, with a buffer."""
     cdef QueueC* q = &m.w.queues[node]
-    if q.n == 0:
+    if rarely(q.n == 0):
         m.w.spares -= 1
         q.items = m.w.spare[m.w.spares]
         m.w.filled[q.rank >> 6] |= <uint64_t>1 << (q.rank & 63)

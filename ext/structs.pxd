@@ -96,15 +96,17 @@ cdef enum:
     POLICY_AFTER_EXIT = 1
     POLICY_ALWAYS = 2
 
+# States of a token, and of a customer who has none.
 cdef enum:
-    TOKEN_FREE = 0
-    TOKEN_READY = 1  # stands before a node that it has not entered yet, or runs
-    TOKEN_WOKEN = 2  # is to leave its node by `port`
-    TOKEN_TIMED = 3  # waits for its timer
-    TOKEN_LISTENING = 4  # waits for an event, with a timer or without
-    TOKEN_IDLE = 5
-    TOKEN_PARKED = 6
-    TOKEN_DEAD = 7  # taken out while in the FIFO
+    TOKEN_FREE = 0  # none, and no entry ever
+    TOKEN_GONE = 1  # none any more
+    TOKEN_READY = 2  # stands before a node that it has not entered yet, or runs
+    TOKEN_WOKEN = 3  # is to leave its node by `port`
+    TOKEN_TIMED = 4  # waits for its timer
+    TOKEN_LISTENING = 5  # waits for an event, with a timer or without
+    TOKEN_IDLE = 6
+    TOKEN_PARKED = 7
+    TOKEN_DEAD = 8  # taken out while in the FIFO
 
 cdef enum:
     STAGE_REST = 0
@@ -231,6 +233,7 @@ cdef struct ProgramC:
     const NodeC* nodes
     const PortC* ports
     const int32_t* edges
+    const int32_t* port0  # by node: its first port, as in `nodes`
     const int32_t* routes  # by port: the only edge's target, or ROUTE_*
     const int32_t* listeners  # by event type: which list those that wait for it are in, or -1
     const PredC* preds
@@ -302,8 +305,8 @@ cdef struct ProgramC:
     uint32_t budget
     uint8_t budgeted  # whether any customer can exceed the budget
     uint8_t named  # whether entries' identities are asked for
+    uint8_t detailed  # whether details are written before any entry
     uint8_t after  # the stage that follows the drain of a timer: segments, where there are any
-    uint8_t pad
 
 
 # A node of a pairing heap; heaps lie beside the arrays whose elements they order, index for index.
@@ -362,6 +365,14 @@ cdef struct PendingC:
     int32_t draw  # also the next free one
 
 
+# A modelled event that happens.
+cdef struct HappeningC:
+    int64_t row
+    uint64_t hash
+    int32_t sender
+    uint32_t sending_entry
+
+
 # A modelled event that has happened, for conditions that look back.
 cdef struct PastC:
     int64_t ms
@@ -396,7 +407,8 @@ cdef struct PersonC:
     uint8_t stage
 
 
-# What fewer steps ask of a customer; beside persons.
+# What fewer steps ask of a customer; beside persons. Where no segment, schedule, key or log asks
+# for it earlier, it is written at the first entry.
 cdef struct DetailC:
     AdmissionC admission  # where re-entry has no key
     uint64_t entry_hash  # of the entry whose token runs, or is alone, as are the next three
@@ -406,6 +418,8 @@ cdef struct DetailC:
     uint32_t entries
     uint32_t step
     uint32_t budget
+    int64_t segment_ms
+    int64_t schedule_ms
     int32_t token  # that runs, where there is a crowd
     int32_t tokens  # in the crowd
     int32_t timers
@@ -414,15 +428,12 @@ cdef struct DetailC:
     int32_t pending
     int32_t watches
     uint32_t pending_count
-    int64_t segment_ms
-    int64_t schedule_ms
     int64_t event_row
     uint64_t event_hash
     int32_t event_type
-    uint8_t pad2
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t pad
+    uint8_t[10] pad  # to 128 bytes
 
 
 cdef struct StateC:
@@ -433,6 +444,7 @@ cdef struct StateC:
     int32_t pad
     PersonC* persons
     DetailC* details  # beside persons
+    DetailC blank
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries
@@ -501,18 +513,18 @@ cdef struct TallyC:
     int64_t log_size
 
 
-# The customers whose running token stands before a node.
+# The customers whose running token stands before a node, or to whom an event of a type happens.
 cdef struct QueueC:
     PersonC** items  # room for all lanes; NULL where there is nobody
     int32_t n
-    int32_t rank  # the node's place in the order of work
+    int32_t rank  # its place in the order of work
 
 
 # What one call of `apply` works with.
 cdef struct WaveC:
-    QueueC* queues  # by node
-    uint64_t* filled  # a bit for the rank of each node whose queue is not empty
-    const int32_t* order  # nodes by rank
+    QueueC* queues  # by node, then by event type
+    uint64_t* filled  # a bit for the rank of each queue that is not empty
+    int32_t* order  # queues by rank: event types, then nodes in their order
     PersonC*** spare  # buffers that no queue holds
     int32_t spares
     int32_t words

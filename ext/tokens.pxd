@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc
 from libc.string cimport memcpy
 
 from ext.heap cimport heap_push, heap_remove
-from ext.queues cimport push
+from ext.likely cimport rarely
+from ext.queues cimport push, push_all, rest
 from ext.slabs cimport *
 from ext.structs cimport *
 
@@ -102,6 +103,21 @@ cdef inline void judge(MachineC* m, const PersonC* person, int32_t node) noexcep
             if first_visit(m.s.touched, m.p.words, c, node):
                 m.t.touched[node] += 1
             return
+
+
+cdef inline int64_t next_ms(const PersonC* person) noexcept nogil:
+    """The time of the customer's next item, INT64_MAX for none."""
+    return min(min(person.input_ms, person.due_ms), person.other_ms)
+
+
+cdef inline int64_t pending_ms(MachineC* m, const DetailC* detail) noexcept nogil:
+    return INT64_MAX if detail.pending < 0 else m.s.pending_heap[detail.pending].key
+
+
+cdef inline void find_other(MachineC* m, PersonC* person) noexcept nogil:
+    """Keep `other_ms` true after one of its three has changed."""
+    cdef const DetailC* detail = detail_of(m, person)
+    person.other_ms = min(min(detail.segment_ms, detail.schedule_ms), pending_ms(m, detail))
 
 
 cdef inline void ready_push(MachineC* m, DetailC* detail, int32_t t) noexcept nogil:
@@ -228,10 +244,12 @@ cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
     cdef int32_t entry, t, c = at(m, person)
     cdef int64_t due_ms = person.due_ms
     cdef uint8_t state = person.state
+    detail.tokens = 0
+    detail.timers = detail.ready = -1
     person.crowd = 1
-    person.state = TOKEN_FREE
+    person.state = TOKEN_GONE
     person.due_ms = INT64_MAX
-    if state == TOKEN_FREE:
+    if state <= TOKEN_GONE:
         return 1
     entry = entry_make(m, person)
     if entry < 0:
@@ -283,12 +301,12 @@ cdef inline void token_leave_entry(MachineC* m, PersonC* person, int32_t t) noex
 cdef inline void end_token(MachineC* m, PersonC* person) noexcept nogil:
     """End the running token."""
     cdef DetailC* detail
-    if person.crowd:
+    if rarely(person.crowd):
         detail = detail_of(m, person)
         token_leave_entry(m, person, detail.token)
         token_free(m, detail.token)
         return
-    person.state = TOKEN_FREE
+    person.state = TOKEN_GONE
     if m.p.policy == POLICY_AFTER_EXIT:
         admission_at(m, person, detail_of(m, person).entry_admission).active -= 1
 
@@ -296,7 +314,7 @@ cdef inline void end_token(MachineC* m, PersonC* person) noexcept nogil:
 cdef inline void stay(MachineC* m, PersonC* person, int32_t node, uint8_t state) noexcept nogil:
     """Leave the running token at a node, for good where it neither waits nor listens."""
     cdef TokenC* token
-    if person.crowd:
+    if rarely(person.crowd):
         token = &m.s.tokens[detail_of(m, person).token]
         token.node = node
         token.state = state
@@ -357,14 +375,35 @@ cdef inline bint leave_open(
 
 cdef inline bint leave(MachineC* m, PersonC* person, int32_t node, int32_t port) noexcept nogil:
     """Take a port of `node` with the running token; return whether the token goes on."""
-    cdef int32_t number = m.p.nodes[node].port0 + port, target = m.p.routes[number]
-    if target < 0:
+    cdef int32_t number = m.p.port0[node] + port, target = m.p.routes[number]
+    if rarely(target < 0):
         return leave_open(m, person, node, port)
     m.t.port[number] += 1
-    if m.t.logs:
+    if rarely(m.t.logs):
         note(m, person, node, port, detail_of(m, person).entry_hash)
     push(m, target, person)
     return 1
+
+
+cdef inline void leave_one(MachineC* m, PersonC* person, int32_t node, int32_t port) noexcept nogil:
+    if not leave(m, person, node, port):
+        rest(m, person)
+
+
+cdef inline void leave_all(
+    MachineC* m, int32_t node, int32_t port, PersonC** items, int32_t n
+) noexcept nogil:
+    """Let the running tokens of all of `items` leave by one port."""
+    cdef int32_t number = m.p.port0[node] + port, target = m.p.routes[number], k
+    if target < 0:
+        for k in range(n):
+            leave_one(m, items[k], node, port)
+    elif n > 0:
+        m.t.port[number] += n
+        if m.t.logs:
+            for k in range(n):
+                note(m, items[k], node, port, detail_of(m, items[k]).entry_hash)
+        push_all(m, target, items, n)
 
 
 cdef inline void park(MachineC* m, PersonC* person, int32_t node, int32_t outcome) noexcept nogil:

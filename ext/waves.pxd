@@ -1,17 +1,18 @@
-"""Take customers through lanes in waves: bring each to a token that runs, then work node by node."""
+"""Take customers through lanes in waves: bring each on by an item, then work node by node."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.calendar cimport CalendarC, calendar_put
+from ext.events cimport happen
 from ext.kernels cimport carry_out
 from ext.queues cimport lowest_bit, rest
 from ext.structs cimport *
-from ext.timeline cimport advance, next_ms
-from ext.tokens cimport at
+from ext.timeline cimport advance
+from ext.tokens cimport at, next_ms
 
 
-cdef inline void work_nodes(MachineC* m) noexcept nogil:
-    """Work each node that has a queue, once; what a cycle leads back waits for the next wave."""
+cdef inline void work_queues(MachineC* m) noexcept nogil:
+    """Work each queue once: events, then nodes; what a cycle leads back waits for the next wave."""
     cdef int32_t word, node, n
     cdef uint64_t bits, lowest
     cdef PersonC** items
@@ -26,7 +27,10 @@ cdef inline void work_nodes(MachineC* m) noexcept nogil:
             items = q.items
             n = q.n
             q.n = 0
-            carry_out(m, node, items, n)
+            if node < m.p.n_nodes:
+                carry_out(m, node, items, n)
+            else:
+                happen(m, node - m.p.n_nodes, items, n, NULL)
             m.w.spare[m.w.spares] = items
             m.w.spares += 1
             bits = m.w.filled[word] & ~(lowest | (lowest - 1))
@@ -66,4 +70,4 @@ cdef inline int run_waves(
             return 0
         if m.s.trap or stop[0]:
             return 1
-        work_nodes(m)
+        work_queues(m)

@@ -1,0 +1,261 @@
+"""Let an event happen to customers: watches see it, tokens that wait for it wake, triggers fire (D3).
+"""
+
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport realloc
+
+from ext.admission cimport count_entries, enter, hash_named
+from ext.likely cimport rarely
+from ext.predicates cimport filter_passes
+from ext.queues cimport rest
+from ext.slabs cimport *
+from ext.structs cimport *
+from ext.tokens cimport (
+    at, detail_of, leave_all, leave_one, listeners_of, ready_push, stop_waiting,
+)
+
+
+cdef inline void see_watches(
+    MachineC* m, PersonC* person, int32_t event, int64_t row
+) noexcept nogil:
+    """Let open success watches see an event; those it fulfils, or that are over, close (D31)."""
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t i = detail.watches, before = -1, following
+    cdef WatchOpenC* w
+    cdef const WatchC* spec
+    cdef bint over
+    while i >= 0:
+        w = &m.s.open_watches[i]
+        following = w.next
+        spec = &m.p.watches[w.watch]
+        over = w.deadline_ms < person.now_ms
+        if not over and spec.event == event and filter_passes(
+            m, spec.cond, at(m, person), row, w.row, person.now_ms
+        ):
+            m.t.watch_succeeded_ever[w.counter] += 1
+            m.t.watch_succeeded[w.counter] += w.matured
+            m.t.watch_modelled[w.counter] += row < 0
+            over = 1
+        if over:
+            if before >= 0:
+                m.s.open_watches[before].next = following
+            else:
+                detail.watches = following
+            watch_free(m, i)
+        else:
+            before = i
+        i = following
+
+
+cdef inline bint scratch_room(MachineC* m, int32_t n) noexcept nogil:
+    cdef int32_t* larger
+    if n < m.scratch_size:
+        return 1
+    larger = <int32_t*>realloc(m.scratch, sizeof(int32_t) * 2 * <size_t>(n + 512))
+    if larger == NULL:
+        m.s.trap = TRAP_MEMORY
+        return 0
+    m.scratch = larger
+    m.scratch_size = 2 * (n + 512)
+    return 1
+
+
+cdef inline void sift(MachineC* m, int32_t* run, int32_t at, int32_t n) noexcept nogil:
+    """Heapsort's step: sink run[at] below its greater children, by tie."""
+    cdef int32_t value = run[at], child = 2 * at + 1
+    while child < n:
+        if child + 1 < n and m.s.timers[run[child]].tie < m.s.timers[run[child + 1]].tie:
+            child += 1
+        if m.s.timers[run[child]].tie <= m.s.timers[value].tie:
+            break
+        run[at] = run[child]
+        at = child
+        child = 2 * at + 1
+    run[at] = value
+
+
+cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogil:
+    """Sort tokens by (entry number, fork number): insertion for a few, heapsort for many."""
+    cdef int32_t i, k, value
+    if n <= 16:
+        for i in range(1, n):
+            value = run[i]
+            k = i
+            while k > 0 and m.s.timers[run[k - 1]].tie > m.s.timers[value].tie:
+                run[k] = run[k - 1]
+                k -= 1
+            run[k] = value
+        return
+    for i in range(n // 2 - 1, -1, -1):
+        sift(m, run, i, n)
+    for i in range(n - 1, 0, -1):
+        value = run[0]
+        run[0] = run[i]
+        run[i] = value
+        sift(m, run, 0, i)
+
+
+cdef inline bint hears(
+    MachineC* m, PersonC* person, const NodeC* node, int64_t row, int64_t entry_row,
+    uint32_t entry_number, int32_t sender, uint32_t sending_entry,
+) noexcept nogil:
+    """Whether a token that waits at `node` for events of this type waits for this one (D28)."""
+    if node.b >= 0 and (node.b != sender or entry_number != sending_entry):
+        return 0
+    return filter_passes(m, node.cond, at(m, person), row, entry_row, person.now_ms)
+
+
+cdef inline bint wake_crowd(
+    MachineC* m, PersonC* person, int32_t event, int64_t row, int32_t sender,
+    uint32_t sending_entry,
+) noexcept nogil:
+    """Wake all tokens that wait for this event, judged before any runs (6, D28)."""
+    cdef int32_t t = listeners_of(m, at(m, person), event)[0], n = 0, i
+    cdef const EntryC* e
+    while t >= 0:
+        e = &m.s.entries[m.s.tokens[t].entry]
+        if hears(
+            m, person, &m.p.nodes[m.s.tokens[t].node], row, e.row, e.number, sender,
+            sending_entry,
+        ):
+            if not scratch_room(m, n):
+                return 0
+            m.scratch[n] = t
+            n += 1
+        t = m.s.tokens[t].next
+    if n > 1:
+        sort_by_tie(m, m.scratch, n)
+    for i in range(n):
+        t = m.scratch[i]
+        stop_waiting(m, person, t)
+        m.s.tokens[t].state = TOKEN_WOKEN
+        m.s.tokens[t].port = 0
+        m.s.tokens[t].modelled = row < 0
+        ready_push(m, detail_of(m, person), t)
+    return n > 0
+
+
+cdef inline bint wake(
+    MachineC* m, PersonC* person, int32_t event, int64_t row, int32_t sender,
+    uint32_t sending_entry,
+) noexcept nogil:
+    """Wake those of the customer's tokens that wait for this event; whether there are any."""
+    cdef const NodeC* node
+    if rarely(person.crowd):
+        return wake_crowd(m, person, event, row, sender, sending_entry)
+    if person.state != TOKEN_LISTENING:
+        return 0
+    node = &m.p.nodes[person.node]
+    if node.a != event or not hears(
+        m, person, node, row, person.entry_row, detail_of(m, person).entry_number, sender,
+        sending_entry,
+    ):
+        return 0
+    person.due_ms = INT64_MAX
+    person.state = TOKEN_WOKEN
+    person.port = 0
+    m.t.modelled_wakes[person.node] += row < 0
+    return 1
+
+
+cdef inline void postpone(
+    MachineC* m, PersonC* person, int32_t type, int64_t row, uint64_t hash
+) noexcept nogil:
+    """Leave an event's triggers until the tokens that it woke have run."""
+    cdef DetailC* detail = detail_of(m, person)
+    detail.event_type = type
+    detail.event_row = row
+    detail.event_hash = hash
+    person.stage = STAGE_TRIGGERS
+
+
+cdef inline void fire(
+    MachineC* m, int32_t type, PersonC** items, int32_t n, int64_t modelled_row, uint64_t hash
+) noexcept nogil:
+    """Try an event's triggers, in declared order (D3 d); all customers are queued or at rest then.
+
+    `modelled_row` and `hash` are those of a modelled event, or of one of which a customer's record
+    keeps them; NO_ROW where it is each customer's latest recorded one.
+    """
+    cdef const EventC* event = &m.p.events[type]
+    cdef const TriggerC* trigger
+    cdef PersonC* person
+    cdef int32_t i, k, entered, onward = 0
+    cdef int64_t row = modelled_row
+    for i in range(event.trigger0, event.trigger0 + event.triggers):
+        trigger = &m.p.triggers[m.p.event_triggers[i]]
+        entered = 0
+        for k in range(n):
+            person = items[k]
+            if modelled_row == NO_ROW:
+                row = person.row - 1
+                hash = m.p.row_hash[row]
+            if not filter_passes(m, trigger.cond, at(m, person), row, row, person.now_ms):
+                continue
+            if enter(m, person, trigger.node, hash_named(m, b"event", 5, hash), row):
+                m.w.sorted[entered] = person
+                entered += 1
+        count_entries(m, trigger.node, m.w.sorted, entered, row < 0)
+    for k in range(n):
+        person = items[k]
+        if person.state != TOKEN_WOKEN:
+            rest(m, person)
+        elif event.triggers == 1:
+            person.state = TOKEN_READY
+            m.w.sorted[onward] = person
+            onward += 1
+        else:
+            person.state = TOKEN_READY
+            leave_one(m, person, person.node, 0)
+    if onward:
+        leave_all(m, m.w.sorted[0].node, 0, m.w.sorted, onward)
+
+
+cdef inline void happen(
+    MachineC* m, int32_t type, PersonC** items, int32_t n, const HappeningC* modelled
+) noexcept nogil:
+    """Let events of a type happen, to each customer his own (D3 b to d); `modelled` is one, or NULL.
+
+    The customers are at rest before, and queued or at rest then.
+    """
+    cdef const EventC* event = &m.p.events[type]
+    cdef PersonC* person
+    cdef HappeningC own
+    cdef int32_t k, kept = 0
+    cdef bint woken
+    own.sender = -1
+    own.sending_entry = 0
+    own.hash = 0
+    own.row = NO_ROW
+    if modelled != NULL:
+        own = modelled[0]
+    for k in range(n):
+        person = items[k]
+        if modelled == NULL:
+            own.row = person.row - 1
+        person.stage = m.p.after
+        if event.flags & EVENT_WATCHED and person.state != TOKEN_FREE:
+            see_watches(m, person, type, own.row)
+        if event.flags & EVENT_SEGMENT:
+            detail_of(m, person).dirty = 1
+        woken = event.flags & EVENT_WAITED and wake(
+            m, person, type, own.row, own.sender, own.sending_entry
+        )
+        if not woken:
+            items[kept] = person
+            kept += 1
+            continue
+        if event.triggers:
+            postpone(
+                m, person, type, own.row, own.hash if modelled else m.p.row_hash[own.row]
+            )
+        if person.crowd:
+            rest(m, person)
+        else:
+            person.state = TOKEN_READY
+            leave_one(m, person, person.node, 0)
+    if event.triggers:
+        fire(m, type, items, kept, own.row if modelled else NO_ROW, own.hash)
+    else:
+        for k in range(kept):
+            rest(m, items[k])
