@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from ext.hashing cimport xxh64
 from ext.likely cimport rarely
-from ext.predicates cimport as_double, read_property
+from ext.predicates cimport as_double, filter_passes, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
@@ -15,14 +15,10 @@ from ext.tokens cimport (
 )
 
 
-cdef inline uint64_t hash_named(
-    MachineC* m, const char* name, uint32_t size, uint64_t value
-) noexcept nogil:
-    """core.hashing.hash_parts(name, value) for a name of at most 8 bytes; 0 where nobody asks."""
+cdef inline uint64_t hash_named(const char* name, uint32_t size, uint64_t value) noexcept nogil:
+    """core.hashing.hash_parts(name, value) for a name of at most 8 bytes."""
     cdef unsigned char[24] data
     cdef uint32_t i
-    if not m.p.named:
-        return 0
     data[0] = <unsigned char>size
     data[1] = data[2] = data[3] = 0
     memcpy(&data[4], name, size)
@@ -152,16 +148,26 @@ cdef inline void begin_detail(DetailC* detail) noexcept nogil:
     detail.pending_count = 0
 
 
-cdef inline bint enter(
+cdef inline uint64_t identity_of(
+    MachineC* m, const PersonC* person, int32_t kind, int64_t row, uint64_t hash
+) noexcept nogil:
+    """The identity of an entry that begins now (D11); 0 where nobody asks."""
+    if not m.p.named:
+        return 0
+    if kind == TRIGGER_SEGMENT:
+        return hash_named(b"segment", 7, <uint64_t>person.now_ms)
+    if kind == TRIGGER_SCHEDULE:
+        return hash_named(b"schedule", 8, <uint64_t>person.now_ms)
+    return hash_named(b"event", 5, m.p.row_hash[row] if row >= 0 else hash)
+
+
+cdef inline bint admitted(
     MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
 ) noexcept nogil:
-    """Begin an entry at `node` with the event at `row` (NO_ROW for none), if the customer may."""
+    """Whether the customer may enter now (D9); he is noted as having entered."""
     cdef DetailC* detail = detail_of(m, person)
     cdef AdmissionC* admission = &detail.admission
     cdef int32_t number = NO_ADMISSION
-    cdef int64_t now = person.now_ms
-    if now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
-        return 0
     if person.state == TOKEN_FREE and not m.p.detailed:
         begin_detail(detail)
     if rarely(m.p.key_property >= 0):
@@ -170,18 +176,28 @@ cdef inline bint enter(
             return 0
     if admission.last_ms != INT64_MIN and refused(m, person, admission, node, identity):
         return 0
-    admission.last_ms = now
+    admission.last_ms = person.now_ms
     admission.active += 1
-    if rarely(person.state > TOKEN_GONE) and not person.crowd and not spill(m, person):
+    detail.entry_admission = number
+    return 1
+
+
+cdef inline bint begin_entry(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+) noexcept nogil:
+    """Begin an entry if the customer may, with all that may be asked of it."""
+    cdef DetailC* detail = detail_of(m, person)
+    if not admitted(m, person, node, identity, row):
         return 0
-    person.start_ms = now
+    if person.state > TOKEN_GONE and not person.crowd and not spill(m, person):
+        return 0
+    m.t.people += detail.entries == 0
+    person.start_ms = person.now_ms
     person.entry_row = row
     detail.entry_hash = identity
     detail.entry_number = detail.entries
-    detail.entry_admission = number
-    m.t.people += detail.entries == 0
     detail.entries += 1
-    if rarely(person.crowd):
+    if person.crowd:
         enter_crowd(m, person, node)
     else:
         detail.entry_visits = at(m, person)
@@ -195,20 +211,67 @@ cdef inline bint enter(
     return 1
 
 
-cdef inline void count_entries(
-    MachineC* m, int32_t node, PersonC** items, int32_t n, bint modelled
+cdef inline bint begin_plainly(
+    MachineC* m, PersonC* person, int32_t node, int64_t row
 ) noexcept nogil:
-    """Count the entries that have just begun at `node`."""
-    cdef int64_t fresh = n
-    cdef int32_t k
-    m.t.steps += n
-    m.t.entered[node] += n
-    if modelled:
-        m.t.modelled_entries[node] += n
+    """The same where nothing can be asked but what the record holds: everybody enters once."""
+    if person.state != TOKEN_FREE:
+        note_outcome(m, person, node, OUT_REFUSED_ONCE, 0)
+        return 0
+    person.start_ms = person.now_ms
+    person.entry_row = row
+    person.node = node
+    person.port = 0
+    person.state = TOKEN_WOKEN
+    return 1
+
+
+cdef inline int32_t enter_all(
+    MachineC* m, const TriggerC* trigger, PersonC** items, int32_t n, int64_t modelled_row,
+    uint64_t hash,
+) noexcept nogil:
+    """Begin an entry for each customer who may, and count them; they are the first of `sorted`.
+
+    `modelled_row` and `hash` are those of the event that triggers it, NO_ROW where that is each
+    customer's latest recorded one, or where no event does.
+    """
+    cdef int32_t node = trigger.node, k, entered = 0
+    cdef int64_t now, row = modelled_row, fresh, from_ms = m.p.from_ms
+    cdef int64_t entry_from_ms = m.p.entry_from_ms, entry_until_ms = m.p.entry_until_ms
+    cdef int64_t* by_hour = m.t.entries_by_hour
+    cdef bint event = trigger.kind == TRIGGER_EVENT, plain = m.p.plain, begun
+    cdef PersonC** sorted = m.w.sorted
+    cdef PersonC* person
+    for k in range(n):
+        person = items[k]
+        now = person.now_ms
+        if event:
+            if modelled_row == NO_ROW:
+                row = person.row - 1
+            if not filter_passes(m, trigger.cond, at(m, person), row, row, now):
+                continue
+        if now < entry_from_ms or now >= entry_until_ms:
+            continue
+        if plain:
+            begun = begin_plainly(m, person, node, row)
+        else:
+            begun = begin_entry(
+                m, person, node, identity_of(m, person, trigger.kind, row, hash), row
+            )
+        if not begun:
+            continue
+        by_hour[(now - from_ms) // HOUR_MS] += 1
+        sorted[entered] = person
+        entered += 1
+    m.t.people += entered * plain
+    m.t.steps += entered
+    m.t.entered[node] += entered
+    if row < NO_ROW:
+        m.t.modelled_entries[node] += entered
+    fresh = entered
     if m.p.nodes[node].flags & FLAG_AGAIN:
         fresh = 0
-        for k in range(n):
-            fresh += first_visit(m.s.visited, m.p.words, at(m, items[k]), node)
+        for k in range(entered):
+            fresh += first_visit(m.s.visited, m.p.words, at(m, sorted[k]), node)
     m.t.unique[node] += fresh
-    for k in range(n):
-        m.t.entries_by_hour[(items[k].now_ms - m.p.from_ms) // HOUR_MS] += 1
+    return entered

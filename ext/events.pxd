@@ -4,10 +4,10 @@
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 
-from ext.admission cimport count_entries, enter, hash_named
+from ext.admission cimport enter_all
 from ext.likely cimport rarely
 from ext.predicates cimport filter_passes
-from ext.queues cimport rest
+from ext.queues cimport rest, rest_all
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
@@ -174,65 +174,53 @@ cdef inline void fire(
 ) noexcept nogil:
     """Try an event's triggers, in declared order (D3 d); all customers are queued or at rest then.
 
-    `modelled_row` and `hash` are those of a modelled event, or of one of which a customer's record
-    keeps them; NO_ROW where it is each customer's latest recorded one.
+    `modelled_row` and `hash` are those of a modelled event, or of one that has been postponed;
+    NO_ROW where it is each customer's latest recorded one.
     """
     cdef const EventC* event = &m.p.events[type]
-    cdef const TriggerC* trigger
     cdef PersonC* person
-    cdef int32_t i, k, entered, onward = 0
-    cdef int64_t row = modelled_row
+    cdef int32_t i, k, entered = 0
     for i in range(event.trigger0, event.trigger0 + event.triggers):
-        trigger = &m.p.triggers[m.p.event_triggers[i]]
-        entered = 0
+        entered = enter_all(
+            m, &m.p.triggers[m.p.event_triggers[i]], items, n, modelled_row, hash
+        )
+    if event.triggers == 1 and entered == n > 0 and m.p.plain:
         for k in range(n):
-            person = items[k]
-            if modelled_row == NO_ROW:
-                row = person.row - 1
-                hash = m.p.row_hash[row]
-            if not filter_passes(m, trigger.cond, at(m, person), row, row, person.now_ms):
-                continue
-            if enter(m, person, trigger.node, hash_named(m, b"event", 5, hash), row):
-                m.w.sorted[entered] = person
-                entered += 1
-        count_entries(m, trigger.node, m.w.sorted, entered, row < 0)
+            items[k].state = TOKEN_READY
+        leave_all(m, items[0].node, 0, items, n)
+        return
     for k in range(n):
         person = items[k]
         if person.state != TOKEN_WOKEN:
             rest(m, person)
-        elif event.triggers == 1:
-            person.state = TOKEN_READY
-            m.w.sorted[onward] = person
-            onward += 1
         else:
             person.state = TOKEN_READY
             leave_one(m, person, person.node, 0)
-    if onward:
-        leave_all(m, m.w.sorted[0].node, 0, m.w.sorted, onward)
 
 
-cdef inline void happen(
+cdef inline int32_t notice(
     MachineC* m, int32_t type, PersonC** items, int32_t n, const HappeningC* modelled
 ) noexcept nogil:
-    """Let events of a type happen, to each customer his own (D3 b to d); `modelled` is one, or NULL.
+    """Let watches and waiting tokens see an event of each customer (D3 b, c).
 
-    The customers are at rest before, and queued or at rest then.
+    Whom it wakes is queued or at rest; the others are moved to the front, and their number returned.
     """
     cdef const EventC* event = &m.p.events[type]
     cdef PersonC* person
     cdef HappeningC own
     cdef int32_t k, kept = 0
     cdef bint woken
+    own.row = NO_ROW
+    own.hash = 0
     own.sender = -1
     own.sending_entry = 0
-    own.hash = 0
-    own.row = NO_ROW
     if modelled != NULL:
         own = modelled[0]
     for k in range(n):
         person = items[k]
         if modelled == NULL:
             own.row = person.row - 1
+            own.hash = m.p.row_hash[own.row]
         person.stage = m.p.after
         if event.flags & EVENT_WATCHED and person.state != TOKEN_FREE:
             see_watches(m, person, type, own.row)
@@ -246,16 +234,27 @@ cdef inline void happen(
             kept += 1
             continue
         if event.triggers:
-            postpone(
-                m, person, type, own.row, own.hash if modelled else m.p.row_hash[own.row]
-            )
+            postpone(m, person, type, own.row, own.hash)
         if person.crowd:
             rest(m, person)
         else:
             person.state = TOKEN_READY
             leave_one(m, person, person.node, 0)
-    if event.triggers:
-        fire(m, type, items, kept, own.row if modelled else NO_ROW, own.hash)
+    return kept
+
+
+cdef inline void happen(
+    MachineC* m, int32_t type, PersonC** items, int32_t n, const HappeningC* modelled
+) noexcept nogil:
+    """Let events of a type happen, to each customer his own (D3 b to d); `modelled` is one, or NULL.
+
+    The customers are at rest before, and queued or at rest then.
+    """
+    if m.p.events[type].flags or m.p.after != STAGE_REST:
+        n = notice(m, type, items, n, modelled)
+    if m.p.events[type].triggers == 0:
+        rest_all(m, items, n)
+    elif modelled == NULL:
+        fire(m, type, items, n, NO_ROW, 0)
     else:
-        for k in range(kept):
-            rest(m, items[k])
+        fire(m, type, items, n, modelled.row, modelled.hash)

@@ -17,7 +17,7 @@ from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
     DAYS_MAX, as_bits, as_double, bounded, decide, read_cell, to_utc, write_cell,
 )
-from ext.queues cimport push_all, rest
+from ext.queues cimport count_ports, push_all, rest, rest_all, sort_by_port
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
@@ -87,50 +87,24 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     return n
 
 
-cdef inline int32_t count_ports(MachineC* m, int32_t ports, int32_t n) noexcept nogil:
-    """Count `m.w.ports` into `m.w.counts`; for few ports a comparison of all is the fastest."""
-    cdef int32_t* counts = m.w.counts
-    cdef const int32_t* chosen = m.w.ports
-    cdef int32_t port, k, count
-    if ports > 8:
-        for port in range(ports):
-            counts[port] = 0
-        for k in range(n):
-            counts[chosen[k]] += 1
-        return 0
-    for port in range(ports):
-        count = 0
-        for k in range(n):
-            count += chosen[k] == port
-        counts[port] = count
-    return 0
-
-
 cdef inline void leave_by(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
-    """Let each of `items` leave by its own port of `m.w.ports`: a counting sort by port."""
+    """Let each of `items` leave by its own port of `m.w.ports`."""
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef int32_t* counts = m.w.counts
-    cdef PersonC** sorted = m.w.sorted
-    cdef int32_t k, port, begin = 0, used
+    cdef int32_t port, begin = 0, end
+    if n == 0:
+        return
     count_ports(m, node.ports, n)
-    if node.flags & FLAG_JOINT and n > 0 and not m.t.logs:
+    if node.flags & FLAG_JOINT and not m.t.logs:
         for port in range(node.ports):
-            m.t.port[node.port0 + port] += counts[port]
+            m.t.port[node.port0 + port] += m.w.counts[port]
         push_all(m, m.p.routes[node.port0], items, n)
         return
+    sort_by_port(m, node.ports, items, n)
     for port in range(node.ports):
-        begin += counts[port]
-        counts[port] = begin - counts[port]
-    for k in range(n):
-        port = m.w.ports[k]
-        sorted[counts[port]] = items[k]
-        counts[port] += 1
-    begin = 0
-    for port in range(node.ports):
-        used = counts[port] - begin
-        if used:
-            leave_all(m, i, port, &sorted[begin], used)
-        begin = counts[port]
+        end = m.w.counts[port]
+        if end > begin:
+            leave_all(m, i, port, &m.w.sorted[begin], end - begin)
+        begin = end
 
 
 cdef inline bint passes_until(MachineC* m, PersonC* person, int64_t due_ms) noexcept nogil:
@@ -209,8 +183,6 @@ cdef inline int64_t date_due(
 cdef inline int32_t port_of(MachineC* m, const ValueTableC* table, int64_t value) noexcept nogil:
     """The port of a value that is there."""
     cdef int64_t low = table.start, high = low + table.size, end = high, middle
-    if table.store == STORE_INT32:
-        return m.p.value_ports[low + value] if value < table.size else table.other
     if table.store == STORE_FLOAT64:
         while low < high:
             middle = (low + high) // 2
@@ -300,7 +272,7 @@ cdef inline void decide_range(
     for k in range(n):
         there = read_cell(data, store, at(m, items[k]), &value)
         hit = there & ((value >= lo) & (value <= hi) ^ negate)
-        m.w.ports[k] = on_true if hit else on_false
+        m.w.ports[k] = on_false + (on_true - on_false) * hit
 
 
 cdef inline void decide_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
@@ -327,12 +299,20 @@ cdef inline void branch_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     cdef const NodeC* node = &m.p.nodes[i]
     cdef const ColumnC* column = &m.p.columns[node.a]
     cdef const ValueTableC* table = &m.p.value_tables[node.b]
-    cdef int32_t k
+    cdef const int32_t* of_code = &m.p.value_ports[table.start]
+    cdef const int32_t* codes = <const int32_t*>column.data
+    cdef int32_t k, other = table.other
+    cdef uint32_t code, size = table.size
     cdef int64_t value
-    for k in range(n):
-        m.w.ports[k] = table.other
-        if read_cell(column.data, column.store, at(m, items[k]), &value):
-            m.w.ports[k] = port_of(m, table, value)
+    if table.store == STORE_INT32:
+        for k in range(n):
+            code = <uint32_t>codes[at(m, items[k])]
+            m.w.ports[k] = of_code[code] if code < size else other
+    else:
+        for k in range(n):
+            m.w.ports[k] = other
+            if read_cell(column.data, column.store, at(m, items[k]), &value):
+                m.w.ports[k] = port_of(m, table, value)
     leave_by(m, i, items, n)
 
 
@@ -451,11 +431,12 @@ cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     cdef PersonC** onward = m.w.sorted
     cdef PersonC* person
     cdef int32_t k, kept = 0
-    cdef int64_t due_ms
+    cdef int64_t due_ms, ms = node.ms
+    cdef bint plain = node.op == OP_WAIT_FOR and node.days == 0 and node.months == 0
     for k in range(n):
         person = items[k]
-        due_ms = due_of(m, person, node)
-        if due_ms == INT64_MIN and node.op == OP_WAIT_DATE:
+        due_ms = person.now_ms + ms if plain else due_of(m, person, node)
+        if rarely(due_ms == INT64_MIN and node.op == OP_WAIT_DATE):
             leave_one(m, person, i, 1)
         elif due_ms <= person.now_ms or passes_until(m, person, due_ms):
             onward[kept] = person
@@ -471,11 +452,12 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     cdef PersonC** onward = m.w.sorted
     cdef PersonC* person
     cdef int32_t k, kept = 0
-    cdef int64_t due_ms = INT64_MAX
+    cdef int64_t due_ms = INT64_MAX, ms = node.ms
+    cdef bint timed = node.flags & FLAG_TIMEOUT, walled = node.days or node.months
     for k in range(n):
         person = items[k]
-        if node.flags & FLAG_TIMEOUT:
-            due_ms = later(m, person, node)
+        if timed:
+            due_ms = later(m, person, node) if rarely(walled) else person.now_ms + ms
             if due_ms <= person.now_ms or passes_until(m, person, due_ms):
                 onward[kept] = person
                 kept += 1
@@ -485,18 +467,20 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
 
 
 cdef inline void end_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
-    cdef bint whole = m.p.nodes[i].flags & FLAG_WHOLE
+    cdef bint plain = m.p.policy != POLICY_AFTER_EXIT, whole = m.p.nodes[i].flags & FLAG_WHOLE
     cdef int32_t k
     m.t.outcome[<int64_t>i * OUTCOMES - 1 - OUT_END] += n
     if m.t.logs:
         for k in range(n):
             note(m, items[k], i, OUT_END, detail_of(m, items[k]).entry_hash)
     for k in range(n):
-        if rarely(whole):
+        if plain and not items[k].crowd:
+            items[k].state = TOKEN_GONE
+        elif whole:
             end_whole_flow(m, items[k])
         else:
             end_token(m, items[k])
-        rest(m, items[k])
+    rest_all(m, items, n)
 
 
 cdef inline void carry_out(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:

@@ -24,7 +24,7 @@ from core.counters import Counters
 from ext.calendar cimport calendar_take
 from ext.civil cimport SlotC
 from ext.structs cimport *
-from ext.timeline cimport SEGMENT_UNSEEN, find_schedule
+from ext.timeline cimport SEGMENT_UNSEEN
 from ext.waves cimport run_waves
 
 cnp.import_array()
@@ -151,6 +151,7 @@ cdef class Machine:
         free(self.m.w.filled)
         free(self.m.w.spare)
         free(self.m.w.idle)
+        free(self.m.w.seeing)
         free(self.m.w.ports)
         free(self.m.w.sorted)
         free(self.m.w.counts)
@@ -221,6 +222,7 @@ cdef class Machine:
         p.key_property = bound.key_property
         p.budget = bound.options.step_budget
         p.n_nodes = len(bound.nodes)
+        p.n_events = len(bound.events)
         p.n_columns = len(program.columns)
         p.n_properties = len(program.properties)
         p.n_histories = len(program.histories)
@@ -260,6 +262,7 @@ cdef class Machine:
         p.row_offsets = <const int64_t*>self.hold(inputs.offsets, np.int64)
         p.row_type = <const int32_t*>self.hold(inputs.type, np.int32)
         p.row_ms = <const int64_t*>self.hold(inputs.ms, np.int64)
+        p.last_row = max(len(inputs.ms) - 1, 0)
         p.row_hash = <const uint64_t*>self.hold(inputs.hash, np.uint64)
         p.row_previous = <const int64_t*>self.hold(inputs.previous, np.int64)
         p.row_value = <const int64_t*>self.hold(inputs.value, np.int64)
@@ -319,6 +322,10 @@ cdef class Machine:
         self.m.t.logs = log
         p.named = log or self.asks_names(self.bound)
         p.detailed = log or p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
+        p.plain = not (
+            p.detailed or p.named or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
+            or p.policy != POLICY_ONCE or np.any(self.bound.passage.routes == ROUTE_FORK)
+        )
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX
         s.blank.timers = s.blank.pending = s.blank.ready = s.blank.watches = -1
         s.blank.admission.last_ms = INT64_MIN
@@ -326,27 +333,28 @@ cdef class Machine:
         self._make_tally()
 
     def _make_queues(self):
-        """Room for as many queues at once as there can be: no more than nodes and types, no more than lanes."""
+        """Room for as many queues at once as there can be: no more than nodes, no more than lanes."""
         cdef WaveC* w = &self.m.w
-        cdef int32_t types = len(self.bound.events), queues = self.m.p.n_nodes + types, i
+        cdef int32_t nodes = self.m.p.n_nodes, i
         cdef size_t lanes = self.lanes
         w.lanes = self.lanes
-        order = np.concatenate([self.m.p.n_nodes + np.arange(types), self.bound.passage.order])
-        w.order = <int32_t*>self.hold(order, np.int32)
-        w.words = (queues + 63) // 64
-        w.queues = <QueueC*>self.room(queues, sizeof(QueueC))
-        for i in range(queues):
+        w.order = <const int32_t*>self.hold(self.bound.passage.order, np.int32)
+        w.words = self.m.p.words
+        w.queues = <QueueC*>self.room(nodes, sizeof(QueueC))
+        for i in range(nodes):
             w.queues[w.order[i]].rank = i
         w.filled = <uint64_t*>self.room(w.words, sizeof(uint64_t))
-        w.spares = min(queues, self.lanes) + 1
+        w.spares = min(nodes, self.lanes) + 1
         self.buffers = <PersonC**>self.room(w.spares * lanes, sizeof(PersonC*))
         w.spare = <PersonC***>self.room(w.spares, sizeof(PersonC**))
         for i in range(w.spares):
             w.spare[i] = &self.buffers[i * lanes]
         w.idle = <PersonC**>self.room(lanes, sizeof(PersonC*))
-        w.ports = <int32_t*>self.room(lanes, sizeof(int32_t))
+        w.seeing = <PersonC**>self.room(lanes, sizeof(PersonC*))
+        choices = max(self.bound.nodes["ports"].max(initial=0), len(self.bound.events)) + 1
+        w.ports = <int32_t*>self.room(max(lanes, choices), sizeof(int32_t))
         w.sorted = <PersonC**>self.room(lanes, sizeof(PersonC*))
-        w.counts = <int32_t*>self.room(self.bound.nodes["ports"].max(initial=0) + 1, sizeof(int32_t))
+        w.counts = <int32_t*>self.room(choices, sizeof(int32_t))
 
     def _make_tally(self):
         """Counters at zero, held as one NumPy-backed `Counters` that the loop counts into."""
@@ -398,12 +406,11 @@ cdef class Machine:
         self.counters.customers += n
 
     cdef void begin(self, int64_t n) noexcept nogil:
-        """Put every customer of the block at the beginning of his timeline."""
+        """Forget the block before; customers begin when they are given a lane."""
         cdef StateC* s = &self.m.s
         cdef ProgramC* p = &self.m.p
-        cdef PersonC person
-        cdef int32_t c, k
-        cdef int64_t at, first
+        cdef int32_t c
+        cdef int64_t at
         s.persons_n = <int32_t>n
         s.tokens_used = s.entries_used = s.pending_used = s.past_used = s.watches_used = 0
         s.tokens_free = s.entries_free = s.pending_free = s.watches_free = -1
@@ -421,25 +428,6 @@ cdef class Machine:
             s.listening[at] = -1
         memset(s.schedule_next, 0, <size_t>(n * p.n_schedules) * 8)
         memset(s.segment_state, SEGMENT_UNSEEN, <size_t>(n * p.n_segments))
-        memset(&person, 0, sizeof(PersonC))
-        person.due_ms = person.other_ms = INT64_MAX
-        for c in range(<int32_t>n):
-            person.row = p.row_offsets[s.lo + c]
-            person.input_ms = INT64_MAX
-            if person.row < p.row_offsets[s.lo + c + 1]:
-                person.input_ms = p.row_ms[person.row]
-            s.persons[c] = person
-        if p.detailed:
-            for c in range(<int32_t>n):
-                s.details[c] = s.blank
-        if p.n_segments:
-            for c in range(<int32_t>n):
-                first = max(p.entry_from_ms, p.created_ms[s.lo + c])
-                if first < p.entry_until_ms:
-                    s.details[c].segment_ms = s.persons[c].other_ms = first
-        if p.n_schedules:
-            for c in range(<int32_t>n):
-                find_schedule(&self.m, &s.persons[c])
         self.calendar.at = self.calendar.buckets
         for c in range(self.calendar.buckets):
             self.calendar.heads[c] = -1
@@ -463,6 +451,7 @@ cdef class Machine:
                 n = self.m.s.persons_n
                 for c in range(n):
                     self.queue[c] = c
+            self.m.w.fresh = not self.begun
             self.begun = 1
             result = run_waves(
                 &self.m, &self.calendar, self.queue, n, until_ms, &self.stop_flag
@@ -477,6 +466,8 @@ cdef class Machine:
 
     def finish(self):
         """Count where the block's tokens stand now; call it once for each block, after its last `apply`."""
+        if not self.begun:
+            return
         with nogil:
             self.census()
 

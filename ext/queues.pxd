@@ -44,3 +44,41 @@ cdef inline void rest(MachineC* m, PersonC* person) noexcept nogil:
     """A customer no longer has a running token."""
     m.w.idle[m.w.idles] = person
     m.w.idles += 1
+
+
+cdef inline void rest_all(MachineC* m, PersonC** items, int32_t n) noexcept nogil:
+    memcpy(&m.w.idle[m.w.idles], items, <size_t>n * sizeof(PersonC*))
+    m.w.idles += n
+
+
+cdef inline void sort_by_port(MachineC* m, int32_t ports, PersonC** items, int32_t n) noexcept nogil:
+    """Sort customers into `sorted` by their `m.w.ports`; `counts` are then where each port ends."""
+    cdef int32_t* counts = m.w.counts
+    cdef const int32_t* chosen = m.w.ports
+    cdef PersonC** sorted = m.w.sorted
+    cdef int32_t k, port, begin = 0
+    for port in range(ports):
+        begin += counts[port]
+        counts[port] = begin - counts[port]
+    for k in range(n):
+        port = chosen[k]
+        sorted[counts[port]] = items[k]
+        counts[port] += 1
+
+
+cdef inline void count_ports(MachineC* m, int32_t ports, int32_t n) noexcept nogil:
+    """Count `m.w.ports` into `m.w.counts`; for few ports a comparison of all is the fastest."""
+    cdef int32_t* counts = m.w.counts
+    cdef const int32_t* chosen = m.w.ports
+    cdef int32_t port, k, count
+    if ports > 8:
+        for port in range(ports):
+            counts[port] = 0
+        for k in range(n):
+            counts[chosen[k]] += 1
+        return
+    for port in range(ports):
+        count = 0
+        for k in range(n):
+            count += chosen[k] == port
+        counts[port] = count

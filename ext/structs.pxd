@@ -279,6 +279,7 @@ cdef struct ProgramC:
     const int32_t* segment_triggers
     const int32_t* schedule_triggers
     const uint8_t* segment_column  # whether a segment trigger reads a column
+    int64_t last_row
     int64_t from_ms
     int64_t entry_from_ms
     int64_t entry_until_ms
@@ -286,6 +287,7 @@ cdef struct ProgramC:
     int64_t as_of_ms
     int64_t gap_ms
     int32_t n_nodes
+    int32_t n_events
     int32_t n_columns
     int32_t n_properties
     int32_t n_histories
@@ -306,6 +308,7 @@ cdef struct ProgramC:
     uint8_t budgeted  # whether any customer can exceed the budget
     uint8_t named  # whether entries' identities are asked for
     uint8_t detailed  # whether details are written before any entry
+    uint8_t plain  # whether nothing ever asks for details
     uint8_t after  # the stage that follows the drain of a timer: segments, where there are any
 
 
@@ -513,18 +516,18 @@ cdef struct TallyC:
     int64_t log_size
 
 
-# The customers whose running token stands before a node, or to whom an event of a type happens.
+# The customers whose running token stands before a node.
 cdef struct QueueC:
     PersonC** items  # room for all lanes; NULL where there is nobody
     int32_t n
-    int32_t rank  # its place in the order of work
+    int32_t rank  # the node's place in the order of work
 
 
 # What one call of `apply` works with.
 cdef struct WaveC:
-    QueueC* queues  # by node, then by event type
-    uint64_t* filled  # a bit for the rank of each queue that is not empty
-    int32_t* order  # queues by rank: event types, then nodes in their order
+    QueueC* queues  # by node
+    uint64_t* filled  # a bit for the rank of each node whose queue is not empty
+    const int32_t* order  # nodes by rank
     PersonC*** spare  # buffers that no queue holds
     int32_t spares
     int32_t words
@@ -532,9 +535,12 @@ cdef struct WaveC:
     int32_t idles
     int32_t lanes
     int64_t until_ms
-    int32_t* ports  # by place in the queue at hand
+    PersonC** seeing  # customers to whom an event happens
+    int32_t seen
+    int32_t fresh  # whether customers begin with this call
+    int32_t* ports  # by place among those at hand; of those who see an event its type
     PersonC** sorted
-    int32_t* counts  # by port
+    int32_t* counts  # by port, or by event type
 
 
 cdef struct MachineC:

@@ -6,7 +6,7 @@ Items are recorded inputs, modelled events, token timers, segment re-checks and 
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 
-from ext.admission cimport count_entries, enter, hash_named, modelled_identity
+from ext.admission cimport enter_all, modelled_identity
 from ext.events cimport fire, happen
 from ext.heap cimport heap_remove
 from ext.likely cimport rarely
@@ -21,14 +21,6 @@ from ext.tokens cimport (
 
 cdef enum:
     SEGMENT_UNSEEN = 2
-
-
-cdef inline void enter_one(
-    MachineC* m, PersonC* person, int32_t node, uint64_t identity
-) noexcept nogil:
-    """Try to begin an entry that no event has triggered."""
-    if enter(m, person, node, identity, NO_ROW):
-        count_entries(m, node, &person, 1, 0)
 
 
 cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
@@ -55,7 +47,7 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
         m.s.segment_state[place] = holds_now
         best = min(best, next_change(m, trigger.cond, trigger.cond_end, c, now))
         if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
-            enter_one(m, person, trigger.node, hash_named(m, b"segment", 7, <uint64_t>now))
+            enter_all(m, trigger, &person, 1, NO_ROW, 0)
     detail.segment_ms = best
     find_other(m, person)
 
@@ -98,7 +90,7 @@ cdef inline void fire_schedule(MachineC* m, PersonC* person) noexcept nogil:
     if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
         judge(m, person, trigger.node)
     if decide(m, trigger.cond, c, NO_ROW, NO_ROW, now):
-        enter_one(m, person, trigger.node, hash_named(m, b"schedule", 8, <uint64_t>now))
+        enter_all(m, trigger, &person, 1, NO_ROW, 0)
 
 
 cdef inline void take_modelled(MachineC* m, PersonC* person) noexcept nogil:
@@ -174,14 +166,15 @@ cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
 
 
 cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
-    """Apply the customer's next recorded input (D3 a, D38); queue him if it is an event to see."""
+    """Apply the customer's next recorded input (D3 a, D38); 1 if he has an event to see, or to settle."""
     cdef int64_t row = person.row
-    cdef int32_t type = m.p.row_type[row], c = at(m, person)
-    cdef int32_t history
+    cdef int32_t type = m.p.row_type[row], c = at(m, person), history
+    cdef int64_t following_ms = m.p.row_ms[min(row + 1, m.p.last_row)]
     person.row = row + 1
-    person.input_ms = INT64_MAX
-    if row + 1 < m.p.row_offsets[m.s.lo + c + 1]:
-        person.input_ms = m.p.row_ms[row + 1]
+    # A conditional move: a branch here would be a coin's toss.
+    person.input_ms = (
+        following_ms if row + 1 < m.p.row_offsets[m.s.lo + c + 1] else INT64_MAX
+    )
     if rarely(type < 0):
         write_cell(&m.p.columns[-1 - type], c, m.p.row_value[row])
         if not m.p.segment_column[-1 - type] or person.now_ms < m.p.from_ms:
@@ -195,7 +188,9 @@ cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
         m.s.last_row[<int64_t>c * m.p.n_histories + history] = row
     if person.now_ms < m.p.from_ms:
         return 0
-    push(m, m.p.n_nodes + type, person)
+    m.w.seeing[m.w.seen] = person
+    m.w.ports[m.w.seen] = type
+    m.w.seen += 1
     return 1
 
 

@@ -1,18 +1,56 @@
-"""Take customers through lanes in waves: bring each on by an item, then work node by node."""
+"""Take customers through lanes in waves: bring each on by an item, let events happen, work the nodes."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from ext.calendar cimport CalendarC, calendar_put
 from ext.events cimport happen
 from ext.kernels cimport carry_out
-from ext.queues cimport lowest_bit, rest
+from ext.queues cimport count_ports, lowest_bit, rest, sort_by_port
 from ext.structs cimport *
-from ext.timeline cimport advance
+from ext.timeline cimport advance, find_schedule
 from ext.tokens cimport at, next_ms
 
 
-cdef inline void work_queues(MachineC* m) noexcept nogil:
-    """Work each queue once: events, then nodes; what a cycle leads back waits for the next wave."""
+cdef inline void begin_person(MachineC* m, PersonC* person) noexcept nogil:
+    """Put a customer at the beginning of his timeline."""
+    cdef int32_t c = at(m, person)
+    cdef int64_t row = m.p.row_offsets[m.s.lo + c], first_ms
+    memset(person, 0, sizeof(PersonC))
+    person.row = row
+    person.input_ms = person.due_ms = person.other_ms = INT64_MAX
+    if row < m.p.row_offsets[m.s.lo + c + 1]:
+        person.input_ms = m.p.row_ms[row]
+    if not m.p.detailed:
+        return
+    m.s.details[c] = m.s.blank
+    if m.p.n_segments:
+        first_ms = max(m.p.entry_from_ms, m.p.created_ms[m.s.lo + c])
+        if first_ms < m.p.entry_until_ms:
+            m.s.details[c].segment_ms = person.other_ms = first_ms
+    if m.p.n_schedules:
+        find_schedule(m, person)
+
+
+cdef inline void see_events(MachineC* m) noexcept nogil:
+    """Let the recorded events of the wave happen, a type at a time."""
+    cdef int32_t type, types = m.p.n_events, n = m.w.seen, begin = 0, end
+    if n == 0:
+        return
+    m.w.seen = 0
+    count_ports(m, types, n)
+    sort_by_port(m, types, m.w.seeing, n)
+    memcpy(m.w.seeing, m.w.sorted, <size_t>n * sizeof(PersonC*))
+    memcpy(m.w.ports, m.w.counts, <size_t>types * sizeof(int32_t))
+    for type in range(types):
+        end = m.w.ports[type]
+        if end > begin:
+            happen(m, type, &m.w.seeing[begin], end - begin, NULL)
+        begin = end
+
+
+cdef inline void work_nodes(MachineC* m) noexcept nogil:
+    """Work each node that has a queue, once; what a cycle leads back waits for the next wave."""
     cdef int32_t word, node, n
     cdef uint64_t bits, lowest
     cdef PersonC** items
@@ -27,13 +65,18 @@ cdef inline void work_queues(MachineC* m) noexcept nogil:
             items = q.items
             n = q.n
             q.n = 0
-            if node < m.p.n_nodes:
-                carry_out(m, node, items, n)
-            else:
-                happen(m, node - m.p.n_nodes, items, n, NULL)
+            carry_out(m, node, items, n)
             m.w.spare[m.w.spares] = items
             m.w.spares += 1
             bits = m.w.filled[word] & ~(lowest | (lowest - 1))
+
+
+cdef inline PersonC* take(MachineC* m, int32_t c) noexcept nogil:
+    """Give a lane to customer `c` of the block."""
+    cdef PersonC* person = &m.s.persons[c]
+    if m.w.fresh:
+        begin_person(m, person)
+    return person
 
 
 cdef inline int run_waves(
@@ -46,12 +89,12 @@ cdef inline int run_waves(
     there will be something before the horizon.
     """
     cdef int32_t taken = min(n, m.w.lanes), busy = taken, idles, k
-    cdef int64_t later_ms
+    cdef int64_t later_ms, horizon_ms = m.p.horizon_ms
     cdef PersonC* person
     m.w.until_ms = until_ms
-    m.w.idles = 0
+    m.w.idles = m.w.seen = 0
     for k in range(taken):
-        rest(m, &m.s.persons[due[k]])
+        rest(m, take(m, due[k]))
     while True:
         idles = m.w.idles
         m.w.idles = 0
@@ -59,15 +102,18 @@ cdef inline int run_waves(
             person = m.w.idle[k]
             while not advance(m, person):
                 later_ms = next_ms(person)
-                if later_ms < m.p.horizon_ms:
+                if later_ms < horizon_ms:
                     calendar_put(calendar, at(m, person), later_ms)
                 if taken == n:
                     busy -= 1
                     break
-                person = &m.s.persons[due[taken]]
+                person = take(m, due[taken])
                 taken += 1
         if busy == 0:
             return 0
         if m.s.trap or stop[0]:
+            if m.w.fresh:
+                m.s.persons_n = taken
             return 1
-        work_queues(m)
+        see_events(m)
+        work_nodes(m)
