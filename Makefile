@@ -8,7 +8,7 @@ EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
 FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
-.PHONY: help build test lint demo debug soak bench dist clean
+.PHONY: help build test lint demo debug soak bench micro dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ soak: build ## Run the long forms of the tests
 
 bench: build ## Measure speed beside rivals: a table, bench/results/latest.json, plots (ARGS=--quick: a try)
 	$(BIN)/python -m bench $(ARGS)
+
+micro: build ## Compare the micro-benchmarks with their baseline (ARGS=store: write it anew)
+	$(BIN)/python -m bench.micro $(or $(ARGS),compare)
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
 	JOBS=$(JOBS) .ci/wheel

@@ -1,0 +1,1 @@
+"""Times single parts of the engine with pytest-benchmark, held against a stored baseline."""
