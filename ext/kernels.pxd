@@ -22,7 +22,7 @@ from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
     HOUR_MS, at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
-    judge, leave_all, leave_one, listen, note, open_watch, park, set_timer, stay, visit_of,
+    judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -107,21 +107,23 @@ cdef inline void leave_by(MachineC* m, int32_t i, PersonC** items, int32_t n) no
         begin = end
 
 
-cdef inline bint passes_until(MachineC* m, PersonC* person, int64_t due_ms) noexcept nogil:
-    """Let the only token of a customer wait until `due_ms`, if nothing comes before that.
+cdef inline bint passes_until(MachineC* m, const PersonC* person, int64_t due_ms) noexcept nogil:
+    """Whether the only token of a customer can wait until `due_ms` and nothing comes before that.
 
-    His timer is then his next item of work, and this is all that it does; a wait costs no more
-    than another node.
+    His timer is then his next item of work, and `pass_until` all that it does: a wait costs no
+    more than another node.
     """
-    if rarely(person.crowd or person.stage != STAGE_REST):
-        return 0
-    if due_ms >= min(min(person.input_ms, person.other_ms), m.w.until_ms):
-        return 0
+    return (
+        (person.crowd | person.stage) == 0
+    ) & (due_ms < min(min(person.input_ms, person.other_ms), m.w.until_ms))
+
+
+cdef inline void pass_until(MachineC* m, PersonC* person, int64_t due_ms) noexcept nogil:
+    """Let the timer of a customer's only token be his next item of work."""
     person.now_ms = due_ms
     person.stage = m.p.after
     if m.p.budgeted:
         detail_of(m, person).budget = m.p.budget
-    return 1
 
 
 cdef inline void wait_until(
@@ -214,6 +216,31 @@ cdef inline int64_t delay_of(MachineC* m, int32_t table, uint64_t draw) noexcept
         cell = <int64_t>((draw >> 40) & <uint64_t>0xFFF)
         place = (draw >> 8) & <uint64_t>0xFFFFFFFF
     return interpolate(cells[cell], cells[cell + 1], place)
+
+
+cdef inline void wait_alike(
+    MachineC* m, int32_t i, uint8_t state, int64_t ms, int32_t port, PersonC** items, int32_t n
+) noexcept nogil:
+    """Wait for `ms` > 0; who can pass at once leaves by `port`.
+
+    Sorted apart without a branch first: whether something comes before is a coin's toss.
+    """
+    cdef PersonC** onward = m.w.sorted
+    cdef PersonC* person
+    cdef int32_t k, kept = 0, stays = 0
+    cdef bint passes
+    for k in range(n):
+        person = items[k]
+        passes = passes_until(m, person, person.now_ms + ms)
+        onward[kept] = person
+        items[stays] = person
+        kept += passes
+        stays += not passes
+    for k in range(kept):
+        pass_until(m, onward[k], onward[k].now_ms + ms)
+    for k in range(stays):
+        wait_until(m, items[k], i, state, items[k].now_ms + ms)
+    leave_all(m, i, port, onward, kept)
 
 
 cdef inline void respond(
@@ -379,27 +406,39 @@ cdef inline void add_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noe
     leave_all(m, i, 0, m.w.sorted, kept)
 
 
+cdef inline void watch_test(
+    MachineC* m, PersonC* person, int32_t number, int32_t port
+) noexcept nogil:
+    """Begin to watch a customer's first token at an A/B test for success in its branch (D31)."""
+    cdef const WatchC* watch = &m.p.watches[number]
+    if first_visit(m.s.tested, m.p.test_words, at(m, person), watch.test):
+        open_watch(m, person, number, watch.counter0 + port, person.entry_row)
+
+
 cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
-    """Assign branches (D30); an A/B test begins to watch a customer's first token (D31)."""
+    """Assign branches (D30)."""
     cdef const NodeC* node = &m.p.nodes[i]
+    cdef const int64_t* weights = &m.p.weights[node.a]
+    cdef const uint64_t* id_hash = &m.p.id_hash[m.s.lo]
+    cdef int32_t* ports = m.w.ports
     cdef PersonC* person
-    cdef int32_t k, c, port
-    cdef uint64_t slot = 0, drawn
-    cdef const WatchC* watch
+    cdef int32_t k, drawn, port, last = node.ports - 1
+    cdef uint64_t slot = 0, key = <uint64_t>node.x
+    cdef bint sticky = node.flags & FLAG_STICKY
+    # The draws apart from the comparisons: a branch on a draw would spoil the overlap of draws.
     for k in range(n):
         person = items[k]
-        c = at(m, person)
-        if not node.flags & FLAG_STICKY:
+        if not sticky:
             slot = slot_of(detail_of(m, person).entry_hash, visit_of(m, person, node.slot))
-        drawn = scale(draw64(<uint64_t>node.x, m.p.id_hash[m.s.lo + c], slot), WEIGHT_TOTAL)
-        port = 0
-        while drawn >= <uint64_t>m.p.weights[node.a + port]:
-            port += 1
-        m.w.ports[k] = port
-        if node.b >= 0:
-            watch = &m.p.watches[node.b]
-            if first_visit(m.s.tested, m.p.test_words, c, watch.test):
-                open_watch(m, person, node.b, watch.counter0 + port, person.entry_row)
+        ports[k] = <int32_t>scale(draw64(key, id_hash[at(m, person)], slot), WEIGHT_TOTAL)
+    for k in range(n):
+        drawn = ports[k]
+        ports[k] = 0
+        for port in range(last):
+            ports[k] += drawn >= weights[port]
+    if node.b >= 0:
+        for k in range(n):
+            watch_test(m, items[k], node.b, ports[k])
     leave_by(m, i, items, n)
 
 
@@ -431,18 +470,22 @@ cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     cdef PersonC** onward = m.w.sorted
     cdef PersonC* person
     cdef int32_t k, kept = 0
-    cdef int64_t due_ms, ms = node.ms
-    cdef bint plain = node.op == OP_WAIT_FOR and node.days == 0 and node.months == 0
+    cdef int64_t due_ms
+    if node.op == OP_WAIT_FOR and node.days == 0 and node.months == 0 and node.ms > 0:
+        wait_alike(m, i, TOKEN_TIMED, node.ms, 0, items, n)
+        return
     for k in range(n):
         person = items[k]
-        due_ms = person.now_ms + ms if plain else due_of(m, person, node)
+        due_ms = due_of(m, person, node)
         if rarely(due_ms == INT64_MIN and node.op == OP_WAIT_DATE):
             leave_one(m, person, i, 1)
-        elif due_ms <= person.now_ms or passes_until(m, person, due_ms):
+        elif due_ms > person.now_ms and not passes_until(m, person, due_ms):
+            wait_until(m, person, i, TOKEN_TIMED, due_ms)
+        else:
+            if due_ms > person.now_ms:
+                pass_until(m, person, due_ms)
             onward[kept] = person
             kept += 1
-        else:
-            wait_until(m, person, i, TOKEN_TIMED, due_ms)
     leave_all(m, i, 0, onward, kept)
 
 
@@ -452,17 +495,22 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     cdef PersonC** onward = m.w.sorted
     cdef PersonC* person
     cdef int32_t k, kept = 0
-    cdef int64_t due_ms = INT64_MAX, ms = node.ms
-    cdef bint timed = node.flags & FLAG_TIMEOUT, walled = node.days or node.months
+    cdef int64_t due_ms = INT64_MAX
+    cdef bint timed = node.flags & FLAG_TIMEOUT
+    if timed and node.days == 0 and node.months == 0 and node.ms > 0:
+        wait_alike(m, i, TOKEN_LISTENING, node.ms, 1, items, n)
+        return
     for k in range(n):
         person = items[k]
         if timed:
-            due_ms = later(m, person, node) if rarely(walled) else person.now_ms + ms
-            if due_ms <= person.now_ms or passes_until(m, person, due_ms):
-                onward[kept] = person
-                kept += 1
-                continue
-        wait_until(m, person, i, TOKEN_LISTENING, due_ms)
+            due_ms = later(m, person, node)
+        if due_ms > person.now_ms and not passes_until(m, person, due_ms):
+            wait_until(m, person, i, TOKEN_LISTENING, due_ms)
+        else:
+            if due_ms > person.now_ms:
+                pass_until(m, person, due_ms)
+            onward[kept] = person
+            kept += 1
     leave_all(m, i, 1, onward, kept)
 
 
@@ -471,8 +519,7 @@ cdef inline void end_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noe
     cdef int32_t k
     m.t.outcome[<int64_t>i * OUTCOMES - 1 - OUT_END] += n
     if m.t.logs:
-        for k in range(n):
-            note(m, items[k], i, OUT_END, detail_of(m, items[k]).entry_hash)
+        note_all(m, items, n, i, OUT_END)
     for k in range(n):
         if plain and not items[k].crowd:
             items[k].state = TOKEN_GONE

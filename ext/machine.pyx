@@ -321,9 +321,9 @@ cdef class Machine:
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
         p.named = log or self.asks_names(self.bound)
-        p.detailed = log or p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
+        p.detailed = p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
         p.plain = not (
-            p.detailed or p.named or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
+            log or p.detailed or p.named or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
             or p.policy != POLICY_ONCE or np.any(self.bound.passage.routes == ROUTE_FORK)
         )
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX

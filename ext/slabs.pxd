@@ -150,17 +150,17 @@ cdef inline int32_t admission_new(MachineC* m) noexcept nogil:
     return s.admissions_used - 1
 
 
-cdef inline LogC* log_new(MachineC* m) noexcept nogil:
-    """The next record of the log, NULL where memory ran out or a block decides without end."""
+cdef inline LogC* log_room(MachineC* m, int32_t n) noexcept nogil:
+    """The next `n` records of the log, NULL where memory ran out or a block decides without end."""
     cdef int64_t size
     cdef LogC* larger
-    if m.t.log_used == m.t.log_size:
-        size = m.t.log_size * 2 if m.t.log_size else FIRST_SIZE
+    if m.t.log_used + n > m.t.log_size:
+        size = m.t.log_size * 2 + n if m.t.log_size else FIRST_SIZE + n
         larger = NULL if size > LOG_MAX else <LogC*>realloc(m.t.log, sizeof(LogC) * <size_t>size)
         if larger == NULL:
             m.s.trap = TRAP_MEMORY
             return NULL
         m.t.log = larger
         m.t.log_size = size
-    m.t.log_used += 1
-    return &m.t.log[m.t.log_used - 1]
+    m.t.log_used += n
+    return &m.t.log[m.t.log_used - n]

@@ -168,7 +168,8 @@ cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
 cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
     """Apply the customer's next recorded input (D3 a, D38); 1 if he has an event to see, or to settle."""
     cdef int64_t row = person.row
-    cdef int32_t type = m.p.row_type[row], c = at(m, person), history
+    cdef int32_t type = m.p.row_type[row], c = at(m, person)
+    cdef const EventC* event
     cdef int64_t following_ms = m.p.row_ms[min(row + 1, m.p.last_row)]
     person.row = row + 1
     # A conditional move: a branch here would be a coin's toss.
@@ -183,11 +184,15 @@ cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
         person.stage = STAGE_SEGMENTS
         rest(m, person)
         return 1
-    history = m.p.events[type].history
-    if history >= 0:
-        m.s.last_row[<int64_t>c * m.p.n_histories + history] = row
+    event = &m.p.events[type]
+    if event.history >= 0:
+        m.s.last_row[<int64_t>c * m.p.n_histories + event.history] = row
     if person.now_ms < m.p.from_ms:
         return 0
+    if event.flags == EVENT_WAITED and event.triggers == 0:
+        # At most waits see it: nothing happens to a customer whose only token is no such.
+        if person.state != TOKEN_LISTENING and not person.crowd:
+            return 0
     m.w.seeing[m.w.seen] = person
     m.w.ports[m.w.seen] = type
     m.w.seen += 1

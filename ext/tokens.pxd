@@ -32,21 +32,39 @@ cdef inline DetailC* detail_of(MachineC* m, const PersonC* person) noexcept nogi
     return &m.s.details[person - m.s.persons]
 
 
-cdef inline void note(
-    MachineC* m, PersonC* person, int32_t node, int32_t port, uint64_t entry
+cdef inline void write_record(
+    MachineC* m, LogC* record, const PersonC* person, int32_t node, int32_t port, uint64_t entry
 ) noexcept nogil:
-    """Log a decision under the customer's next step number (D13, D14)."""
-    cdef LogC* record = log_new(m)
-    cdef DetailC* detail = detail_of(m, person)
-    if record == NULL:
-        return
-    record.customer = <uint32_t>(m.s.lo + at(m, person))
-    record.step = detail.step
+    """Fill a record of the log under the customer's next step number (D13, D14)."""
+    cdef int32_t c = at(m, person)
+    record.customer = <uint32_t>(m.s.lo + c)
+    record.step = m.s.details[c].step
     record.time_ms = person.now_ms
     record.entry = entry
     record.node = node
     record.port = port
-    detail.step += 1
+    m.s.details[c].step += 1
+
+
+cdef inline void note(
+    MachineC* m, PersonC* person, int32_t node, int32_t port, uint64_t entry
+) noexcept nogil:
+    """Log a decision."""
+    cdef LogC* record = log_room(m, 1)
+    if record != NULL:
+        write_record(m, record, person, node, port, entry)
+
+
+cdef inline void note_all(
+    MachineC* m, PersonC** items, int32_t n, int32_t node, int32_t port
+) noexcept nogil:
+    """Log a decision about the running tokens of `items`."""
+    cdef LogC* records = log_room(m, n)
+    cdef int32_t k
+    if records == NULL:
+        return
+    for k in range(n):
+        write_record(m, &records[k], items[k], node, port, detail_of(m, items[k]).entry_hash)
 
 
 cdef inline void note_outcome(
@@ -401,8 +419,7 @@ cdef inline void leave_all(
     elif n > 0:
         m.t.port[number] += n
         if m.t.logs:
-            for k in range(n):
-                note(m, items[k], node, port, detail_of(m, items[k]).entry_hash)
+            note_all(m, items, n, node, port)
         push_all(m, target, items, n)
 
 
