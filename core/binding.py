@@ -6,7 +6,7 @@ linear in the customers and events held and touches no Python object per custome
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,8 @@ class Bound:
     until. `schedule_offsets` int64[schedules * zones + 1] into `schedule_ms`: the times of schedule
     s in zone z. `layers` uint64[l, words]: the nodes of each funnel layer as bits. `touch_offsets`
     int32[n + 1] into `touch_columns`. `entry_from_ms`, `entry_until_ms`: the entry window. `hours`:
-    hours from the start to the horizon.
+    hours from the start to the horizon. `checked`: whether `check_bound` has passed it; whoever
+    changes an array after that must reset it.
     """
 
     program: Program
@@ -118,6 +119,7 @@ class Bound:
     gap_ms: int
     key_property: int
     hours: int
+    checked: bool = field(default=False, init=False, compare=False)
 
     @property
     def customers(self) -> int:
@@ -130,9 +132,11 @@ class Bound:
         All arrays but the draws are shared.
         """
         options = replace(self.options, replicate=number)
-        return replace(
+        drawn = replace(
             self, options=options, responses=self.responses.rekeyed(self.program, options)
         )
+        drawn.checked = self.checked
+        return drawn
 
 
 def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:

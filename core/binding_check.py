@@ -15,7 +15,8 @@ from core.counters import HOUR_MS
 from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.limits import WEIGHT_TOTAL
 from core.nodes import CHANNELS
-from core.program import FLAG_TIMEOUT, Op, Pred, Source, Store, TriggerKind
+from core.passage import routes_of
+from core.program import FLAG_JOINT, FLAG_TIMEOUT, Op, Pred, Source, Store, TriggerKind
 from core.responses import DELAY_MS_MAX
 
 if TYPE_CHECKING:
@@ -64,15 +65,22 @@ def _length(name: str, array: Any, size: int) -> None:
 
 
 def check_bound(bound: Bound) -> None:
-    """Refuse a bound program with an index out of range or an array too short: ValueError."""
+    """Refuse a bound program with an index out of range or an array too short: ValueError.
+
+    One that has passed is not looked at again: it takes as long as a quarter of a run.
+    """
+    if bound.checked:
+        return
     _check_run(bound)
     _check_graph(bound)
+    _check_passage(bound)
     _check_preds(bound)
     _check_nodes(bound)
     _check_inputs(bound)
     _check_columns(bound)
     _check_responses(bound)
     _check_triggers(bound)
+    bound.checked = True
 
 
 def _check_run(bound: Bound) -> None:
@@ -123,6 +131,19 @@ def _check_graph(bound: Bound) -> None:
     expected = np.array([len(n.ports) for n in program.flow.nodes.values()])
     if np.any(expected != nodes["ports"]):
         raise ValueError("a node's number of ports differs from its document's")
+
+
+def _check_passage(bound: Bound) -> None:
+    passage, nodes, ports = bound.passage, bound.nodes, bound.program.ports
+    if not np.array_equal(np.sort(passage.order), np.arange(len(nodes))):
+        raise ValueError("passage.order must name each node once")
+    if not np.array_equal(passage.routes, routes_of(ports, bound.program.edges)):
+        raise ValueError("passage.routes must be the ports' only edges")
+    joint = nodes[(nodes["flags"] & FLAG_JOINT) != 0]
+    for port0, count in zip(joint["port0"].tolist(), joint["ports"].tolist(), strict=True):
+        mine = passage.routes[port0 : port0 + count]
+        if count == 0 or mine[0] < 0 or np.any(mine != mine[0]):
+            raise ValueError("a node whose ports part is marked as joint")
 
 
 def _check_preds(bound: Bound) -> None:

@@ -1,7 +1,8 @@
-"""Derive from a program's edges in which order nodes are best worked, and how often and when tokens arrive.
+"""Derive from a program's edges how its nodes are best worked.
 
-All of it is a matter of speed: an interpreter that worked nodes in any order, kept a bit for each
-customer and node, and looked at the time of every arrival would count the same.
+In which order, and how often and when tokens arrive. All of it is a matter of speed: an interpreter that worked
+nodes in any order, kept a bit for each customer and node, and looked at the time of every arrival
+would count the same.
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ class Passage:
 def passage_of(program: Program) -> Passage:
     """Look a program through, in time linear in its edges."""
     nodes, ports, edges = program.nodes, program.ports, program.edges
-    first = edges[np.minimum(ports["edge0"], max(len(edges) - 1, 0))] if len(edges) else -1
-    routes = np.where(ports["edges"] == 1, first, np.where(ports["edges"], ROUTE_FORK, ROUTE_NONE))
+    routes = routes_of(ports, edges)
     onward: list[list[int]] = []
     for port0, count in zip(nodes["port0"].tolist(), nodes["ports"].tolist(), strict=True):
         begin, end = port0, port0 + count
@@ -66,7 +66,15 @@ def passage_of(program: Program) -> Passage:
         if count > 1 and mine[0] >= 0 and np.all(mine == mine[0]):
             flags[i] |= FLAG_JOINT
     flags[[node for layer in program.layers for node in layer]] |= FLAG_AGAIN
-    return Passage(order, routes.astype(np.int32), flags)
+    return Passage(order, routes, flags)
+
+
+def routes_of(ports: NDArray[np.void], edges: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The `routes` of `Passage` for ports (PORT records) and the edges that they name."""
+    routes = np.where(ports["edges"] == 0, ROUTE_NONE, ROUTE_FORK).astype(np.int32)
+    single = ports["edges"] == 1
+    routes[single] = edges[ports["edge0"][single]]
+    return routes
 
 
 def _late(onward: Sequence[Sequence[int]], waits: NDArray[np.bool_]) -> list[int]:

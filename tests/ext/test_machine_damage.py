@@ -110,9 +110,9 @@ def spinning(budget: int) -> tuple[Machine, int]:
     flow = Flow.model_validate({"headrace": 1, "flow": "f", "nodes": nodes})
     audience = audience_from_python([{"id": "c"}], [{"customer": "c", "time": 5, "event": "go"}])
     options = RunOptions(from_ms=0, until_ms=10, horizon_ms=10, step_budget=budget)
-    bound = bind(compile_flow(flow), audience, options)
-    bound.program.edges[:] = 1
-    machine = Machine(bound, log=True)
+    program = compile_flow(flow)
+    program.edges[:] = 1
+    machine = Machine(bind(program, audience, options), log=True)
     machine.load(0, 1)
     return machine, options.horizon_ms
 

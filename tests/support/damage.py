@@ -83,6 +83,8 @@ def put(held: Any, path: tuple[Any, ...], value: Any) -> Any:
         inner = put(getattr(held, key), tuple(rest), value)
         changed = copy.copy(held)
         object.__setattr__(changed, key, inner)
+        if isinstance(changed, Bound):
+            changed.checked = False
         if isinstance(changed, Column):
             changed._codes = None
         return changed
