@@ -8,10 +8,10 @@ EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
 FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
-.PHONY: help build test lint demo debug soak bench micro dist clean
+.PHONY: help build test lint demo debug soak bench micro performance dist clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: build/ext.stamp ## Make .venv, install Headrace into it, build the extensions
 
@@ -49,6 +49,12 @@ bench: build ## Measure speed beside rivals: a table, bench/results/latest.json,
 
 micro: build ## Compare the micro-benchmarks with their baseline (ARGS=store: write it anew)
 	$(BIN)/python -m bench.micro $(or $(ARGS),compare)
+
+# A missed bar is told on the page as well; where nothing was measured there is no page.
+performance: build ## Measure all of it, profile, and write docs/performance.md (needs Linux, valgrind)
+	rm -f bench/results/latest.json
+	-$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.page
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
 	JOBS=$(JOBS) .ci/wheel

@@ -25,7 +25,7 @@ from bench import (
     start_figures,
 )
 from bench.contest import HEAP, SIMPY, CountsDifferError
-from bench.figures import Bar, Figure
+from bench.figures import Bar, Figure, shown
 
 Group = Callable[[bool, int], Iterator[Figure]]
 
@@ -78,7 +78,7 @@ def verdict(figures: Sequence[Figure]) -> list[str]:
             rival = "" if figure.rival is None else f" to {figure.rival}"
             value = figure.ours if figure.bar.of == "ours" else figure.ratio
             found.append(
-                f"{what}: {figure.name}, {figure.bar.of}{rival} {_number(value)}, wanted "
+                f"{what}: {figure.name}, {figure.bar.of}{rival} {shown(value)}, wanted "
                 f"{_bar(figure.bar)}; spread {figure.spread:.0%}"
             )
     return found
@@ -127,12 +127,12 @@ def _cells(figure: Figure) -> list[str]:
     met = {None: "", True: "[green]met[/]", False: "[bold red]MISSED[/]"}[figure.meets]
     return [
         figure.name,
-        _number(figure.ours),
+        shown(figure.ours),
         figure.unit,
-        _number(figure.step_ns),
+        shown(figure.step_ns),
         figure.rival or "",
-        _number(figure.theirs),
-        _number(figure.ratio),
+        shown(figure.theirs),
+        shown(figure.ratio),
         spread if figure.rival is None else f"{spread}, {figure.their_spread:.0%}",
         "" if figure.bar is None else _bar(figure.bar),
         met,
@@ -141,14 +141,7 @@ def _cells(figure: Figure) -> list[str]:
 
 def _bar(bar: Bar) -> str:
     sign = "≥" if bar.relation == "at least" else "≤"
-    return f"{sign} {_number(bar.value)}{' ×' if bar.of == 'ratio' else ''}"
-
-
-def _number(value: float | None) -> str:
-    """Three digits or all whole ones, empty for None."""
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{sign} {shown(bar.value)}{' ×' if bar.of == 'ratio' else ''}"
 
 
 def _groups(customers: int | None) -> dict[str, Group]:

@@ -30,13 +30,13 @@ class Alone:
     peak_gib: float
 
 
-def alone(module: str, function: str, **keywords: Any) -> Alone:
-    """Call a function in a new process; its keywords and its result go through JSON.
+def alone(module: str, function: str, *, checkout: Path = CHECKOUT, **keywords: Any) -> Alone:
+    """Call a function of a checkout in a new process; its keywords and result go through JSON.
 
     RuntimeError with what the process printed where it fails.
     """
     command = [sys.executable, "-m", "bench.alone", module, function, json.dumps(keywords)]
-    ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise RuntimeError(f"{module}.{function} failed with {ran.returncode}:\n{ran.stderr}")
     answer = json.loads(ran.stdout.splitlines()[-1])

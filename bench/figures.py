@@ -90,3 +90,10 @@ def interleave(contenders: Mapping[str, Callable[[], object]], runs: int) -> dic
 def spread_of(seconds: list[float]) -> float:
     """How far the runs lie apart: (slowest - fastest) / median."""
     return (max(seconds) - min(seconds)) / median(seconds)
+
+
+def shown(value: float | None) -> str:
+    """Three digits or all whole ones, empty for None."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
