@@ -10,7 +10,7 @@ from ext.predicates cimport as_double, filter_passes, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    HOUR_MS, at, detail_of, entry_make, first_visit, note_outcome, open_watch,
+    at, detail_of, entry_make, first_visit, hour_of, note_outcome, open_watch,
     ready_push, spill, token_make,
 )
 
@@ -260,7 +260,7 @@ cdef inline int32_t enter_all(
             )
         if not begun:
             continue
-        by_hour[(now - from_ms) // HOUR_MS] += 1
+        by_hour[hour_of(now, from_ms)] += 1
         sorted[entered] = person
         entered += 1
     m.t.people += entered * plain

@@ -21,8 +21,8 @@ from ext.queues cimport count_ports, push_all, rest, rest_all, sort_by_port
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    HOUR_MS, at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
-    judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay, visit_of,
+    at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
+    hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -87,11 +87,30 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     return n
 
 
+cdef inline void leave_by_two(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
+    """The same for two ports, parted without a branch: which one is often a coin's toss."""
+    cdef PersonC** firsts = m.w.sorted
+    cdef const int32_t* ports = m.w.ports
+    cdef PersonC* person
+    cdef int32_t k, first = 0, second = 0
+    for k in range(n):
+        person = items[k]
+        firsts[first] = person
+        items[second] = person
+        first += 1 - ports[k]
+        second += ports[k]
+    leave_all(m, i, 0, firsts, first)
+    leave_all(m, i, 1, items, second)
+
+
 cdef inline void leave_by(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Let each of `items` leave by its own port of `m.w.ports`."""
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int32_t port, begin = 0, end
     if n == 0:
+        return
+    if node.ports == 2:
+        leave_by_two(m, i, items, n)
         return
     count_ports(m, node.ports, n)
     if node.flags & FLAG_JOINT and not m.t.logs:
@@ -351,7 +370,7 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     cdef int32_t k
     cdef uint32_t visit
     for k in range(n):
-        by_hour[(items[k].now_ms - from_ms) // HOUR_MS] += 1
+        by_hour[hour_of(items[k].now_ms, from_ms)] += 1
     if answered or node.slot >= 0:
         for k in range(n):
             visit = visit_of(m, items[k], node.slot)

@@ -1,6 +1,6 @@
 """Declare the machine for other compiled modules."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.calendar cimport CalendarC
 from ext.structs cimport MachineC, PersonC
@@ -25,5 +25,4 @@ cdef class Machine:
     cdef void* room(self, size_t items, size_t size) except NULL
     cdef bint asks_names(self, bound) except -1
     cdef void begin(self, int64_t n) noexcept nogil
-    cdef void count_place(self, uint8_t state, int32_t node) noexcept nogil
     cdef void census(self) noexcept nogil

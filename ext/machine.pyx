@@ -25,7 +25,7 @@ from ext.calendar cimport calendar_take
 from ext.civil cimport SlotC
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
-from ext.waves cimport run_waves
+from ext.waves cimport count_place, run_waves
 
 cnp.import_array()
 
@@ -418,8 +418,10 @@ cdef class Machine:
         s.keys_used = 0
         for c in range(s.keys_size):
             s.keys[c].admission = -1
-        memset(s.visited, 0, <size_t>(n * p.words) * 8)
-        memset(s.touched, 0, <size_t>(n * p.words) * 8)
+        if p.budgeted:
+            memset(s.visited, 0, <size_t>(n * p.words) * 8)
+        if p.as_of_ms > p.from_ms:
+            memset(s.touched, 0, <size_t>(n * p.words) * 8)
         memset(s.tested, 0, <size_t>(n * p.test_words) * 8)
         for at in range(n * p.n_histories):
             s.last_row[at] = -1
@@ -466,24 +468,19 @@ cdef class Machine:
 
     def finish(self):
         """Count where the block's tokens stand now; call it once for each block, after its last `apply`."""
-        if not self.begun:
-            return
         with nogil:
             self.census()
-
-    cdef inline void count_place(self, uint8_t state, int32_t node) noexcept nogil:
-        if state == TOKEN_TIMED or state == TOKEN_LISTENING:
-            self.m.t.waiting[node] += 1
-        elif state == TOKEN_IDLE:
-            self.m.t.idle[node] += 1
 
     cdef void census(self) noexcept nogil:
         cdef StateC* s = &self.m.s
         cdef int32_t i, c, word
-        for i in range(s.persons_n):
-            self.count_place(s.persons[i].state, s.persons[i].node)
+        for i in range(self.calendar.at, self.calendar.buckets):
+            c = self.calendar.heads[i]
+            while c >= 0:
+                count_place(&self.m, s.persons[c].state, s.persons[c].node)
+                c = self.calendar.next[c]
         for i in range(s.tokens_used):
-            self.count_place(s.tokens[i].state, s.tokens[i].node)
+            count_place(&self.m, s.tokens[i].state, s.tokens[i].node)
         for i in range(self.m.p.n_layers):
             for c in range(s.persons_n):
                 for word in range(self.m.p.words):

@@ -16,11 +16,18 @@ from ext.structs cimport *
 
 cdef extern from *:
     """
-    #define HEADRACE_HOUR_MS 3600000LL
     #define HEADRACE_LOG2(x) (63 - __builtin_clzll((unsigned long long)(x)))
     """
-    const int64_t HOUR_MS "HEADRACE_HOUR_MS"
     int log2_of "HEADRACE_LOG2"(int64_t x) noexcept nogil
+
+
+cdef enum:
+    HOUR_MS = 3600000
+
+
+cdef inline uint64_t hour_of(int64_t ms, int64_t from_ms) noexcept nogil:
+    """The hour of the run; unsigned, because it is never before the start and divides faster."""
+    return <uint64_t>(ms - from_ms) // <uint64_t>HOUR_MS
 
 
 cdef inline int32_t at(MachineC* m, const PersonC* person) noexcept nogil:

@@ -1,11 +1,12 @@
 """Take customers through lanes in waves: bring each on by an item, let events happen, work the nodes."""
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from ext.calendar cimport CalendarC, calendar_put
 from ext.events cimport happen
 from ext.kernels cimport carry_out
+from ext.likely cimport rarely
 from ext.queues cimport count_ports, lowest_bit, rest, sort_by_port
 from ext.structs cimport *
 from ext.timeline cimport advance, find_schedule
@@ -16,9 +17,11 @@ cdef inline void begin_person(MachineC* m, PersonC* person) noexcept nogil:
     """Put a customer at the beginning of his timeline."""
     cdef int32_t c = at(m, person)
     cdef int64_t row = m.p.row_offsets[m.s.lo + c], first_ms
-    memset(person, 0, sizeof(PersonC))
     person.row = row
     person.input_ms = person.due_ms = person.other_ms = INT64_MAX
+    person.node = 0
+    person.state = TOKEN_FREE
+    person.port = person.crowd = person.stage = 0
     if row < m.p.row_offsets[m.s.lo + c + 1]:
         person.input_ms = m.p.row_ms[row]
     if not m.p.detailed:
@@ -71,6 +74,14 @@ cdef inline void work_nodes(MachineC* m) noexcept nogil:
             bits = m.w.filled[word] & ~(lowest | (lowest - 1))
 
 
+cdef inline void count_place(MachineC* m, uint8_t state, int32_t node) noexcept nogil:
+    """Count where a token stands for good, or at the horizon."""
+    if state == TOKEN_TIMED or state == TOKEN_LISTENING:
+        m.t.waiting[node] += 1
+    elif state == TOKEN_IDLE:
+        m.t.idle[node] += 1
+
+
 cdef inline PersonC* take(MachineC* m, int32_t c) noexcept nogil:
     """Give a lane to customer `c` of the block."""
     cdef PersonC* person = &m.s.persons[c]
@@ -85,8 +96,8 @@ cdef inline int run_waves(
 ) noexcept nogil:
     """Carry out all work before `until_ms` of `due` (n customers); 1 where stopped.
 
-    A customer with nothing left to do gives his lane to the next, and goes into the calendar if
-    there will be something before the horizon.
+    A customer with nothing left to do gives his lane to the next. He goes into the calendar if
+    there will be something before the horizon; else it is counted where his only token stands.
     """
     cdef int32_t taken = min(n, m.w.lanes), busy = taken, idles, k
     cdef int64_t later_ms, horizon_ms = m.p.horizon_ms
@@ -104,6 +115,8 @@ cdef inline int run_waves(
                 later_ms = next_ms(person)
                 if later_ms < horizon_ms:
                     calendar_put(calendar, at(m, person), later_ms)
+                elif rarely(person.state >= TOKEN_TIMED):
+                    count_place(m, person.state, person.node)
                 if taken == n:
                     busy -= 1
                     break
@@ -112,8 +125,6 @@ cdef inline int run_waves(
         if busy == 0:
             return 0
         if m.s.trap or stop[0]:
-            if m.w.fresh:
-                m.s.persons_n = taken
             return 1
         see_events(m)
         work_nodes(m)
