@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actors.dry_run import dry_run
 from bench.rivals.columns import NODES, Columns, Counts, columns_of
 from bench.rivals.heap_journey import heap_journey
-from bench.rivals.numba_journey import numba_journey, numba_journey_threaded
+from bench.rivals.numba_journey import numba_journey, numba_journey_threaded, numba_sums
 from bench.rivals.numpy_journey import numpy_journey, numpy_journey_logged
 from bench.rivals.simpy_journey import simpy_journey
 from core.binding import Bound
@@ -23,7 +23,7 @@ Contender = Callable[[], tuple[Counts, object]]
 """Runs once; the arrivals at each node, int64[nodes], and what else must outlive the clock."""
 
 OURS, OURS_LOGGED = "Headrace", "Headrace, decision log"
-NUMBA = "hard-coded Numba"
+NUMBA, NUMBA_SUMS = "hard-coded Numba", "Numba, counters as sums"
 NUMPY, NUMPY_LOGGED = "NumPy by node", "NumPy, log by time"
 HEAP, SIMPY = "heap in Python", "SimPy"
 
@@ -69,6 +69,13 @@ def numba_rival(bound: Bound, pool: ThreadPoolExecutor, threads: int = 1) -> Con
     if threads == 1:
         return lambda: (numba_journey(columns, tag), None)
     return lambda: (numba_journey_threaded(columns, tag, pool, threads), None)
+
+
+def numba_sums_rival(bound: Bound) -> Contender:
+    """The hard-coded journey that derives most of its counters."""
+    columns = columns_of(bound)
+    tag = columns.new_tags()
+    return lambda: (numba_sums(columns, tag), None)
 
 
 def numpy_rivals(bound: Bound) -> dict[str, Contender]:

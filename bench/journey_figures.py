@@ -21,6 +21,7 @@ from actors.log_writer import log_writer
 from bench.contest import (
     HEAP,
     NUMBA,
+    NUMBA_SUMS,
     NUMPY,
     NUMPY_LOGGED,
     OURS,
@@ -29,6 +30,7 @@ from bench.contest import (
     Contender,
     hold_equal,
     numba_rival,
+    numba_sums_rival,
     numpy_rivals,
     ours,
     ours_logged,
@@ -71,6 +73,7 @@ def figures(quick: bool, runs: int, customers: int | None = None) -> Iterator[Fi
             OURS_LOGGED: ours_logged(bound),
             OURS_PARQUET: _parquet(bound, Path(folder) / "log.parquet"),
             NUMBA: numba_rival(bound, pool),
+            NUMBA_SUMS: numba_sums_rival(bound),
             **numpy_rivals(bound),
         }
         if two:
@@ -142,6 +145,7 @@ def _against_rivals(rounds: Rounds, steps: int) -> Iterator[Figure]:
 
     alone = step_ns(OURS)
     yield rounds.figure("counters", OURS, NUMBA, NUMBA_BAR, step_ns=alone)
+    yield rounds.figure("counters", OURS, NUMBA_SUMS, step_ns=alone)
     yield rounds.figure("counters", OURS, NUMPY, step_ns=alone)
     yield rounds.figure("counters", OURS, HEAP, step_ns=alone)
     yield rounds.figure("counters", OURS, SIMPY, SIMPY_BAR, step_ns=alone)
