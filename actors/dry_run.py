@@ -24,6 +24,7 @@ from ext.machine import BLOCK, LANES, Machine
 QUEUED_BLOCKS = 4  # for each worker: keeps it busy, stops soon, holds little of the log
 BLOCK_CELLS = 1 << 22  # customers times nodes of a block; bounds a machine's state and log
 BLOCK_MIN = 64
+STRETCH = 8  # blocks that a worker takes at a time: fewer handovers, and still some in a second
 
 Progress = Callable[[int, int], None]
 """Told (customers done, customers in all) over all replicates: at first, and after each block."""
@@ -37,6 +38,13 @@ class AbortedError(HeadraceError):
 
 class LogSink(Protocol):
     """Takes the decisions of one block after the other, as LOG records by (customer row, step)."""
+
+    def room(self, records: int) -> NDArray[Any] | None:
+        """An array for so many LOG records of some block, None for a fresh one.
+
+        Workers ask for it, several at a time and in any order.
+        """
+        ...
 
     def write(self, records: NDArray[Any]) -> None:
         """Take the next block's decisions."""
@@ -80,14 +88,14 @@ class Cancel:
             machine.stop()
 
 
-class _Block(NamedTuple):
+class _Stretch(NamedTuple):
     replicate: int
     bound: Bound
     first: int
     last: int
 
 
-Records = NDArray[Any] | None
+Records = list[NDArray[Any]]  # of each block of a stretch, where they are logged
 Running = Future[Records]
 
 
@@ -98,6 +106,12 @@ def block_customers(nodes: int, customers: int, workers: int) -> int:
     """
     share = -(-customers // (QUEUED_BLOCKS * workers))
     return max(BLOCK_MIN, min(BLOCK, BLOCK_CELLS // nodes, share))
+
+
+def stretch_customers(customers: int, size: int, workers: int) -> int:
+    """How many customers a worker takes at a time, in blocks of `size`."""
+    share = customers // (QUEUED_BLOCKS * workers * size)
+    return size * max(1, min(STRETCH, share))
 
 
 def dry_run(
@@ -123,18 +137,21 @@ def dry_run(
     counters: list[Counters] = []
     done = 0
 
-    def work(part: _Block) -> Records:
+    def work(part: _Stretch) -> Records:
         keeps = log is not None and part.replicate == 0
         try:
             machine = machines[part.replicate].pop()
         except IndexError:
             machine = Machine(part.bound, block_max=size, lanes=lanes, log=keeps)
             cancel.machines.add(machine)
-        machine.load(part.first, part.last)
-        if cancel.forced.is_set() or not machine.apply(bound.options.horizon_ms):
-            raise AbortedError("aborted; nothing was written")
-        machine.finish()
-        records = machine.take_log() if keeps else None
+        records: Records = []
+        for first in range(part.first, part.last, size):
+            machine.load(first, min(first + size, part.last))
+            if cancel.forced.is_set() or not machine.apply(bound.options.horizon_ms):
+                raise AbortedError("aborted; nothing was written")
+            machine.finish()
+            if keeps and log is not None:
+                records.append(machine.take_log(log.room(machine.logged())))
         machines[part.replicate].append(machine)
         return records
 
@@ -151,10 +168,12 @@ def dry_run(
     try:
         if progress is not None:
             progress(0, total)
-        blocks = _blocks(bound, replicates, size)
+        stretch = size if block else stretch_customers(bound.customers, size, workers)
+        blocks = _stretches(bound, replicates, stretch)
         for part, records in _in_order(pool, work, blocks, cancel, QUEUED_BLOCKS * workers):
-            if records is not None and log is not None:
-                log.write(records)
+            for block_records in records:
+                assert log is not None
+                log.write(block_records)
             done += part.last - part.first
             if part.last == bound.customers:
                 collect(part.replicate)
@@ -172,23 +191,23 @@ def dry_run(
     return DryRunResult(counters, done < total, done)
 
 
-def _blocks(bound: Bound, replicates: int, size: int) -> Iterator[_Block]:
+def _stretches(bound: Bound, replicates: int, size: int) -> Iterator[_Stretch]:
     first_replicate = bound.options.replicate
     for replicate in range(replicates):
         drawn = bound.replicate(first_replicate + replicate) if replicate else bound
         for first in range(0, bound.customers, size):
-            yield _Block(replicate, drawn, first, min(first + size, bound.customers))
+            yield _Stretch(replicate, drawn, first, min(first + size, bound.customers))
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
-    work: Callable[[_Block], Records],
-    blocks: Iterator[_Block],
+    work: Callable[[_Stretch], Records],
+    blocks: Iterator[_Stretch],
     cancel: Cancel,
     ahead: int,
-) -> Iterator[tuple[_Block, Records]]:
+) -> Iterator[tuple[_Stretch, Records]]:
     """Yield the blocks with their records in their order, `ahead` of them given out."""
-    waiting: deque[tuple[_Block, Running]] = deque()
+    waiting: deque[tuple[_Stretch, Running]] = deque()
     while True:
         while len(waiting) < ahead and not cancel.asked.is_set():
             part = next(blocks, None)

@@ -90,6 +90,9 @@ class LogWriter:
         self._held: list[NDArray[Any]] = []
         self._rows = 0
 
+    def room(self, records: int) -> None:
+        """A fresh array for each block: they are held until a row group is full."""
+
     def write(self, records: NDArray[Any]) -> None:
         """Take the next block's LOG records, sorted by (customer row, step)."""
         self._held.append(records)

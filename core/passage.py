@@ -1,8 +1,8 @@
 """Derive from a program's edges how its nodes are best worked.
 
-In which order, and how often and when tokens arrive. All of it is a matter of speed: an interpreter that worked
-nodes in any order, kept a bit for each customer and node, and looked at the time of every arrival
-would count the same.
+In which order, and how often and when tokens arrive. All of it is a matter of speed: an interpreter
+that worked nodes in any order, kept a bit for each customer and node, and looked at the time of
+every arrival would count the same.
 """
 
 from __future__ import annotations

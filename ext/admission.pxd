@@ -142,7 +142,7 @@ cdef inline void begin_detail(DetailC* detail) noexcept nogil:
     """What the first entry of a customer finds; what only a crowd reads is written for one."""
     detail.admission.last_ms = INT64_MIN
     detail.admission.active = 0
-    detail.entries = detail.step = 0
+    detail.entries = 0
     detail.segment_ms = detail.schedule_ms = INT64_MAX
     detail.pending = detail.watches = -1
     detail.pending_count = 0

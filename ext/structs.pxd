@@ -419,7 +419,6 @@ cdef struct DetailC:
     int32_t entry_visits  # its row of visit counters
     int32_t entry_admission
     uint32_t entries
-    uint32_t step
     uint32_t budget
     int64_t segment_ms
     int64_t schedule_ms
@@ -436,7 +435,7 @@ cdef struct DetailC:
     int32_t event_type
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t[10] pad  # to 128 bytes
+    uint8_t[14] pad  # to 128 bytes
 
 
 cdef struct StateC:
@@ -448,6 +447,7 @@ cdef struct StateC:
     PersonC* persons
     DetailC* details  # beside persons
     DetailC blank
+    uint32_t* steps  # beside persons: how many decisions were logged
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries
@@ -511,6 +511,8 @@ cdef struct TallyC:
     int64_t* modelled_entries
     int32_t hours
     int32_t logs
+    int32_t log_block  # whether the log holds all decisions of the block, and no others
+    int32_t pad
     LogC* log
     int64_t log_used
     int64_t log_size

@@ -45,12 +45,12 @@ cdef inline void write_record(
     """Fill a record of the log under the customer's next step number (D13, D14)."""
     cdef int32_t c = at(m, person)
     record.customer = <uint32_t>(m.s.lo + c)
-    record.step = m.s.details[c].step
+    record.step = m.s.steps[c]
     record.time_ms = person.now_ms
     record.entry = entry
     record.node = node
     record.port = port
-    m.s.details[c].step += 1
+    m.s.steps[c] += 1
 
 
 cdef inline void note(

@@ -62,6 +62,9 @@ class Kept:
     def __init__(self) -> None:
         self.parts: list[NDArray[Any]] = []
 
+    def room(self, records: int) -> None:
+        """Ask for fresh arrays."""
+
     def write(self, records: NDArray[Any]) -> None:
         self.parts.append(records)
 
@@ -239,6 +242,9 @@ def test_what_a_worker_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_the_log_raises_ends_the_run_at_once() -> None:
     class Full(Kept):
+        def room(self, records: int) -> None:
+            """Ask for fresh arrays."""
+
         def write(self, records: NDArray[Any]) -> None:
             super().write(records)
             if len(self.parts) == 3:

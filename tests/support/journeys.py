@@ -88,6 +88,9 @@ class _Log:
     def __init__(self) -> None:
         self.blocks: list[NDArray[Any]] = []
 
+    def room(self, records: int) -> None:
+        """Ask for fresh arrays."""
+
     def write(self, records: NDArray[Any]) -> None:
         self.blocks.append(records)
 
