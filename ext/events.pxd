@@ -74,17 +74,26 @@ cdef inline void sift(MachineC* m, int32_t* run, int32_t at, int32_t n) noexcept
     run[at] = value
 
 
+cdef inline bint reverse_run(MachineC* m, int32_t* run, int32_t n) noexcept nogil:
+    """Turn a run round, and say whether it is sorted by tie then."""
+    cdef int32_t i, swap
+    cdef bint rises = 1
+    for i in range(n // 2):
+        swap = run[i]
+        run[i] = run[n - 1 - i]
+        run[n - 1 - i] = swap
+    for i in range(1, n):
+        rises &= m.s.timers[run[i - 1]].tie < m.s.timers[run[i]].tie
+    return rises
+
+
 cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogil:
-    """Sort tokens by (entry number, fork number): insertion for a few, heapsort for many."""
-    cdef int32_t i, k, value
-    if n <= 16:
-        for i in range(1, n):
-            value = run[i]
-            k = i
-            while k > 0 and m.s.timers[run[k - 1]].tie > m.s.timers[value].tie:
-                run[k] = run[k - 1]
-                k -= 1
-            run[k] = value
+    """Sort tokens, the latest to come first, by (entry number, fork number).
+
+    Most come in that order, so it is tried to turn them round; else heapsort.
+    """
+    cdef int32_t i, value
+    if reverse_run(m, run, n):
         return
     for i in range(n // 2 - 1, -1, -1):
         sift(m, run, i, n)

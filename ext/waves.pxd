@@ -41,6 +41,9 @@ cdef inline void see_events(MachineC* m) noexcept nogil:
     if n == 0:
         return
     m.w.seen = 0
+    if n == 1:
+        happen(m, m.w.ports[0], m.w.seeing, 1, NULL)
+        return
     count_ports(m, types, n)
     sort_by_port(m, types, m.w.seeing, n)
     memcpy(m.w.seeing, m.w.sorted, <size_t>n * sizeof(PersonC*))

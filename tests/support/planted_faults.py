@@ -33,68 +33,90 @@ class Fault(NamedTuple):
 
 FAULTS = (
     Fault(
-        "a timeout one millisecond late",
+        "a wait one millisecond longer",
         "kernels.pxd",
-        """
-        due_ms = later(m, c, node)
-        if due_ms <= person.now_ms:
-            go_on(m, c, t, 1)
-            return
-        """,
-        """
-        due_ms = later(m, c, node) + 1
-        if due_ms <= person.now_ms:
-            go_on(m, c, t, 1)
-            return
-        """,
+        "pass_until(m, onward[k], onward[k].now_ms + ms)",
+        "pass_until(m, onward[k], onward[k].now_ms + ms + 1)",
     ),
     Fault(
         "a timer before an event of the same instant",
-        "timeline.pxd",
+        "kernels.pxd",
         """
-        if person.timers >= 0 and m.s.timers[person.timers].key < best:
-            best = m.s.timers[person.timers].key
-            rank[0] = RANK_TIMER
+        return (
+            (person.crowd | person.stage) == 0
+        ) & (due_ms < min(min(person.input_ms, person.other_ms), m.w.until_ms))
         """,
         """
-        if person.timers >= 0 and m.s.timers[person.timers].key <= best:
-            best = m.s.timers[person.timers].key
-            rank[0] = RANK_TIMER
+        return (
+            (person.crowd | person.stage) == 0
+        ) & (due_ms <= min(min(person.input_ms, person.other_ms), m.w.until_ms - 1))
         """,
     ),
     Fault(
         "yes and no swapped",
         "kernels.pxd",
-        "go_on(m, c, t, decide(m, node.cond, c, NO_ROW, value, person.now_ms))",
-        "go_on(m, c, t, node.ports - 1 - decide(m, node.cond, c, NO_ROW, value, person.now_ms))",
+        "m.w.ports[k] = decide(m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms)",
+        """
+        m.w.ports[k] = 1 - decide(
+            m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms
+        )
+        """,
+    ),
+    Fault(
+        "a range that leaves out its end",
+        "kernels.pxd",
+        "hit = there & ((value >= lo) & (value <= hi) ^ negate)",
+        "hit = there & ((value >= lo) & (value < hi) ^ negate)",
     ),
     Fault(
         "a write that is lost",
         "kernels.pxd",
-        "write_cell(&m.p.columns[node.a], m.s.lo + c - m.p.columns[node.a].base, node.x)",
+        "write_cell(&m.p.columns[node.a], at(m, items[k]), node.x)",
         "pass",
     ),
     Fault(
         "a sum that is lost",
         "kernels.pxd",
-        "write_cell(column, m.s.lo + c - column.base, total)",
+        "write_cell(column, at(m, person), total)",
         "pass",
+    ),
+    Fault(
+        "a branch of the draw's upper half",
+        "kernels.pxd",
+        "ports[k] += drawn >= weights[port]",
+        "ports[k] += drawn > weights[port] + 100",
+    ),
+    Fault(
+        "an arrival whose delay is forgotten",
+        "kernels.pxd",
+        """
+        if delay != last:
+            if last > 0:
+                count_delays(m, i, last, alike)
+            last = delay
+            alike = 0
+        """,
+        """
+        if delay != last:
+            last = delay
+            alike = 0
+        """,
     ),
     Fault(
         "the block's first customer read for all",
         "predicates.pxd",
-        "return read_cell(column.data, column.store, m.s.lo + c - column.base, value)",
-        "return read_cell(column.data, column.store, m.s.lo - column.base, value)",
+        "return read_cell(column.data, column.store, c, value)",
+        "return read_cell(column.data, column.store, 0, value)",
     ),
     Fault(
         "a fork that is lost",
         "tokens.pxd",
         """
         for k in range(1, p.edges):
-            fork = token_make(m, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
+            fork = token_make(m, detail, entry, m.p.edges[p.edge0 + k], TOKEN_READY)
             if fork < 0:
                 return 0
-            ready_push(m, &m.s.persons[c], fork)
+            ready_push(m, detail, fork)
         """,
         "pass",
     ),
@@ -103,28 +125,25 @@ FAULTS = (
         "tokens.pxd",
         """
         m.s.tokens[t].next = -1
-        if person.ready < 0:
-            person.ready = t
+        if detail.ready < 0:
+            detail.ready = t
         else:
-            m.s.tokens[person.ready_last].next = t
-        person.ready_last = t
+            m.s.tokens[detail.ready_last].next = t
+        detail.ready_last = t
         """,
         """
-        m.s.tokens[t].next = person.ready
-        person.ready = t
+        m.s.tokens[t].next = detail.ready
+        detail.ready = t
         """,
     ),
     Fault(
-        "a window of history that is closed",
-        "predicates.pxd",
+        "a second token that takes the first one's timer away",
+        "tokens.pxd",
         """
-        if ms <= begin:
-            break
+        if due_ms != INT64_MAX:
+            set_timer(m, person, t, due_ms)
         """,
-        """
-        if ms < begin:
-            break
-        """,
+        "pass",
     ),
     Fault(
         "a wrong number of the visit",
@@ -139,19 +158,26 @@ FAULTS = (
         """,
     ),
     Fault(
-        "an end of the whole flow that ends one token",
-        "kernels.pxd",
+        "an end of the whole flow that ends one other token",
+        "tokens.pxd",
+        "other = following",
+        "other = -1",
+    ),
+    Fault(
+        "a window of history that is closed",
+        "predicates.pxd",
         """
-        if node.flags & FLAG_WHOLE:
-            end_whole_flow(m, c, t)
-        else:
-            token_end(m, t)
+        if ms <= begin:
+            break
         """,
-        "token_end(m, t)",
+        """
+        if ms < begin:
+            break
+        """,
     ),
     Fault(
         "waits woken in the order in which they came",
-        "timeline.pxd",
+        "events.pxd",
         """
         if n > 1:
             sort_by_tie(m, m.scratch, n)
@@ -159,24 +185,39 @@ FAULTS = (
         "pass",
     ),
     Fault(
-        "a gap that is enough a millisecond later",
-        "admission.pxd",
+        "a success that counts a millisecond less long",
+        "events.pxd",
+        "over = w.deadline_ms < person.now_ms",
+        "over = w.deadline_ms <= person.now_ms",
+    ),
+    Fault(
+        "an event that nobody sees",
+        "timeline.pxd",
         """
-        if m.p.gap_ms >= 0 and admission.last_ms > now - m.p.gap_ms:
-            note_outcome(m, c, node, OUT_REFUSED_GAP, identity)
-            return
+        if event.flags == EVENT_WAITED and event.triggers == 0:
+            # At most waits see it: nothing happens to a customer whose only token is no such.
+            if person.state != TOKEN_LISTENING and not person.crowd:
+                return 0
         """,
         """
-        if m.p.gap_ms >= 0 and admission.last_ms >= now - m.p.gap_ms:
-            note_outcome(m, c, node, OUT_REFUSED_GAP, identity)
-            return
+        if event.flags == EVENT_WAITED:
+            if person.state != TOKEN_LISTENING and not person.crowd:
+                return 0
         """,
     ),
     Fault(
-        "a success that counts a millisecond less long",
-        "timeline.pxd",
-        "over = w.deadline_ms < person.now_ms",
-        "over = w.deadline_ms <= person.now_ms",
+        "a gap that is enough a millisecond later",
+        "admission.pxd",
+        """
+        if m.p.gap_ms >= 0 and admission.last_ms > person.now_ms - m.p.gap_ms:
+            note_outcome(m, person, node, OUT_REFUSED_GAP, identity)
+            return 1
+        """,
+        """
+        if m.p.gap_ms >= 0 and admission.last_ms >= person.now_ms - m.p.gap_ms:
+            note_outcome(m, person, node, OUT_REFUSED_GAP, identity)
+            return 1
+        """,
     ),
 )
 

@@ -251,7 +251,7 @@ def test_a_broken_link_is_found(words: str, target: str) -> None:
         ("`Counters.add`", "../core/counters.py"),
         ("`NODE`", "../core/program.py"),
         ("`Machine.apply`", "../ext/machine.pyx"),
-        ("`Machine.run`", "../ext/machine.pyx"),
+        ("`Machine.census`", "../ext/machine.pyx"),
         ("`LANES`", "../ext/machine.pyx"),
         ("`heap_push`", "../ext/heap.pxd"),
         ("`PersonC.now_ms`", "../ext/structs.pxd"),
