@@ -136,7 +136,6 @@ def gates(rounds: Rounds) -> Iterator[Figure]:
     """Yield what the rivals themselves must reach, lest the engine is compared with bad ones."""
     yield rounds.figure(NUMBA, NUMBA, SIMPY, NUMBA_GATE, gate=True)
     yield rounds.figure(NUMPY, NUMPY, SIMPY, NUMPY_GATE, gate=True)
-    yield rounds.figure(NUMPY_LOGGED, NUMPY_LOGGED, SIMPY, NUMPY_GATE, gate=True)
 
 
 def _against_rivals(rounds: Rounds, steps: int) -> Iterator[Figure]:
