@@ -27,7 +27,7 @@ BLOCK_MIN = 64
 STRETCH = 8  # blocks that a worker takes at a time: fewer handovers, and still some in a second
 
 Progress = Callable[[int, int], None]
-"""Told (customers done, customers in all) over all replicates: at first, and after each block."""
+"""Told (customers done, customers in all) over all replicates: at first, then after each stretch."""
 
 
 class AbortedError(HeadraceError):
@@ -206,7 +206,7 @@ def _in_order(
     cancel: Cancel,
     ahead: int,
 ) -> Iterator[tuple[_Stretch, Records]]:
-    """Yield the blocks with their records in their order, `ahead` of them given out."""
+    """Yield the stretches with their records in their order, `ahead` of them given out."""
     waiting: deque[tuple[_Stretch, Running]] = deque()
     while True:
         while len(waiting) < ahead and not cancel.asked.is_set():

@@ -44,7 +44,7 @@ from core.binding import Bound
 
 GROUP = "journey"
 RATE = "M entries/s"
-CUSTOMERS, CUSTOMERS_QUICK = 2_000_000, 400_000
+CUSTOMERS, CUSTOMERS_QUICK = 1_000_000, 400_000
 SLOW_CUSTOMERS = 50_000
 ID_CHARS = 9
 OURS_PARQUET = "Headrace, decision log as Parquet"
@@ -136,6 +136,7 @@ def gates(rounds: Rounds) -> Iterator[Figure]:
     """Yield what the rivals themselves must reach, lest the engine is compared with bad ones."""
     yield rounds.figure(NUMBA, NUMBA, SIMPY, NUMBA_GATE, gate=True)
     yield rounds.figure(NUMPY, NUMPY, SIMPY, NUMPY_GATE, gate=True)
+    yield rounds.figure(NUMPY_LOGGED, NUMPY_LOGGED, SIMPY, NUMPY_GATE, gate=True)
 
 
 def _against_rivals(rounds: Rounds, steps: int) -> Iterator[Figure]:

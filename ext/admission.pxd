@@ -1,6 +1,6 @@
 """Admit entries: identity, eligibility and the entry's beginning (D9 to D11)."""
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -162,23 +162,22 @@ cdef inline uint64_t identity_of(
 
 
 cdef inline bint admitted(
-    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t* number
 ) noexcept nogil:
-    """Whether the customer may enter now (D9); he is noted as having entered."""
+    """Whether the customer may enter now (D9), and by which record; it notes that he has entered."""
     cdef DetailC* detail = detail_of(m, person)
     cdef AdmissionC* admission = &detail.admission
-    cdef int32_t number = NO_ADMISSION
+    number[0] = NO_ADMISSION
     if person.state == TOKEN_FREE and not m.p.detailed:
         begin_detail(detail)
     if rarely(m.p.key_property >= 0):
-        admission = key_admission(m, person, node, identity, row, &number)
+        admission = key_admission(m, person, node, identity, row, number)
         if admission == NULL:
             return 0
     if admission.last_ms != INT64_MIN and refused(m, person, admission, node, identity):
         return 0
     admission.last_ms = person.now_ms
     admission.active += 1
-    detail.entry_admission = number
     return 1
 
 
@@ -187,7 +186,8 @@ cdef inline bint begin_entry(
 ) noexcept nogil:
     """Begin an entry if the customer may, with all that may be asked of it."""
     cdef DetailC* detail = detail_of(m, person)
-    if not admitted(m, person, node, identity, row):
+    cdef int32_t admission
+    if not admitted(m, person, node, identity, row, &admission):
         return 0
     if person.state > TOKEN_GONE and not person.crowd and not spill(m, person):
         return 0
@@ -196,6 +196,7 @@ cdef inline bint begin_entry(
     person.entry_row = row
     detail.entry_hash = identity
     detail.entry_number = detail.entries
+    detail.entry_admission = admission
     detail.entries += 1
     if person.crowd:
         enter_crowd(m, person, node)

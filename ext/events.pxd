@@ -1,5 +1,4 @@
-"""Let an event happen to customers: watches see it, tokens that wait for it wake, triggers fire (D3).
-"""
+"""Let an event happen to customers: watches see it, tokens that wait for it wake, triggers fire."""
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
@@ -212,7 +211,7 @@ cdef inline int32_t notice(
 ) noexcept nogil:
     """Let watches and waiting tokens see an event of each customer (D3 b, c).
 
-    Whom it wakes is queued or at rest; the others are moved to the front, and their number returned.
+    Whom it wakes is queued or at rest; the others are moved to the front: returns how many.
     """
     cdef const EventC* event = &m.p.events[type]
     cdef PersonC* person
@@ -255,9 +254,10 @@ cdef inline int32_t notice(
 cdef inline void happen(
     MachineC* m, int32_t type, PersonC** items, int32_t n, const HappeningC* modelled
 ) noexcept nogil:
-    """Let events of a type happen, to each customer his own (D3 b to d); `modelled` is one, or NULL.
+    """Let events of a type happen, to each customer his own (D3 b to d).
 
-    The customers are at rest before, and queued or at rest then.
+    `modelled` is a modelled one, NULL where they are recorded. The customers are at rest before,
+    and queued or at rest then.
     """
     if m.p.events[type].flags or m.p.after != STAGE_REST:
         n = notice(m, type, items, n, modelled)

@@ -1,8 +1,8 @@
-"""Order timers and pending events by pairing heaps laid into arrays, one heap for each customer.
+"""Order the timers of a crowd and pending events by pairing heaps laid into arrays.
 
-Fredman, Sedgewick, Sleator and Tarjan 1986: insert and merge in constant time, removal in O(log n)
-amortised. A heap of one, by far the most common, is its root and nothing else. Ties go by the
-smaller `tie`, so the order is total.
+One heap for each customer. Fredman, Sedgewick, Sleator and Tarjan 1986: insert and merge in
+constant time, removal in O(log n) amortised. A heap of one is its root and nothing else. Ties go by
+the smaller `tie`, so the order is total.
 """
 
 from libc.stdint cimport int32_t, int64_t

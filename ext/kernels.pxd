@@ -5,7 +5,7 @@ in the queue of another node, or is at rest, his token waiting, ended, parked or
 counted alike for all of them is counted once.
 """
 
-from libc.math cimport isfinite, isnan
+from libc.math cimport isfinite
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from ext.civil cimport (
@@ -22,7 +22,8 @@ from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
     at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
-    hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay, visit_of,
+    hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay,
+    visit_of,
 )
 
 cdef extern from *:
@@ -88,7 +89,7 @@ cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) n
 
 
 cdef inline void leave_by_two(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
-    """The same for two ports, parted without a branch: which one is often a coin's toss."""
+    """Let each of `items` leave by one of two ports; a branch would be a coin's toss."""
     cdef PersonC** firsts = m.w.sorted
     cdef const int32_t* ports = m.w.ports
     cdef PersonC* person

@@ -1,4 +1,4 @@
-"""Tell the compiler which way a branch goes nearly always, so that the rare way is kept out of a loop."""
+"""Tell the compiler which way a branch rarely goes, so that it keeps that way out of the loop."""
 
 cdef extern from *:
     """

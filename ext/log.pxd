@@ -1,6 +1,6 @@
 """Sort the log by customer; the decisions of one are in the order of their steps already."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from ext.structs cimport *

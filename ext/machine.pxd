@@ -22,6 +22,7 @@ cdef class Machine:
     cdef int32_t stop_flag
 
     cdef void* hold(self, array, dtype) except? NULL
+    cdef void* lines(self, size_t items, size_t size) except NULL
     cdef void* room(self, size_t items, size_t size) except NULL
     cdef bint asks_names(self, bound) except -1
     cdef void begin(self, int64_t n) noexcept nogil

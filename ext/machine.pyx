@@ -2,14 +2,15 @@
 
 A block of customers is loaded, `apply` carries their work out up to a time, once or in as many
 calls as one likes, and what was counted and logged is taken out. Within `apply` a few hundred
-customers are under way at once; in each wave every one of them has one running token, the tokens
-are gathered by node, and each node takes its tokens through one loop. A customer with nothing left
-to do gives his lane to the next.
+customers are under way at once; in each wave each of them has at most one running token and stands
+in the queue of its node, and each node takes its queue through one loop. A customer with nothing
+left to do gives his lane to the next.
 """
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
+from posix.stdlib cimport posix_memalign
 
 import numpy as np
 
@@ -35,6 +36,9 @@ __all__ = ["BLOCK", "BUCKETS", "LANES", "Machine", "record_sizes"]
 LANES = 512
 BLOCK = 4096
 BUCKETS = 4096
+
+cdef enum:
+    LINE = 64
 
 _NO_ROOM = "the machine's state can't grow; use smaller blocks or fewer workers"
 
@@ -147,6 +151,14 @@ cdef class Machine:
         cdef void* data = calloc(items if items else 1, size)
         if data == NULL:
             raise MemoryError(f"no memory for {items} items of {size} bytes")
+        return data
+
+    cdef void* lines(self, size_t items, size_t size) except NULL:
+        """Zeroed memory that begins with a line of the cache, so that no record lies across two."""
+        cdef void* data = NULL
+        if posix_memalign(&data, LINE, items * size):
+            raise MemoryError(f"no memory for {items} items of {size} bytes")
+        memset(data, 0, items * size)
         return data
 
     def _bind_program(self, bound):
@@ -276,8 +288,8 @@ cdef class Machine:
         cdef ProgramC* p = &self.m.p
         cdef size_t n = self.block_max
         s.persons_size = self.block_max
-        s.persons = <PersonC*>self.room(n, sizeof(PersonC))
-        s.details = <DetailC*>self.room(n, sizeof(DetailC))
+        s.persons = <PersonC*>self.lines(n, sizeof(PersonC))
+        s.details = <DetailC*>self.lines(n, sizeof(DetailC))
         s.steps = <uint32_t*>self.room(n, sizeof(uint32_t))
         s.last_row = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.last_past = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
@@ -516,8 +528,8 @@ cdef class Machine:
         memory that has been used before is several times as fast as fresh one.
         """
         records = np.empty(self.m.t.log_used, layouts.LOG) if into is None else into
-        if records.dtype != layouts.LOG or records.shape != (self.m.t.log_used,) or not records.flags.c_contiguous:
-            raise ValueError(f"the log needs a contiguous array of {self.m.t.log_used} LOG records")
+        if records.dtype != layouts.LOG or records.shape != (self.m.t.log_used,) or not records.flags.carray:
+            raise ValueError(f"the log needs a writable, contiguous array of {self.m.t.log_used} LOG records")
         cdef LogC* by_customer = <LogC*>address(records)
         cdef bint done
         with nogil:

@@ -298,7 +298,7 @@ cdef inline int64_t sooner(int64_t best, int64_t candidate, int64_t now) noexcep
 cdef inline int64_t next_turn(
     MachineC* m, const PredC* p, int32_t c, int64_t row, int64_t now, int64_t best
 ) noexcept nogil:
-    """The sooner of `best` and the next time > now at which a predicate on a date turns by itself."""
+    """The sooner of `best` and the next time > now at which a test of a date turns by itself."""
     cdef int64_t value
     if not read_value(m, p.source, p.col, c, row, NO_ROW, &value):
         return best
@@ -315,7 +315,8 @@ cdef inline int64_t next_turn_of_past(
 ) noexcept nogil:
     """The same for the dates that a look-back's filter asks past events for.
 
-    The filter lies in [p.source2, filters_end), with others perhaps: a re-check too many does no harm.
+    The filter lies in [p.source2, filters_end), with others perhaps: a re-check too many does no
+    harm.
     """
     cdef int64_t at = <int64_t>c * m.p.n_histories + p.col2, row
     cdef int32_t i

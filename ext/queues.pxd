@@ -51,7 +51,9 @@ cdef inline void rest_all(MachineC* m, PersonC** items, int32_t n) noexcept nogi
     m.w.idles += n
 
 
-cdef inline void sort_by_port(MachineC* m, int32_t ports, PersonC** items, int32_t n) noexcept nogil:
+cdef inline void sort_by_port(
+    MachineC* m, int32_t ports, PersonC** items, int32_t n
+) noexcept nogil:
     """Sort customers into `sorted` by their `m.w.ports`; `counts` are then where each port ends."""
     cdef int32_t* counts = m.w.counts
     cdef const int32_t* chosen = m.w.ports

@@ -1,8 +1,8 @@
-"""Declare every C struct of the interpreter, in three kinds that are never mixed.
+"""Declare every C struct of the interpreter, in four kinds that are never mixed.
 
 ProgramC is constant during a run; StateC is what the machine remembers of its customers; TallyC is
-what it counts and logs. The record layouts of the program are those of core/program.py, checked
-when a machine is made.
+what it counts and logs; WaveC is the scratch of a call. The record layouts of the program are those
+of core/program.py, checked when a machine is made.
 """
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t

@@ -4,7 +4,7 @@ Items are recorded inputs, modelled events, token timers, segment re-checks and 
 (time, rank); that is also their order of rank.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 
 from ext.admission cimport enter_all, modelled_identity
 from ext.events cimport fire, happen
@@ -166,7 +166,7 @@ cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
 
 
 cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
-    """Apply the customer's next recorded input (D3 a, D38); 1 if he has an event to see, or to settle."""
+    """Apply the next recorded input (D3 a, D38); 1 if there is an event to see, or to settle."""
     cdef int64_t row = person.row
     cdef int32_t type = m.p.row_type[row], c = at(m, person)
     cdef const EventC* event

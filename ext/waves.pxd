@@ -1,4 +1,4 @@
-"""Take customers through lanes in waves: bring each on by an item, let events happen, work the nodes."""
+"""Take customers through lanes in waves: bring each on by an item, see events, work nodes."""
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
