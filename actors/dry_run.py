@@ -27,7 +27,7 @@ BLOCK_MIN = 64
 STRETCH = 8  # blocks that a worker takes at a time: fewer handovers, and still some in a second
 
 Progress = Callable[[int, int], None]
-"""Told (customers done, customers in all) over all replicates: at first, then after each stretch."""
+"""Told (customers done, customers in all) over all replicates: at first, after each stretch."""
 
 
 class AbortedError(HeadraceError):

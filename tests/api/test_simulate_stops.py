@@ -77,6 +77,7 @@ def test_ctrl_c_gives_a_partial_report_that_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(actors.dry_run, "block_customers", lambda *of: 100)
+    monkeypatch.setattr(actors.dry_run, "stretch_customers", lambda *of: 100)
     asked = Request(
         flow=flow,
         audience=sample,
