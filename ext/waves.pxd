@@ -41,10 +41,10 @@ cdef inline void see_events(MachineC* m) noexcept nogil:
     if n == 0:
         return
     m.w.seen = 0
-    if n == 1:
-        happen(m, m.w.ports[0], m.w.seeing, 1, NULL)
-        return
     count_ports(m, types, n)
+    if m.w.counts[m.w.ports[0]] == n:
+        happen(m, m.w.ports[0], m.w.seeing, n, NULL)
+        return
     sort_by_port(m, types, m.w.seeing, n)
     memcpy(m.w.seeing, m.w.sorted, <size_t>n * sizeof(PersonC*))
     memcpy(m.w.ports, m.w.counts, <size_t>types * sizeof(int32_t))
