@@ -10,7 +10,7 @@ from ext.predicates cimport as_double, filter_passes, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    at, detail_of, entry_make, first_visit, hour_of, note_outcome, open_watch,
+    at, detail_of, entry_make, first_visit, hash_of, hour_of, note_outcome, open_watch,
     ready_push, spill, token_make,
 )
 
@@ -164,7 +164,7 @@ cdef inline uint64_t identity_of(
 cdef inline bint admitted(
     MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t* number
 ) noexcept nogil:
-    """Whether the customer may enter now (D9), and by which record; it notes that he has entered."""
+    """Whether the customer may enter now (D9), and by which record, which notes that he has."""
     cdef DetailC* detail = detail_of(m, person)
     cdef AdmissionC* admission = &detail.admission
     number[0] = NO_ADMISSION
@@ -194,7 +194,7 @@ cdef inline bint begin_entry(
     m.t.people += detail.entries == 0
     person.start_ms = person.now_ms
     person.entry_row = row
-    detail.entry_hash = identity
+    hash_of(m, person)[0] = identity
     detail.entry_number = detail.entries
     detail.entry_admission = admission
     detail.entries += 1
@@ -213,12 +213,14 @@ cdef inline bint begin_entry(
 
 
 cdef inline bint begin_plainly(
-    MachineC* m, PersonC* person, int32_t node, int64_t row
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
 ) noexcept nogil:
-    """The same where nothing can be asked but what the record holds: everybody enters once."""
+    """The same where nothing asks for details: everybody enters once, and has one token."""
     if person.state != TOKEN_FREE:
-        note_outcome(m, person, node, OUT_REFUSED_ONCE, 0)
+        note_outcome(m, person, node, OUT_REFUSED_ONCE, identity)
         return 0
+    if m.p.named:
+        hash_of(m, person)[0] = identity
     person.start_ms = person.now_ms
     person.entry_row = row
     person.node = node
@@ -243,6 +245,7 @@ cdef inline int32_t enter_all(
     cdef bint event = trigger.kind == TRIGGER_EVENT, plain = m.p.plain, begun
     cdef PersonC** sorted = m.w.sorted
     cdef PersonC* person
+    cdef uint64_t identity
     for k in range(n):
         person = items[k]
         now = person.now_ms
@@ -253,12 +256,11 @@ cdef inline int32_t enter_all(
                 continue
         if now < entry_from_ms or now >= entry_until_ms:
             continue
+        identity = identity_of(m, person, trigger.kind, row, hash)
         if plain:
-            begun = begin_plainly(m, person, node, row)
+            begun = begin_plainly(m, person, node, identity, row)
         else:
-            begun = begin_entry(
-                m, person, node, identity_of(m, person, trigger.kind, row, hash), row
-            )
+            begun = begin_entry(m, person, node, identity, row)
         if not begun:
             continue
         by_hour[hour_of(now, from_ms)] += 1

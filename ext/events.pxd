@@ -187,23 +187,22 @@ cdef inline void fire(
     """
     cdef const EventC* event = &m.p.events[type]
     cdef PersonC* person
-    cdef int32_t i, k, entered = 0
+    cdef int32_t i, k, onward = 0
     for i in range(event.trigger0, event.trigger0 + event.triggers):
-        entered = enter_all(
-            m, &m.p.triggers[m.p.event_triggers[i]], items, n, modelled_row, hash
-        )
-    if event.triggers == 1 and entered == n > 0 and m.p.plain:
-        for k in range(n):
-            items[k].state = TOKEN_READY
-        leave_all(m, items[0].node, 0, items, n)
-        return
+        enter_all(m, &m.p.triggers[m.p.event_triggers[i]], items, n, modelled_row, hash)
     for k in range(n):
         person = items[k]
         if person.state != TOKEN_WOKEN:
             rest(m, person)
-        else:
-            person.state = TOKEN_READY
+            continue
+        person.state = TOKEN_READY
+        if event.triggers > 1:
             leave_one(m, person, person.node, 0)
+        else:
+            items[onward] = person
+            onward += 1
+    if onward:
+        leave_all(m, items[0].node, 0, items, onward)
 
 
 cdef inline int32_t notice(

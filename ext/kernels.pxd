@@ -21,7 +21,7 @@ from ext.queues cimport count_ports, push_all, rest, rest_all, sort_by_port
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit,
+    at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit, hash_of,
     hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay,
     visit_of,
 )
@@ -272,7 +272,7 @@ cdef inline void respond(
     cdef const DrawC* draw
     cdef int64_t[DRAWS_MAX] times
     cdef int32_t i, k, c = at(m, person)
-    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(detail.entry_hash, visit)
+    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(m.s.hashes[c], visit)
     cdef int64_t before
     for i in range(m.p.sends[send], m.p.sends[send + 1]):
         if decide(m, m.p.rules[i].cond, c, NO_ROW, person.entry_row, person.now_ms):
@@ -297,7 +297,7 @@ cdef inline void respond(
         k = pending_new(m)
         if k < 0:
             return
-        m.s.pending[k].entry_hash = detail.entry_hash
+        m.s.pending[k].entry_hash = hash_of(m, person)[0]
         m.s.pending[k].entry_number = detail.entry_number
         m.s.pending[k].visit = visit
         m.s.pending[k].node = node
@@ -449,7 +449,7 @@ cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     for k in range(n):
         person = items[k]
         if not sticky:
-            slot = slot_of(detail_of(m, person).entry_hash, visit_of(m, person, node.slot))
+            slot = slot_of(hash_of(m, person)[0], visit_of(m, person, node.slot))
         ports[k] = <int32_t>scale(draw64(key, id_hash[at(m, person)], slot), WEIGHT_TOTAL)
     for k in range(n):
         drawn = ports[k]

@@ -100,6 +100,7 @@ cdef class Machine:
         free(s.persons)
         free(s.details)
         free(s.steps)
+        free(s.hashes)
         free(s.tokens)
         free(s.timers)
         free(s.entries)
@@ -291,6 +292,7 @@ cdef class Machine:
         s.persons = <PersonC*>self.lines(n, sizeof(PersonC))
         s.details = <DetailC*>self.lines(n, sizeof(DetailC))
         s.steps = <uint32_t*>self.room(n, sizeof(uint32_t))
+        s.hashes = <uint64_t*>self.room(n, sizeof(uint64_t))
         s.last_row = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.last_past = <int64_t*>self.room(n * p.n_histories, sizeof(int64_t))
         s.segment_state = <uint8_t*>self.room(n * p.n_segments, 1)
@@ -308,10 +310,11 @@ cdef class Machine:
         self.calendar.next = <int32_t*>self.room(n, sizeof(int32_t))
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
-        p.named = log or self.asks_names(self.bound)
+        asks_names = self.asks_names(self.bound)
+        p.named = log or asks_names
         p.detailed = p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
         p.plain = not (
-            log or p.detailed or p.named or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
+            p.detailed or asks_names or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
             or p.policy != POLICY_ONCE or np.any(self.bound.passage.routes == ROUTE_FORK)
         )
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX

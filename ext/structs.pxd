@@ -414,8 +414,7 @@ cdef struct PersonC:
 # for it earlier, it is written at the first entry.
 cdef struct DetailC:
     AdmissionC admission  # where re-entry has no key
-    uint64_t entry_hash  # of the entry whose token runs, or is alone, as are the next three
-    uint32_t entry_number
+    uint32_t entry_number  # of the entry whose token runs, or is alone, as are the next two
     int32_t entry_visits  # its row of visit counters
     int32_t entry_admission
     uint32_t entries
@@ -435,7 +434,7 @@ cdef struct DetailC:
     int32_t event_type
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t[14] pad  # to 128 bytes
+    uint8_t[22] pad  # to 128 bytes
 
 
 cdef struct StateC:
@@ -447,7 +446,8 @@ cdef struct StateC:
     PersonC* persons
     DetailC* details  # beside persons
     DetailC blank
-    uint32_t* steps  # beside persons: how many decisions were logged
+    uint32_t* steps  # beside persons, as is the next: how many decisions were logged
+    uint64_t* hashes  # identity of the entry whose token runs, or is alone
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries

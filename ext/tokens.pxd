@@ -39,6 +39,11 @@ cdef inline DetailC* detail_of(MachineC* m, const PersonC* person) noexcept nogi
     return &m.s.details[person - m.s.persons]
 
 
+cdef inline uint64_t* hash_of(MachineC* m, const PersonC* person) noexcept nogil:
+    """The identity of the entry whose token runs, or is alone."""
+    return &m.s.hashes[person - m.s.persons]
+
+
 cdef inline void write_record(
     MachineC* m, LogC* record, const PersonC* person, int32_t node, int32_t port, uint64_t entry
 ) noexcept nogil:
@@ -71,7 +76,7 @@ cdef inline void note_all(
     if records == NULL:
         return
     for k in range(n):
-        write_record(m, &records[k], items[k], node, port, detail_of(m, items[k]).entry_hash)
+        write_record(m, &records[k], items[k], node, port, hash_of(m, items[k])[0])
 
 
 cdef inline void note_outcome(
@@ -203,7 +208,7 @@ cdef inline void take_up(MachineC* m, PersonC* person, int32_t t) noexcept nogil
     cdef DetailC* detail = detail_of(m, person)
     person.start_ms = e.start_ms
     person.entry_row = e.row
-    detail.entry_hash = e.hash
+    hash_of(m, person)[0] = e.hash
     detail.entry_number = e.number
     detail.entry_visits = m.s.persons_size + entry
     detail.token = t
@@ -219,7 +224,7 @@ cdef inline int32_t entry_make(MachineC* m, PersonC* person) noexcept nogil:
     e = &m.s.entries[i]
     e.start_ms = person.start_ms
     e.row = person.entry_row
-    e.hash = detail.entry_hash
+    e.hash = hash_of(m, person)[0]
     e.number = detail.entry_number
     e.admission = detail.entry_admission
     e.forks = 0
@@ -377,12 +382,12 @@ cdef inline bint leave_open(
     cdef const PortC* p = &m.p.ports[m.p.nodes[node].port0 + port]
     cdef int32_t k, entry, fork
     if p.edges == 0 and p.outcome != 0:
-        note_outcome(m, person, node, p.outcome, detail.entry_hash)
+        note_outcome(m, person, node, p.outcome, hash_of(m, person)[0])
         end_token(m, person)
         return 0
     m.t.port[m.p.nodes[node].port0 + port] += 1
     if m.t.logs:
-        note(m, person, node, port, detail.entry_hash)
+        note(m, person, node, port, hash_of(m, person)[0])
     if p.edges == 0:
         stay(m, person, node, TOKEN_IDLE)
         return 0
@@ -405,7 +410,7 @@ cdef inline bint leave(MachineC* m, PersonC* person, int32_t node, int32_t port)
         return leave_open(m, person, node, port)
     m.t.port[number] += 1
     if rarely(m.t.logs):
-        note(m, person, node, port, detail_of(m, person).entry_hash)
+        note(m, person, node, port, hash_of(m, person)[0])
     push(m, target, person)
     return 1
 
@@ -432,7 +437,7 @@ cdef inline void leave_all(
 
 cdef inline void park(MachineC* m, PersonC* person, int32_t node, int32_t outcome) noexcept nogil:
     """Leave the running token where it stands for good, with the reason (7, D5)."""
-    note_outcome(m, person, node, outcome, detail_of(m, person).entry_hash)
+    note_outcome(m, person, node, outcome, hash_of(m, person)[0])
     stay(m, person, node, TOKEN_PARKED)
 
 
@@ -456,7 +461,9 @@ cdef inline void end_whole_flow(MachineC* m, PersonC* person) noexcept nogil:
         while other >= 0:
             following = m.s.tokens[other].entry_next
             if other != t:
-                note_outcome(m, person, m.s.tokens[other].node, OUT_WHOLE_FLOW, detail.entry_hash)
+                note_outcome(
+                    m, person, m.s.tokens[other].node, OUT_WHOLE_FLOW, hash_of(m, person)[0]
+                )
                 state = m.s.tokens[other].state
                 stop_waiting(m, person, other)
                 token_leave_entry(m, person, other)
