@@ -15,7 +15,7 @@ from core.counters import HOUR_MS
 from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.limits import WEIGHT_TOTAL
 from core.nodes import CHANNELS
-from core.passage import routes_of
+from core.passage import are_joint, routes_of
 from core.program import FLAG_JOINT, FLAG_TIMEOUT, Op, Pred, Source, Store, TriggerKind
 from core.responses import DELAY_MS_MAX
 
@@ -141,8 +141,7 @@ def _check_passage(bound: Bound) -> None:
         raise ValueError("passage.routes must be the ports' only edges")
     joint = nodes[(nodes["flags"] & FLAG_JOINT) != 0]
     for port0, count in zip(joint["port0"].tolist(), joint["ports"].tolist(), strict=True):
-        mine = passage.routes[port0 : port0 + count]
-        if count == 0 or mine[0] < 0 or np.any(mine != mine[0]):
+        if not are_joint(passage.routes[port0 : port0 + count]):
             raise ValueError("a node whose ports part is marked as joint")
 
 

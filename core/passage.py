@@ -62,8 +62,7 @@ def passage_of(program: Program) -> Passage:
     else:
         flags[_in_cycles(onward, component)] |= FLAG_AGAIN
     for i, (port0, count) in enumerate(zip(nodes["port0"], nodes["ports"], strict=True)):
-        mine = routes[port0 : port0 + count]
-        if count > 1 and mine[0] >= 0 and np.all(mine == mine[0]):
+        if are_joint(routes[port0 : port0 + count]):
             flags[i] |= FLAG_JOINT
     flags[[node for layer in program.layers for node in layer]] |= FLAG_AGAIN
     return Passage(order, routes, flags)
@@ -75,6 +74,11 @@ def routes_of(ports: NDArray[np.void], edges: NDArray[np.int32]) -> NDArray[np.i
     single = ports["edges"] == 1
     routes[single] = edges[ports["edge0"][single]]
     return routes
+
+
+def are_joint(routes: NDArray[np.int32]) -> bool:
+    """Whether several ports, of these routes, all lead to one node."""
+    return len(routes) > 1 and bool(routes[0] >= 0 and np.all(routes == routes[0]))
 
 
 def _late(onward: Sequence[Sequence[int]], waits: NDArray[np.bool_]) -> list[int]:

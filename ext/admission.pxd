@@ -1,6 +1,6 @@
 """Admit entries: identity, eligibility and the entry's beginning (D9 to D11)."""
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -10,7 +10,7 @@ from ext.predicates cimport as_double, filter_passes, read_property
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    at, detail_of, entry_make, first_visit, hash_of, hour_of, note_outcome, open_watch,
+    at, count_arrivals, detail_of, entry_make, hash_of, hour_of, note_outcome, open_watch,
     ready_push, spill, token_make,
 )
 
@@ -138,16 +138,6 @@ cdef inline void enter_crowd(MachineC* m, PersonC* person, int32_t node) noexcep
         ready_push(m, detail, t)
 
 
-cdef inline void begin_detail(DetailC* detail) noexcept nogil:
-    """What the first entry of a customer finds; what only a crowd reads is written for one."""
-    detail.admission.last_ms = INT64_MIN
-    detail.admission.active = 0
-    detail.entries = 0
-    detail.segment_ms = detail.schedule_ms = INT64_MAX
-    detail.pending = detail.watches = -1
-    detail.pending_count = 0
-
-
 cdef inline uint64_t identity_of(
     MachineC* m, const PersonC* person, int32_t kind, int64_t row, uint64_t hash
 ) noexcept nogil:
@@ -169,7 +159,7 @@ cdef inline bint admitted(
     cdef AdmissionC* admission = &detail.admission
     number[0] = NO_ADMISSION
     if person.state == TOKEN_FREE and not m.p.detailed:
-        begin_detail(detail)
+        detail[0] = m.s.blank
     if rarely(m.p.key_property >= 0):
         admission = key_admission(m, person, node, identity, row, number)
         if admission == NULL:
@@ -205,7 +195,6 @@ cdef inline bint begin_entry(
         if m.p.n_slots:
             memset(visits_at(m, detail.entry_visits), 0, 4 * <size_t>m.p.n_slots)
         person.node = node
-        person.port = 0
         person.state = TOKEN_WOKEN
     if m.p.goal >= 0:
         open_watch(m, person, m.p.goal, m.p.watches[m.p.goal].counter0, row)
@@ -224,22 +213,21 @@ cdef inline bint begin_plainly(
     person.start_ms = person.now_ms
     person.entry_row = row
     person.node = node
-    person.port = 0
     person.state = TOKEN_WOKEN
     return 1
 
 
-cdef inline int32_t enter_all(
+cdef inline void enter_all(
     MachineC* m, const TriggerC* trigger, PersonC** items, int32_t n, int64_t modelled_row,
     uint64_t hash,
 ) noexcept nogil:
-    """Begin an entry for each customer who may, and count them; they are the first of `sorted`.
+    """Begin an entry for each customer who may, and count them.
 
     `modelled_row` and `hash` are those of the event that triggers it, NO_ROW where that is each
     customer's latest recorded one, or where no event does.
     """
     cdef int32_t node = trigger.node, k, entered = 0
-    cdef int64_t now, row = modelled_row, fresh, from_ms = m.p.from_ms
+    cdef int64_t now, row = modelled_row, from_ms = m.p.from_ms
     cdef int64_t entry_from_ms = m.p.entry_from_ms, entry_until_ms = m.p.entry_until_ms
     cdef int64_t* by_hour = m.t.entries_by_hour
     cdef bint event = trigger.kind == TRIGGER_EVENT, plain = m.p.plain, begun
@@ -267,14 +255,6 @@ cdef inline int32_t enter_all(
         sorted[entered] = person
         entered += 1
     m.t.people += entered * plain
-    m.t.steps += entered
-    m.t.entered[node] += entered
     if row < NO_ROW:
         m.t.modelled_entries[node] += entered
-    fresh = entered
-    if m.p.nodes[node].flags & FLAG_AGAIN:
-        fresh = 0
-        for k in range(entered):
-            fresh += first_visit(m.s.visited, m.p.words, at(m, sorted[k]), node)
-    m.t.unique[node] += fresh
-    return entered
+    count_arrivals(m, node, sorted, entered)

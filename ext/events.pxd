@@ -161,7 +161,6 @@ cdef inline bint wake(
         return 0
     person.due_ms = INT64_MAX
     person.state = TOKEN_WOKEN
-    person.port = 0
     m.t.modelled_wakes[person.node] += row < 0
     return 1
 

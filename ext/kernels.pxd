@@ -21,9 +21,9 @@ from ext.queues cimport count_ports, push_all, rest, rest_all, sort_by_port
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    at, count_delays, detail_of, end_token, end_whole_flow, find_other, first_visit, hash_of,
-    hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park, set_timer, stay,
-    visit_of,
+    at, count_arrivals, count_delays, detail_of, end_token, end_whole_flow, find_other,
+    first_visit, hash_of, hour_of, judge, leave_all, leave_one, listen, note_all, open_watch, park,
+    set_timer, stay, visit_of,
 )
 
 cdef extern from *:
@@ -49,16 +49,10 @@ cdef enum:
 cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Count arrivals; move those who may go on to the front of `items` and return their number."""
     cdef int32_t flags = m.p.nodes[i].flags, k, kept = 0
-    cdef int64_t delay, last = 0, alike = 0, fresh = n
+    cdef int64_t delay, last = 0, alike = 0
     cdef PersonC* person
     cdef DetailC* detail
-    m.t.steps += n
-    m.t.entered[i] += n
-    if flags & FLAG_AGAIN:
-        fresh = 0
-        for k in range(n):
-            fresh += first_visit(m.s.visited, m.p.words, at(m, items[k]), i)
-    m.t.unique[i] += fresh
+    count_arrivals(m, i, items, n)
     if flags & FLAG_LATE:
         for k in range(n):
             delay = items[k].now_ms - items[k].start_ms
@@ -161,6 +155,19 @@ cdef inline void wait_until(
         if state == TOKEN_LISTENING:
             listen(m, at(m, person), t)
     rest(m, person)
+
+
+cdef inline bint passes_or_waits(
+    MachineC* m, PersonC* person, int32_t i, uint8_t state, int64_t due_ms
+) noexcept nogil:
+    """Let a token wait at node `i`; 1 where it passes instead, its time having come (D23)."""
+    if due_ms <= person.now_ms:
+        return 1
+    if passes_until(m, person, due_ms):
+        pass_until(m, person, due_ms)
+        return 1
+    wait_until(m, person, i, state, due_ms)
+    return 0
 
 
 cdef inline int64_t later(
@@ -499,11 +506,7 @@ cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
         due_ms = due_of(m, person, node)
         if rarely(due_ms == INT64_MIN and node.op == OP_WAIT_DATE):
             leave_one(m, person, i, 1)
-        elif due_ms > person.now_ms and not passes_until(m, person, due_ms):
-            wait_until(m, person, i, TOKEN_TIMED, due_ms)
-        else:
-            if due_ms > person.now_ms:
-                pass_until(m, person, due_ms)
+        elif passes_or_waits(m, person, i, TOKEN_TIMED, due_ms):
             onward[kept] = person
             kept += 1
     leave_all(m, i, 0, onward, kept)
@@ -524,11 +527,7 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
         person = items[k]
         if timed:
             due_ms = later(m, person, node)
-        if due_ms > person.now_ms and not passes_until(m, person, due_ms):
-            wait_until(m, person, i, TOKEN_LISTENING, due_ms)
-        else:
-            if due_ms > person.now_ms:
-                pass_until(m, person, due_ms)
+        if passes_or_waits(m, person, i, TOKEN_LISTENING, due_ms):
             onward[kept] = person
             kept += 1
     leave_all(m, i, 1, onward, kept)

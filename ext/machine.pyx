@@ -320,6 +320,7 @@ cdef class Machine:
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX
         s.blank.timers = s.blank.pending = s.blank.ready = s.blank.watches = -1
         s.blank.admission.last_ms = INT64_MIN
+        s.blank.budget = p.budget  # whoever has never had a token has spent nothing of it
         self._make_queues()
         self._make_tally()
 

@@ -101,7 +101,7 @@ cdef enum:
     TOKEN_FREE = 0  # none, and no entry ever
     TOKEN_GONE = 1  # none any more
     TOKEN_READY = 2  # stands before a node that it has not entered yet, or runs
-    TOKEN_WOKEN = 3  # is to leave its node by `port`
+    TOKEN_WOKEN = 3  # is to leave its node, by its `port`, the first one of a customer's only token
     TOKEN_TIMED = 4  # waits for its timer
     TOKEN_LISTENING = 5  # waits for an event, with a timer or without
     TOKEN_IDLE = 6
@@ -393,8 +393,8 @@ cdef struct WatchOpenC:
 
 
 # A customer under way: the 64 bytes that most steps touch alone. A single token lies in the record
-# itself (`node`, `state`, `port`, and its timer as `due_ms`); the moment a second one is made, all
-# go to the slabs (`crowd`), until the last of them has ended.
+# itself (`node`, `state`, and its timer as `due_ms`); the moment a second one is made, all go to
+# the slabs (`crowd`), until the last of them has ended.
 cdef struct PersonC:
     int64_t now_ms
     int64_t input_ms  # next recorded input; INT64_MAX for none, here and below
@@ -405,13 +405,13 @@ cdef struct PersonC:
     int64_t entry_row  # of the same entry
     int32_t node
     uint8_t state
-    uint8_t port
     uint8_t crowd
     uint8_t stage
+    uint8_t pad
 
 
-# What fewer steps ask of a customer; beside persons. Where no segment, schedule, key or log asks
-# for it earlier, it is written at the first entry.
+# What fewer steps ask of a customer; beside persons. Where no segment, schedule or key asks for it
+# earlier, it is written at the first entry.
 cdef struct DetailC:
     AdmissionC admission  # where re-entry has no key
     uint32_t entry_number  # of the entry whose token runs, or is alone, as are the next two
@@ -434,7 +434,7 @@ cdef struct DetailC:
     int32_t event_type
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t[22] pad  # to 128 bytes
+    uint8_t[18] pad  # to 128 bytes
 
 
 cdef struct StateC:

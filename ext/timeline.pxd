@@ -233,7 +233,7 @@ cdef inline bint settle(MachineC* m, PersonC* person) noexcept nogil:
                 return 1
         elif person.state == TOKEN_WOKEN:
             person.state = TOKEN_READY
-            if leave(m, person, person.node, person.port):
+            if leave(m, person, person.node, 0):
                 return 1
         if person.stage == STAGE_TRIGGERS:
             person.stage = m.p.after

@@ -97,6 +97,21 @@ cdef inline bint first_visit(uint64_t* bits, int32_t words, int32_t c, int32_t i
     return 1
 
 
+cdef inline void count_arrivals(
+    MachineC* m, int32_t node, PersonC** items, int32_t n
+) noexcept nogil:
+    """Count the tokens of `items` at a node that they come to, or begin at."""
+    cdef int64_t fresh = n
+    cdef int32_t k
+    m.t.steps += n
+    m.t.entered[node] += n
+    if m.p.nodes[node].flags & FLAG_AGAIN:
+        fresh = 0
+        for k in range(n):
+            fresh += first_visit(m.s.visited, m.p.words, at(m, items[k]), node)
+    m.t.unique[node] += fresh
+
+
 cdef inline void count_delays(MachineC* m, int32_t node, int64_t ms, int64_t n) noexcept nogil:
     """Count `n` times since the entry began, above 0 (cells: core.counters.delay_cell)."""
     cdef int64_t* cells
@@ -274,8 +289,6 @@ cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
     cdef int32_t entry, t, c = at(m, person)
     cdef int64_t due_ms = person.due_ms
     cdef uint8_t state = person.state
-    detail.tokens = 0
-    detail.timers = detail.ready = -1
     person.crowd = 1
     person.state = TOKEN_GONE
     person.due_ms = INT64_MAX
@@ -291,7 +304,6 @@ cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
     t = token_make(m, detail, entry, person.node, state)
     if t < 0:
         return 0
-    m.s.tokens[t].port = person.port
     if due_ms != INT64_MAX:
         set_timer(m, person, t, due_ms)
     if state == TOKEN_LISTENING:

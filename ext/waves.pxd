@@ -21,7 +21,7 @@ cdef inline void begin_person(MachineC* m, PersonC* person) noexcept nogil:
     person.input_ms = person.due_ms = person.other_ms = INT64_MAX
     person.node = 0
     person.state = TOKEN_FREE
-    person.port = person.crowd = person.stage = 0
+    person.crowd = person.stage = 0
     if row < m.p.row_offsets[m.s.lo + c + 1]:
         person.input_ms = m.p.row_ms[row]
     if not m.p.detailed:

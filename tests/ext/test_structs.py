@@ -6,11 +6,12 @@ import ctypes
 import re
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core import binding, binding_check, counters, limits, outcomes, program
+from core import binding, binding_check, counters, limits, outcomes, passage, program
 from ext import machine
 
 STRUCTS = (Path(__file__).parents[2] / "ext" / "structs.pxd").read_text()
@@ -74,6 +75,21 @@ def test_the_machine_was_compiled_with_these_sizes() -> None:
     assert sorted(declared for declared, _ in sizes.values()) == itemsizes
 
 
+@pytest.mark.parametrize(("struct", "size"), [("PersonC", 64), ("DetailC", 128)])
+def test_a_customers_record_fills_whole_cache_lines(struct: str, size: int) -> None:
+    kinds: dict[str, Any] = {**C_TYPES, "uint8_t": ctypes.c_uint8}
+
+    def twin(struct: str) -> type[ctypes.Structure]:
+        fields = []
+        for name, kind in fields_of(struct):
+            base, _, count = kind.rstrip("]").partition("[")
+            known = kinds[base] if base in kinds else twin(base)
+            fields.append((name, known * int(count) if count else known))
+        return type(struct, (ctypes.Structure,), {"_fields_": fields})
+
+    assert ctypes.sizeof(twin(struct)) == size
+
+
 @pytest.mark.parametrize(
     ("prefix", "enum"),
     [
@@ -101,6 +117,7 @@ def test_flags_are_the_same_bits(prefix: str) -> None:
 def test_limits_are_the_same_numbers() -> None:
     known = constants_of(STRUCTS)
     assert known["OUTCOMES"] == outcomes.OUTCOMES
+    assert (known["ROUTE_NONE"], known["ROUTE_FORK"]) == (passage.ROUTE_NONE, passage.ROUTE_FORK)
     assert known["DELAY_SUB_BITS"] == counters.DELAY_SUB_BITS
     assert known["DELAY_CELLS"] == counters.DELAY_CELLS
     policies = [f"POLICY_{name.upper()}" for name in binding.POLICIES]
