@@ -12,12 +12,10 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
 
 from actors import failpoints
-from actors.relay.compose import Contents, People, compose
+from actors.relay.compose import compose
+from actors.relay.delays import Delays
 from actors.relay.effects import Effect
 from actors.relay.feed import Feed, Taken
 from actors.relay.ledger import Ledger
@@ -31,30 +29,16 @@ from actors.relay.outcomes import (
     Verdict,
 )
 from actors.relay.provider import Provider
-from actors.relay.results import DELAY_TOLD_MS, Name, Report, Result
-from actors.relay.rows import Row, decode_row, encode_cursor, encode_row
+from actors.relay.results import DELAY_TOLD_MS, Name, Result
+from actors.relay.rows import Row, decode_row, encode_row
+from actors.relay.services import Services
 
 _LOG = logging.getLogger(__name__)
-DELAYS_AT_ONCE = 1_000
 DELAY_LOOK_MS = 30_000
 ROWS_AT_ONCE = 256
 LATE_AT_ONCE = 1_000
 # Another partition's relay may hold the probe of a provider that both use.
 PROBE_LOOK_MS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What a lane is given: the world's time, chance, values, templates, and whom to tell.
-
-    `clock` returns UTC milliseconds; `rng` is seeded by whoever makes it.
-    """
-
-    people: People
-    contents: Contents
-    report: Report
-    clock: Callable[[], int]
-    rng: np.random.Generator
 
 
 class Lane:
@@ -100,8 +84,8 @@ class Lane:
         ledger, lane = self._ledger, self._provider.name
         cursor = await ledger.open(lane)
         self._feed = Feed(ledger, cursor, self._is_ours)
-        told = max(cursor, await ledger.saved(f"delay/{lane}"))
-        self._delays = Feed(ledger, told, self._is_ours)
+        self._delays = Delays(lane, ledger, self._services, self._is_ours)
+        await self._delays.open()
         self._marked = cursor
         await self._load()
         async with asyncio.TaskGroup() as group:
@@ -114,7 +98,7 @@ class Lane:
         breaker, now_ms = self._provider.breaker, self._services.clock()
         if now_ms >= self._look_ms:
             self._look_ms = now_ms + DELAY_LOOK_MS
-            await self._tell_delays(now_ms)
+            await self._delays.tell(self._feed.cursor, now_ms)
         if shut_ms := breaker.wait_ms(now_ms):
             await self._sleep(min(shut_ms, DELAY_LOOK_MS))
             return
@@ -335,21 +319,6 @@ class Lane:
         now_ms = self._services.clock()
         result = Result(name, _effect(row), now_ms, reason, row.attempts, message_id)
         await self._services.report(result)
-
-    async def _tell_delays(self, now_ms: int) -> None:
-        """Report effects that have stood in the outbox for long, each once."""
-        if self._delays.cursor < self._feed.cursor:
-            self._delays = Feed(self._ledger, self._feed.cursor, self._is_ours)
-
-        def is_recent(effect: Effect | None) -> bool:
-            return effect is not None and now_ms - effect.committed_ms < DELAY_TOLD_MS
-
-        while late := await self._delays.take(DELAYS_AT_ONCE, is_recent):
-            for effect, _, _ in late:
-                if effect is not None:
-                    await self._report("message_delayed", Row(effect, "waiting"), "backlog")
-            saved = encode_cursor(self._delays.cursor)
-            await self._ledger.write({f"delay/{self._provider.name}": saved})
 
     async def _load(self) -> None:
         """Take up the pending rows: those under way at a crash are of unknown fate."""

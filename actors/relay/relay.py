@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from actors.relay.channels.base import Message
 from actors.relay.channels.render import Encoding
 from actors.relay.effects import Effect
-from actors.relay.lane import Lane, Services
+from actors.relay.lane import Lane
 from actors.relay.ledger import Ledger
 from actors.relay.outbox import Outbox
 from actors.relay.outcomes import Dead, Outcome
 from actors.relay.provider import Provider
 from actors.relay.rows import Row, decode_row, encode_row
+from actors.relay.services import Services
 
 UNROUTED = "unrouted"
 

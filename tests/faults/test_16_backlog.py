@@ -42,8 +42,7 @@ def queued_through_a_day(count: int) -> None:
                 tracemalloc.reset_peak()
             setup._changed.set()
 
-        for lane in setup.relay._lanes.values():
-            object.__setattr__(lane._services, "report", note)
+        object.__setattr__(setup.relay._services, "report", note)
         await setup.run_until(lambda: counts["message_sent"] == count - half)
         return order
 

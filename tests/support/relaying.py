@@ -15,12 +15,12 @@ from actors.relay.channels.base import Message
 from actors.relay.channels.render import Encoding, Source
 from actors.relay.compose import Content
 from actors.relay.effects import Effect, encode_effect
-from actors.relay.lane import Services
 from actors.relay.outbox import START, Cursor
 from actors.relay.outcomes import Delivered, Outcome
 from actors.relay.provider import Provider
 from actors.relay.relay import Relay
 from actors.relay.results import Result
+from actors.relay.services import Services
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
