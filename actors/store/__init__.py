@@ -1,4 +1,4 @@
-"""Stores partitions: one folder each, with a journal, an outbox, cursors and snapshots in LMDB.
+"""Store partitions: one folder each, with a journal, an outbox, cursors and snapshots in LMDB.
 
 Start at `partition`: `Partition.open(folder)`, then `commit(journal, outbox, cursors)`. When a
 commit returns, the disk has all of it; until then none of it counts. Everything else serves to keep

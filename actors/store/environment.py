@@ -21,13 +21,14 @@ import lmdb
 
 from actors import failpoints
 from actors.store.errors import CorruptError, FencedError, HaltedError, MisuseError, StoreError
-from actors.store.folder import DATA, NO_SPACE, SIDE, no_space
+from actors.store.folder import DATA, NO_SPACE, SIDE, no_space, opened_twice
 from actors.store.frames import RESTORE
 from actors.store.head import HEAD_KEY, Head, pack_head, unpack_head
 from actors.store.side_file import SideFile
 
 DATABASES = ("meta", "journal", "outbox", "cursors", "exceptions", "slices")
 READERS_MAX = 126
+LAST_ROOM_BYTES = 256 << 10
 RESERVE_BYTES = 1 << 20  # room kept beyond a transaction's own: pages copied on write, free lists
 GROWTH_MAX_BYTES = 16 << 30
 LIBRARY = 0  # the format of LMDB 0.9; that of 1.0 is another
@@ -42,6 +43,7 @@ class Changes:
     head: Head
     puts: list[tuple[str, bytes, bytes]] = field(default_factory=list)  # database, key, record
     deletes: list[tuple[str, bytes]] = field(default_factory=list)  # database, key
+    spares_last_room: bool = False  # whether it leaves the last room to those who make room
 
     @property
     def total_bytes(self) -> int:
@@ -69,15 +71,21 @@ class Environment:
         self._users = 0  # threads at work in LMDB, but for the writer
         self._write_under_way = False
         self._resizing = False
+        self._squeezed_bytes = 0  # where the map ends while the disk is full, else 0
         size = Path(self.file).stat().st_size if Path(self.file).exists() else 0
         self.map_bytes = max(map_bytes, -(-size * 2 >> 20) << 20)
         self._lmdb = self._open(create, readonly)
         try:
             self._page_bytes = self._lmdb.stat()["psize"]
             self._check_length(size)
-            self._databases = {
-                name: self._lmdb.open_db(name.encode(), create=create) for name in DATABASES
-            }
+            # In a transaction of ours: waiting for a writer in open_db would block every thread.
+            with self._lmdb.begin(write=not readonly) as txn:
+                self._databases = {
+                    name: self._lmdb.open_db(
+                        name.encode(), txn=None if readonly else txn, create=create
+                    )
+                    for name in DATABASES
+                }
             self.head = self._read_head()
         except lmdb.Error as error:
             self._lmdb.close()
@@ -114,6 +122,8 @@ class Environment:
         except lmdb.DiskError as error:
             raise no_space(self.folder, 0) from error
         except (lmdb.Error, MemoryError) as error:
+            if "already open" in str(error):
+                raise opened_twice(self.folder) from error
             raise self._corrupt(str(error)) from error
         if not readonly:
             environment.reader_check()
@@ -229,20 +239,31 @@ class Environment:
         """
         with self._turn():
             changes = plan(self.head)
-            head = replace(changes.head, transactions=self.head.transactions + 1)
-            self._reserve(changes.total_bytes)
+            # What was freed last can be taken from the next transaction but one on.
+            if self._attempt(changes) or (
+                self._attempt(Changes(self.head)) and self._attempt(changes)
+            ):
+                return self.head
+            raise no_space(self.folder, changes.total_bytes)
+
+    def _attempt(self, changes: Changes) -> bool:
+        """Whether there was room on the disk; the map is made as large as needed."""
+        head = replace(changes.head, transactions=self.head.transactions + 1)
+        if self._reserve(changes):
             while not self._transact(changes, head):
                 self._grow(changes.total_bytes)
-            try:
-                if failpoints.armed:
-                    failpoints.hit("after_transaction")
-                self._side.write(head.transactions)
-                if failpoints.armed:
-                    failpoints.hit("before_acknowledgement")
-            except OSError as error:
-                raise self.halt(self._halted("recording the commit", error)) from error
-            self.head = head
-            return head
+        elif not self._transact(changes, head):
+            return False
+        try:
+            if failpoints.armed:
+                failpoints.hit("after_transaction")
+            self._side.write(head.transactions)
+            if failpoints.armed:
+                failpoints.hit("before_acknowledgement")
+        except OSError as error:
+            raise self.halt(self._halted("recording the commit", error)) from error
+        self.head = head
+        return True
 
     def _transact(self, changes: Changes, head: Head) -> bool:
         """Whether there was room in the map."""
@@ -293,23 +314,37 @@ class Environment:
             )
         return self._corrupt("another writer changed the partition within the same opening")
 
-    def _reserve(self, needed_bytes: int) -> None:
-        """Make the file long enough for the transaction. Raises NoSpaceError."""
-        info = self._lmdb.info()
-        wanted = (info["last_pgno"] + 1) * self._page_bytes + needed_bytes + RESERVE_BYTES
-        if wanted <= self._reserved_bytes:
-            return
-        wanted += RESERVE_BYTES
-        try:
-            if failpoints.armed:
-                failpoints.hit("reserve")
-            if sys.platform == "linux":
-                os.posix_fallocate(self._fd, 0, wanted)
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                raise no_space(self.folder, needed_bytes) from error
-            raise self.halt(self._halted("reserving room", error)) from error
-        self._reserved_bytes = wanted
+    def _reserve(self, changes: Changes) -> bool:
+        """Make the file long enough for the transaction; False if the disk has no room for that.
+
+        In that case the map ends where the file ends, so that LMDB can take pages that were freed
+        within it, and finds its map full before it finds the disk full. Commits have to stop a
+        little earlier: deleting takes some pages before it frees more.
+        """
+        needed_bytes = changes.total_bytes
+        last_page: int = self._lmdb.info()["last_pgno"]
+        wanted = (last_page + 1) * self._page_bytes + needed_bytes + RESERVE_BYTES
+        if wanted > self._reserved_bytes:
+            wanted += RESERVE_BYTES
+            try:
+                if failpoints.armed:
+                    failpoints.hit("reserve")
+                if sys.platform == "linux":
+                    os.posix_fallocate(self._fd, 0, wanted)
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise self.halt(self._halted("reserving room", error)) from error
+                length = os.fstat(self._fd).st_size // self._page_bytes * self._page_bytes
+                length -= LAST_ROOM_BYTES if changes.spares_last_room else 0
+                if self._squeezed_bytes != length:
+                    self._resize(length)
+                    self._squeezed_bytes = length
+                return False
+            self._reserved_bytes = wanted
+        if self._squeezed_bytes:
+            self._resize(self.map_bytes)
+            self._squeezed_bytes = 0
+        return True
 
     def make_room_in_map(self) -> None:
         """Grow the map if less than half of it is free: growing waits for those who use it."""
@@ -319,16 +354,18 @@ class Environment:
 
     def _grow(self, needed_bytes: int) -> None:
         growth = min(self.map_bytes, GROWTH_MAX_BYTES) + 2 * needed_bytes
-        wanted = -(-(self.map_bytes + growth) >> 20) << 20
+        self.map_bytes = -(-(self.map_bytes + growth) >> 20) << 20
+        self._resize(self.map_bytes)
+
+    def _resize(self, map_bytes: int) -> None:
         with self._gate:
             self._resizing = True
             while self._users:
                 self._gate.wait()
         try:
-            self._lmdb.set_mapsize(wanted)
-            self.map_bytes = wanted
+            self._lmdb.set_mapsize(map_bytes)
         except (lmdb.Error, MemoryError) as error:
-            raise self.halt(self._halted("growing the map", error)) from error
+            raise self.halt(self._halted("resizing the map", error)) from error
         finally:
             with self._gate:
                 self._resizing = False

@@ -80,12 +80,7 @@ class FolderLock:
 
     def _in_use(self, holder: str) -> InUseError:
         if holder == str(os.getpid()):
-            advice = "Close the other opening first, or share it"
-            return InUseError(
-                "this process has the partition open already",
-                advice=advice,
-                file=str(self.path.parent),
-            )
+            return opened_twice(self.path.parent)
         return InUseError(
             f"the partition is open in process {holder or 'unknown'}",
             advice="Stop that process; if it hangs, kill it or open with takeover",
@@ -102,6 +97,15 @@ class FolderLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def opened_twice(folder: Path) -> InUseError:
+    """The error for a partition that this process has open."""
+    return InUseError(
+        "this process has the partition open already",
+        advice="Close the other opening first, or share it",
+        file=str(folder),
+    )
 
 
 def _drop_inherited_locks() -> None:

@@ -169,7 +169,7 @@ class Partition:
             raise ValueError("a commit needs a journal record: state is a function of the journal")
 
         def plan(head: Head) -> Changes:
-            changes = Changes(head)
+            changes = Changes(head, spares_last_room=True)
             journal.append(changes, records)
             outbox.append(changes, effects)
             cursor_rows.put(changes, self._cursors, cursors)

@@ -72,7 +72,7 @@ def read_number(path: Path) -> int:
         data = path.read_bytes()
     except FileNotFoundError:
         raise CorruptError("the file is missing", advice=RESTORE, file=str(path)) from None
-    found = [
+    found: list[int] = [
         number
         for magic, number, checksum in (
             _SLOT.unpack_from(data, offset)
@@ -110,5 +110,5 @@ def _slot(number: int) -> bytes:
 
 
 def _sum(number: int) -> int:
-    hasher = xxhash.xxh3_64(_MAGIC + number.to_bytes(8, "little"))
-    return hasher.intdigest()
+    digest: int = xxhash.xxh3_64(_MAGIC + number.to_bytes(8, "little")).intdigest()
+    return digest
