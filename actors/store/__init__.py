@@ -13,5 +13,5 @@ that true, or to say loudly that it is not:
     backup         copies, and back again           verify        whether it is all true
     errors         what can go wrong
 
-The store holds bytes and reads no clock. docs/decisions/0025 says why it looks like this.
+The store holds bytes and reads no clock. docs/decisions/0026 says why it looks like this.
 """

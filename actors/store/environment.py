@@ -26,7 +26,7 @@ from actors.store.frames import RESTORE
 from actors.store.head import HEAD_KEY, Head, pack_head, unpack_head
 from actors.store.side_file import SideFile
 
-DATABASES = ("meta", "journal", "outbox", "cursors", "exceptions", "slices")
+DATABASES = ("meta", "journal", "outbox", "cursors", "relay", "slices")
 READERS_MAX = 126
 LAST_ROOM_BYTES = 256 << 10
 RESERVE_BYTES = 1 << 20  # room kept beyond a transaction's own: pages copied on write, free lists

@@ -36,7 +36,7 @@ class Kind(IntEnum):
     JOURNAL = 2  # inputs [its number in the journal]
     OUTBOX = 3  # a part of a commit's block of effects [the commit]
     CURSOR = 4  # the last sequence of a source [that sequence]
-    EXCEPTION = 5  # a message that needs attention [0]
+    RELAY_ROW = 5  # what the relay has to remember [0]
     SLICE = 6  # a piece of a snapshot [the snapshot that wrote it]
     MANIFEST = 7  # what a snapshot consists of [the snapshot]
 
@@ -46,7 +46,7 @@ BYTES_MAX = {
     Kind.JOURNAL: RECORD_BYTES_MAX,
     Kind.OUTBOX: RECORD_BYTES_MAX + 4096,  # one effect of full size and the block's table
     Kind.CURSOR: 0,
-    Kind.EXCEPTION: RECORD_BYTES_MAX,
+    Kind.RELAY_ROW: RECORD_BYTES_MAX,
     Kind.SLICE: SLICE_BYTES_MAX,
     Kind.MANIFEST: SLICE_BYTES_MAX,
 }

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from actors.store.frames import Kind, pack, unpack
 
 HEAD_KEY = b"head"
-_FIELDS = struct.Struct("<12Q")
+_FIELDS = struct.Struct("<13Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Head:
     relay_commit: int = 0  # the relay has dealt with every block up to this commit's
     relay_done: int = 0  # and with so many effects of the next
     cursors: int = 0  # sources that have a cursor
-    exceptions: int = 0  # messages that need attention
+    relay_rows: int = 0  # rows of the relay
+    relay_names: int = 0  # the sum of the XXH3-64 of their names, modulo 2**64
     snapshot_begun: int = 0  # the number of the last snapshot begun
     snapshot: int = 0  # the number of the snapshot that counts, 0 for none
 

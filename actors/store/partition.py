@@ -41,7 +41,7 @@ class Partition:
         self._lock = lock
         self._environment = environment
         self._cursors = cursor_rows.load(environment)
-        relay_marks.check_count(environment)
+        relay_marks.check_names(environment)
         snapshot.load_manifest(environment)
 
     @classmethod
@@ -227,20 +227,19 @@ class Partition:
         self,
         position: relay_marks.Position | None = None,
         *,
-        put: Collection[relay_marks.ExceptionRow] = (),
-        delete: Collection[tuple[relay_marks.Trouble, bytes]] = (),
+        put: Mapping[bytes, bytes] = MappingProxyType({}),
+        delete: Collection[bytes] = (),
     ) -> None:
-        """Move the relay's position and put and delete messages in trouble, in one transaction.
+        """Move the relay's position, put rows by name and delete rows, in one transaction.
 
-        Raises ValueError if the position goes back or beyond the outbox, and as `commit` does.
+        A name is 1 to 511 bytes, its row at most 1 MiB. Raises ValueError if the position goes back
+        or beyond the outbox, and as `commit` does.
         """
         relay_marks.mark(self._environment, position, put, delete)
 
-    def exceptions(
-        self, trouble: relay_marks.Trouble, after: bytes = b""
-    ) -> Iterator[relay_marks.ExceptionRow]:
-        """Messages in this trouble with keys above `after`, in order. Raises CorruptError."""
-        return relay_marks.read(self._environment, trouble, after)
+    def relay_rows(self, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Names with `prefix` and above `after`, in order, with their rows. Raises CorruptError."""
+        return relay_marks.read(self._environment, prefix, after)
 
     # Snapshots
 

@@ -1,14 +1,17 @@
-"""Record how far the relay got, and the messages that need attention, in small transactions.
+"""Record how far the relay got, and rows of its own, in small transactions.
 
-What went well leaves no row of its own: it is covered by the relay's position.
+What went well leaves no row: it is covered by the relay's position. A row is for what needs
+attention, such as a message that may or may not have been taken. The head keeps the number of rows
+and the sum of the hashes of their names, so that a damaged name cannot hide a row from its prefix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from enum import IntEnum
 from typing import NamedTuple
+
+import xxhash
 
 from actors.store.environment import Changes, Environment, Transaction
 from actors.store.errors import CorruptError
@@ -16,13 +19,7 @@ from actors.store.frames import RESTORE, Kind, check_key, pack, unpack
 from actors.store.head import Head
 
 CHUNK_ROWS = 256
-
-
-class Trouble(IntEnum):
-    """Why a message needs attention."""
-
-    AMBIGUOUS = 1  # handed over, and nobody knows whether it was taken
-    DEAD = 2  # given up
+_MODULUS = 1 << 64
 
 
 class Position(NamedTuple):
@@ -32,27 +29,22 @@ class Position(NamedTuple):
     done: int = 0
 
 
-class ExceptionRow(NamedTuple):
-    """A message in trouble: its key is 1 to 510 bytes, its payload at most 1 MiB."""
-
-    trouble: Trouble
-    key: bytes
-    payload: bytes
-
-
 def mark(
     environment: Environment,
     position: Position | None,
-    put: Collection[ExceptionRow],
-    delete: Collection[tuple[Trouble, bytes]],
+    put: Mapping[bytes, bytes],
+    delete: Collection[bytes],
 ) -> None:
-    """Move the position and change rows in one transaction; a row put again replaces the old one.
+    """Move the position, put and delete rows, in one transaction.
 
-    Raises ValueError if the position would go back or beyond the outbox, TooLargeError.
+    A name is 1 to 511 bytes, its row at most 1 MiB. A row put again replaces the old one; deleting
+    one that is absent does nothing. Raises ValueError if the position would go back or beyond the
+    outbox or a row is both put and deleted, TooLargeError.
     """
-    rows = {_key(row.trouble, row.key): row.payload for row in put}
-    gone = {_key(trouble, key) for trouble, key in delete}
-    if both := rows.keys() & gone:
+    gone = set(delete)
+    for name in (*put, *gone):
+        check_key(name, "the name of a row")
+    if both := put.keys() & gone:
         raise ValueError(f"{len(both)} rows are both put and deleted")
 
     def plan(head: Head) -> Changes:
@@ -66,58 +58,62 @@ def mark(
                 )
             head = replace(head, relay_commit=position.commit, relay_done=position.done)
         with environment.reading() as txn:
-            added = sum(not _there(environment, txn, key) for key in rows)
-            present = [key for key in gone if _there(environment, txn, key)]
-        for key, payload in rows.items():
-            changes.puts.append(("exceptions", key, pack(Kind.EXCEPTION, key, 0, payload)))
-        changes.deletes = [("exceptions", key) for key in present]
-        changes.head = replace(head, exceptions=head.exceptions + added - len(present))
+            added = [name for name in put if not _there(environment, txn, name)]
+            present = [name for name in gone if _there(environment, txn, name)]
+        for name, payload in put.items():
+            changes.puts.append(("relay", name, pack(Kind.RELAY_ROW, name, 0, payload)))
+        changes.deletes = [("relay", name) for name in present]
+        changes.head = replace(
+            head,
+            relay_rows=head.relay_rows + len(added) - len(present),
+            relay_names=(head.relay_names + _sum(added) - _sum(present)) % _MODULUS,
+        )
         return changes
 
     environment.write(plan)
 
 
-def read(environment: Environment, trouble: Trouble, after: bytes = b"") -> Iterator[ExceptionRow]:
-    """Rows of one trouble with keys above `after`, in order; what changes meanwhile may be there.
+def read(
+    environment: Environment, prefix: bytes, after: bytes = b""
+) -> Iterator[tuple[bytes, bytes]]:
+    """Names with `prefix` and above `after`, in order, and rows; what changes meanwhile may be in.
 
     Each chunk is a transaction of its own. Raises CorruptError.
     """
-    while chunk := _chunk(environment, trouble, after):
+    while chunk := _chunk(environment, prefix, after):
         yield from chunk
-        after = chunk[-1].key
+        after = chunk[-1][0]
 
 
-def _chunk(environment: Environment, trouble: Trouble, after: bytes) -> list[ExceptionRow]:
-    found: list[ExceptionRow] = []
-    start = bytes([trouble]) + after
+def _chunk(environment: Environment, prefix: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
     with environment.reading() as txn:
-        for key, record in environment.rows(txn, "exceptions", start):
-            if key[0] != trouble or len(found) == CHUNK_ROWS:
+        for name, record in environment.rows(txn, "relay", max(prefix, after)):
+            if not name.startswith(prefix) or len(found) == CHUNK_ROWS:
                 break
-            if key != start:
-                _, payload = unpack(Kind.EXCEPTION, key, record, environment.file)
-                found.append(ExceptionRow(trouble, key[1:], payload))
+            if name > after:
+                found.append((name, unpack(Kind.RELAY_ROW, name, record, environment.file)[1]))
     return found
 
 
-def check_count(environment: Environment) -> int:
-    """How many rows there are, checked against the head. Raises CorruptError."""
+def check_names(environment: Environment) -> int:
+    """How many rows there are; their names are checked against the head. Raises CorruptError."""
     with environment.reading() as txn:
-        expected = environment.head_in(txn).exceptions
-        found = sum(key[0] in set(Trouble) for key in environment.keys(txn, "exceptions"))
-        if found != expected:
+        head = environment.head_in(txn)
+        names = list(environment.keys(txn, "relay"))
+        if len(names) != head.relay_rows or _sum(names) != head.relay_names:
             raise CorruptError(
-                f"there are {found:,} messages in trouble instead of {expected:,}",
+                f"the {len(names):,} rows of the relay are not the {head.relay_rows:,} it wrote",
                 advice=RESTORE,
                 file=environment.file,
             )
-    return found
+    return len(names)
 
 
-def _key(trouble: Trouble, key: bytes) -> bytes:
-    check_key(key, "the key of a message", room=1)
-    return bytes([trouble]) + key
+def _there(environment: Environment, txn: Transaction, name: bytes) -> bool:
+    return environment.get(txn, "relay", name) is not None
 
 
-def _there(environment: Environment, txn: Transaction, key: bytes) -> bool:
-    return environment.get(txn, "exceptions", key) is not None
+def _sum(names: Collection[bytes]) -> int:
+    total: int = sum(xxhash.xxh3_64(name).intdigest() for name in names)
+    return total % _MODULUS

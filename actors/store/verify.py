@@ -112,7 +112,7 @@ def _findings(folder: Path) -> Iterator[Finding]:
         "journal": lambda: _journal(opened[0]),
         "outbox": lambda: _outbox(opened[0]),
         "cursors": lambda: f"{len(cursors.load(opened[0])):,} sources",
-        "exceptions": lambda: _exceptions(opened[0]),
+        "relay": lambda: _relay(opened[0]),
         "snapshot": lambda: _snapshot(opened[0]),
     }
     try:
@@ -157,13 +157,10 @@ def _outbox(environment: Environment) -> str:
     return f"{blocks:,} blocks with {effects:,} effects"
 
 
-def _exceptions(environment: Environment) -> str:
-    counts = [
-        f"{sum(1 for _ in relay_marks.read(environment, trouble)):,} {trouble.name.lower()}"
-        for trouble in relay_marks.Trouble
-    ]
-    relay_marks.check_count(environment)
-    return ", ".join(counts)
+def _relay(environment: Environment) -> str:
+    rows = sum(1 for _ in relay_marks.read(environment, b""))
+    relay_marks.check_names(environment)
+    return f"at commit {environment.head.relay_commit:,}, {rows:,} rows"
 
 
 def _snapshot(environment: Environment) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.store.partition import Partition
-from actors.store.relay_marks import ExceptionRow, Position, Trouble
+from actors.store.relay_marks import Position
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCE = b"shop"
@@ -54,13 +54,13 @@ def snapshot(partition: Partition) -> None:
 
 
 def fill(folder: Path, count: int, size: int = 200) -> None:
-    """Makes a partition with so many commits, snapshots, and two messages in trouble."""
+    """Makes a partition with so many commits, snapshots, and two rows of a relay."""
     with Partition.open(folder, create=True, map_bytes=1 << 20) as partition:
         for number in range(1, count + 1):
             commit(partition, number, size)
             if number % SNAPSHOT_EVERY == 0:
                 snapshot(partition)
-        rows = [ExceptionRow(trouble, b"key", trouble.name.encode()) for trouble in Trouble]
+        rows = {b"ambiguous/key": b"who knows", b"dead/key": b"given up"}
         partition.mark_relay(Position(1, 1), put=rows)
 
 
@@ -72,7 +72,7 @@ def contents(partition: Partition) -> dict[str, Any]:
         "outbox": list(partition.outbox(partition.head.outbox_trimmed)),
         "cursors": dict(partition.cursors),
         "relay": partition.relay_position,
-        "exceptions": [list(partition.exceptions(trouble)) for trouble in Trouble],
+        "rows": [list(partition.relay_rows(prefix)) for prefix in (b"ambiguous/", b"dead/")],
         "snapshot": found and (found.sequence, found.payload, list(found.slices())),
     }
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.store.errors import TooLargeError, TrimmedError
+from actors.store.errors import CorruptError, TooLargeError, TrimmedError
 from actors.store.outbox import Block
 from actors.store.partition import Partition
-from actors.store.relay_marks import ExceptionRow, Position, Trouble
+from actors.store.relay_marks import Position
 from store_work import SOURCE, check, commit, fill
 
 MIB = 1 << 20
@@ -68,25 +68,43 @@ def test_long_journals_are_read_in_chunks(tmp_path: Path) -> None:
         assert [record for _, record in reading] == records[1:]
 
 
-def test_the_relay_moves_on_and_marks_what_is_in_trouble(tmp_path: Path) -> None:
+def test_the_relay_moves_on_and_keeps_rows(tmp_path: Path) -> None:
     fill(tmp_path, 4)
-    dead, ambiguous = Trouble.DEAD, Trouble.AMBIGUOUS
     with Partition.open(tmp_path) as partition:
         assert partition.relay_position == Position(1, 1)
         with pytest.raises(ValueError, match=r"at \(1, 1\)"):
             partition.mark_relay(Position(1, 0))
         with pytest.raises(ValueError, match="the outbox ends at 4"):
             partition.mark_relay(Position(5))
-        partition.mark_relay(Position(2), put=[ExceptionRow(dead, b"a", b"why")])
-        partition.mark_relay(put=[ExceptionRow(dead, b"key", b"new")], delete=[(ambiguous, b"key")])
-        partition.mark_relay(delete=[(ambiguous, b"never there")])
-        assert partition.head.exceptions == 2
+        with pytest.raises(ValueError, match="1 rows are both put and deleted"):
+            partition.mark_relay(put={b"a": b""}, delete=[b"a"])
+        with pytest.raises(TooLargeError, match="the name of a row has 512 bytes"):
+            partition.mark_relay(put={bytes(512): b""})
+        partition.mark_relay(Position(2), put={b"dead/a": b"why"})
+        partition.mark_relay(put={b"dead/key": b"new"}, delete=[b"ambiguous/key", b"not there"])
+        assert partition.head.relay_rows == 2
     with Partition.open(tmp_path) as partition:
         assert partition.relay_position == Position(2)
-        assert list(partition.exceptions(ambiguous)) == []
-        rows = [ExceptionRow(dead, b"a", b"why"), ExceptionRow(dead, b"key", b"new")]
-        assert list(partition.exceptions(dead)) == rows
-        assert list(partition.exceptions(dead, b"a")) == rows[1:]
+        rows = [(b"dead/a", b"why"), (b"dead/key", b"new")]
+        assert list(partition.relay_rows(b"ambiguous/")) == []
+        assert list(partition.relay_rows(b"dead/")) == rows
+        assert list(partition.relay_rows(b"dead/", b"dead/a")) == rows[1:]
+        assert list(partition.relay_rows()) == rows
+
+
+def test_many_rows_are_read_in_chunks(tmp_path: Path) -> None:
+    rows = {b"row %03d" % number: b"%d" % number for number in range(600)}
+    with Partition.open(tmp_path, create=True) as partition:
+        partition.mark_relay(put=rows)
+        assert dict(partition.relay_rows(b"row")) == rows
+
+
+def test_a_row_whose_name_was_damaged_is_missed(tmp_path: Path) -> None:
+    fill(tmp_path, 1)
+    data = (tmp_path / "data.mdb").read_bytes()
+    (tmp_path / "data.mdb").write_bytes(data.replace(b"dead/key", b"dfad/key"))
+    with pytest.raises(CorruptError, match="the 2 rows of the relay are not the 2 it wrote"):
+        Partition.open(tmp_path)
 
 
 def test_trimming_keeps_what_is_needed(tmp_path: Path) -> None:

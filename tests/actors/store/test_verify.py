@@ -21,7 +21,7 @@ def test_a_sound_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         Finding("journal", True, "20 records from 1 on, 4,000 bytes"),
         Finding("outbox", True, "16 blocks with 32 effects"),
         Finding("cursors", True, "1 sources"),
-        Finding("exceptions", True, "1 ambiguous, 1 dead"),
+        Finding("relay", True, "at commit 1, 2 rows"),
         Finding("snapshot", True, "2 slices, 10,008 bytes, of journal record 14"),
     )
     assert main([str(tmp_path / "p")]) == 0
