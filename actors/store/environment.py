@@ -239,11 +239,18 @@ class Environment:
         """
         with self._turn():
             changes = plan(self.head)
-            # What was freed last can be taken from the next transaction but one on.
-            if self._attempt(changes) or (
-                self._attempt(Changes(self.head)) and self._attempt(changes)
-            ):
-                return self.head
+            try:
+                # What was freed last can be taken from the next transaction but one on.
+                if self._attempt(changes) or (
+                    self._attempt(Changes(self.head)) and self._attempt(changes)
+                ):
+                    return self.head
+            except StoreError:
+                raise
+            except BaseException as error:
+                # Such as an interrupt: whether LMDB has committed is not known here.
+                self.halt(self._halted("committing", error))
+                raise
             raise no_space(self.folder, changes.total_bytes)
 
     def _attempt(self, changes: Changes) -> bool:
@@ -346,6 +353,14 @@ class Environment:
             self._squeezed_bytes = 0
         return True
 
+    def force_side_file(self) -> None:
+        """Force the number of transactions to the disk; it holds afterwards that some were made."""
+        with self._turn():
+            try:
+                self._side.sync()
+            except OSError as error:
+                raise self.halt(self._halted("recording the opening", error)) from error
+
     def make_room_in_map(self) -> None:
         """Grow the map if less than half of it is free: growing waits for those who use it."""
         with self._turn():
@@ -426,9 +441,9 @@ class Environment:
     def _corrupt(self, what: str) -> CorruptError:
         return CorruptError(what, advice=RESTORE, file=self.file)
 
-    def _halted(self, doing: str, error: Exception) -> HaltedError:
+    def _halted(self, doing: str, error: BaseException) -> HaltedError:
         return HaltedError(
-            f"{doing} failed: {error}",
+            f"{doing} failed: {str(error) or type(error).__name__}",
             advice="Check the disk, then open the partition again: it tells what was stored",
             file=self.file,
         )

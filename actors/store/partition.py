@@ -19,6 +19,7 @@ from actors.store import cursors as cursor_rows
 from actors.store.environment import Changes, Environment
 from actors.store.errors import FormatError
 from actors.store.folder import (
+    DATA,
     FORMAT,
     SIDE,
     FolderLock,
@@ -85,6 +86,9 @@ class Partition:
                 advice="Open it with create=True",
                 file=str(path),
             )
+        if fresh:
+            # No opening has ended yet, so nothing was acknowledged: begin anew.
+            (path / DATA).unlink(missing_ok=True)
         starts.count_start(path)
         environment = Environment(path, map_bytes, create=fresh)
         try:
@@ -92,6 +96,7 @@ class Partition:
             environment.write(lambda head: Changes(replace(head, epoch=head.epoch + 1)))
             if fresh:
                 sync_folder(path)
+            environment.force_side_file()
         except BaseException:
             environment.close()
             raise

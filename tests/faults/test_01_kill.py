@@ -12,7 +12,6 @@ from actors.store.partition import Partition
 from actors.store.verify import verify
 from store_work import check, start
 
-KILLS = 20
 COMMITS = 7
 # Points at which a commit may be stored although nobody was told.
 UNKNOWN = ("after_transaction", "side_file", "before_acknowledgement")
@@ -27,12 +26,13 @@ def acknowledged(output: str, before: int) -> int:
     return int(lines[-1]) if lines else before
 
 
+@pytest.mark.parametrize("kills", [20, pytest.param(500, marks=pytest.mark.soak)])
 def test_random_kills_lose_nothing_that_was_acknowledged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generator = np.random.default_rng(1)
     acked = last = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         writer = start(tmp_path / "p", 100_000)
         assert writer.stdout is not None
         first = writer.stdout.readline()
@@ -47,7 +47,7 @@ def test_random_kills_lose_nothing_that_was_acknowledged(
         acked = last
     assert verify(tmp_path / "p").first_problem == ""
     with capsys.disabled():
-        print(f"\nscenario 1: {KILLS} kills, {last} commits, acknowledged and lost: 0")
+        print(f"\nscenario 1: {kills} kills, {last} commits, acknowledged and lost: 0")
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -23,7 +23,6 @@ from actors.store.side_file import SideFile
 from store_work import check, command, environment, in_child, in_memory
 
 COMMITS = 60
-IMAGES = 300
 SECTOR = 512
 CALLS = "openat,pwrite64,pwritev,writev,write,lseek,fdatasync,fsync,fallocate,ftruncate"
 LINE = re.compile(r"^(?:\[?pid\s+\d+\]?\s+|\d+\s+)?(\w+)\((.*)\)\s+= (-?\d+)")
@@ -156,19 +155,20 @@ def _apply(file: bytearray, offset: int, data: bytes) -> None:
     file[offset : offset + len(data)] = data
 
 
+@pytest.mark.parametrize("count", [300, pytest.param(5_000, marks=pytest.mark.soak)])
 def test_every_image_of_a_crash_holds_what_was_acknowledged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with in_memory(tmp_path) as folder:
-        unacknowledged = crash(folder)
+        unacknowledged = crash(folder, count)
     with capsys.disabled():
         print(
-            f"\nscenario 3: {IMAGES} images of a run of {COMMITS} commits, acknowledged and lost: "
+            f"\nscenario 3: {count:,} images of a run of {COMMITS} commits, acknowledged and lost: "
             f"0; stored but not acknowledged: {unacknowledged}"
         )
 
 
-def crash(scratch: Path) -> int:
+def crash(scratch: Path, count: int) -> int:
     """How many commits were stored but not acknowledged; fails if one was acknowledged and lost."""
     folder = scratch / "recorded"
     calls = recorded(folder, scratch / "trace")
@@ -179,7 +179,7 @@ def crash(scratch: Path) -> int:
     initial = {"data.mdb": bytes(length), "commits": (scratch / "begun").read_bytes()}
     images = Images(calls, initial, seed=3)
     unacknowledged = 0
-    for number in range(IMAGES):
+    for number in range(count):
         acked, how, answer = outcome(images, folder, scratch / "image")
         assert how == "returned", (number, acked, answer)
         assert acked <= answer <= acked + 1

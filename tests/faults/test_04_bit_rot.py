@@ -14,7 +14,6 @@ from store_work import commit, contents, fill, in_child, in_memory
 
 COMMITS = 40
 MORE = 12
-FLIPS = 200
 
 
 def used_bytes(folder: Path) -> int:
@@ -32,18 +31,19 @@ def work(folder: Path) -> tuple[Any, Any]:
         return before, contents(partition)
 
 
+@pytest.mark.parametrize("flips", [200, pytest.param(1_000, marks=pytest.mark.soak)])
 def test_a_flipped_bit_is_harmless_or_noticed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, flips: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with in_memory(tmp_path) as folder:
-        outcomes = flip_bits(folder)
+        outcomes = flip_bits(folder, flips)
     # Most of the file is records: the test would be blind if little were noticed.
-    assert outcomes["CorruptError"] > FLIPS / 5
+    assert outcomes["CorruptError"] > flips / 5
     with capsys.disabled():
-        print(f"\nscenario 4: {FLIPS} flips, wrong and unnoticed: 0; {dict(outcomes)}")
+        print(f"\nscenario 4: {flips} flips, wrong and unnoticed: 0; {dict(outcomes)}")
 
 
-def flip_bits(folder: Path) -> collections.Counter[str]:
+def flip_bits(folder: Path, flips: int) -> collections.Counter[str]:
     """How often each outcome came; fails if one was wrong and unnoticed."""
     sound = folder / "sound"
     fill(sound, COMMITS, 900)
@@ -52,7 +52,7 @@ def flip_bits(folder: Path) -> collections.Counter[str]:
     assert expected[0] == "returned"
     generator = np.random.default_rng(4)
     outcomes: collections.Counter[str] = collections.Counter()
-    for place in generator.integers(0, end * 8, FLIPS):
+    for place in generator.integers(0, end * 8, flips):
         damaged = Path(shutil.copytree(sound, folder / "damaged"))
         with (damaged / "data.mdb").open("r+b") as file:
             file.seek(place // 8)

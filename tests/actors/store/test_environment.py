@@ -11,6 +11,7 @@ from actors.store.environment import Changes
 from actors.store.errors import CorruptError, FencedError, HaltedError, InUseError, NoSpaceError
 from actors.store.head import HEAD_KEY, pack_head, unpack_head
 from actors.store.partition import Partition
+from actors.store.side_file import SideFile
 from store_work import check, commit
 
 
@@ -58,6 +59,21 @@ def test_what_a_plan_raises_stores_nothing(tmp_path: Path) -> None:
             partition.environment.write(plan)
         assert partition.head == before
         assert commit(partition, 1) == 1
+
+
+def test_an_interrupt_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(side_file: SideFile, number: int) -> None:
+        raise KeyboardInterrupt
+
+    with Partition.open(tmp_path, create=True) as partition:
+        with monkeypatch.context() as patched:
+            patched.setattr(SideFile, "write", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                commit(partition, 1)
+        with pytest.raises(HaltedError, match="committing failed: KeyboardInterrupt"):
+            commit(partition, 1)
+    with Partition.open(tmp_path) as partition:
+        assert check(partition) == 1
 
 
 def test_a_halt_waits_for_readers_and_then_closes(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from actors.store.errors import FormatError, InUseError, MisuseError, StoreError
-from actors.store.folder import FORMAT, LOCK, FolderLock, create_format
+from actors.store.folder import DATA, FORMAT, LOCK, SIDE, FolderLock, create_format
 from actors.store.partition import Partition
+from actors.store.side_file import SideFile, read_number
 from store_work import commit, in_child
 
 
@@ -84,6 +85,17 @@ def test_an_unfinished_partition_is_finished_only_on_demand(tmp_path: Path) -> N
         Partition.open(tmp_path / "p")
     with Partition.open(tmp_path / "p", create=True) as partition:
         assert commit(partition, 1) == 1
+
+
+def test_a_creation_that_was_torn_is_begun_anew(tmp_path: Path) -> None:
+    create_format(tmp_path / "p")
+    SideFile(tmp_path / "p" / SIDE, create=True).close()
+    (tmp_path / "p" / DATA).write_bytes(bytes(8192))
+    with pytest.raises(FormatError, match="was not made to its end"):
+        Partition.open(tmp_path / "p")
+    with Partition.open(tmp_path / "p", create=True) as partition:
+        assert commit(partition, 1) == 1
+    assert read_number(tmp_path / "p" / SIDE) == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
