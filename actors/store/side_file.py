@@ -2,8 +2,8 @@
 
 If the newer of LMDB's two meta pages is damaged, LMDB opens with the older one and says nothing:
 the last transaction is gone. This file of 4 KiB holds the number in two places, in sectors of their
-own, written in turns, each with a checksum. It is written after every transaction, so it never knows
-of one that the disk does not have, and forced to the disk at the opening and after every
+own, written in turns, each with a checksum. It is written after every transaction, so it never
+knows of one that the disk does not have, and forced to the disk at the opening and after every
 SYNC_EVERY-th.
 """
 
