@@ -12,6 +12,7 @@ LONG: dict[str, str] = {}
 # Folders of tests/ that mirror no package, each with its reason.
 OTHER_FOLDERS = {
     "data": "runs on public data, held against counts that other programs make",
+    "faults": "numbered scenarios of what goes wrong: crashes, disks, providers, attacks",
     "features": "what was promised, through every layer",
     "support": "what several tests share",
     "tidy": "the house rules, about files rather than modules",
@@ -26,12 +27,12 @@ def short(path: str, text: str) -> list[str]:
 
 def mirrors_a_module(path: str, _text: str) -> list[str]:
     """tests/core/test_x.py tests core/x.py; when that is too long, test_x_waits.py is its part."""
-    package, name = PurePosixPath(path).parts[1:3]
-    if PurePosixPath(path).parent.name != package or not name.startswith("test_"):
+    folder, name = PurePosixPath(path).parent.relative_to("tests"), PurePosixPath(path).name
+    if not name.startswith("test_"):
         return [] if name in ("__init__.py", "conftest.py") else [f"{path} is not a test"]
     words = PurePosixPath(name).stem.removeprefix("test_").split("_")
     wanted = [
-        CHECKOUT / package / ("_".join(words[:count]) + suffix)
+        CHECKOUT / folder / ("_".join(words[:count]) + suffix)
         for count in range(1, len(words) + 1)
         for suffix in (".py", ".pyx", ".pxd", "")
     ]
@@ -75,6 +76,8 @@ def test_a_long_file_is_found() -> None:
         ("tests/ext/test_limits.py", 1),
         ("tests/core/helpers.py", 1),
         ("tests/core/conftest.py", 0),
+        ("tests/actors/relay/test_lane.py", 0),
+        ("tests/actors/relay/channels/test_lane.py", 1),
     ],
 )
 def test_a_test_without_a_module_is_found(path: str, count: int) -> None:

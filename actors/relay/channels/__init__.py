@@ -1,0 +1,1 @@
+"""Channels hand rendered messages to providers."""

@@ -1,0 +1,114 @@
+"""Send a message as a webhook, signed as Standard Webhooks 1.0.0 says.
+
+The body is JSON made from the template's parts by an encoder, never by pasting text together.
+`webhook-id` is the idempotency key; each secret adds a signature, so that secrets can be rotated.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from actors.relay.channels.base import Message
+from actors.relay.channels.exchange import Exchange, refusal
+from actors.relay.channels.guard import Guard
+from actors.relay.channels.render import Encoding
+from actors.relay.outcomes import Dead, Delivered, Disabled, Outcome
+
+BODY_MAX = 20_000
+ENDPOINTS_MAX = 10_000
+
+
+class WebhookChannel:
+    """Posts to the URL that is the message's address; 410 disables that URL until restart.
+
+    A receiver is asked to take a repeated `webhook-id` for the same message, for `key_ttl_ms`.
+    """
+
+    keyed = True
+    parts: Mapping[str, Encoding] = {"body": "text", "title": "text"}
+    optional = frozenset({"title"})
+
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        guard: Guard,
+        *,
+        key_ttl_ms: int = 86_400_000,
+        timeout_ms: int = 20_000,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`secrets` are `whsec_` and base64 of 24 to 64 bytes. Raises ValueError for others."""
+        self._signers = [_signer(secret) for secret in secrets]
+        if not self._signers:
+            raise ValueError("a webhook needs at least one secret")
+        self.key_ttl_ms = key_ttl_ms
+        self._exchange = Exchange(guard, timeout_ms, tls)
+        self._disabled: set[str] = set()
+
+    async def send(self, message: Message) -> Outcome:
+        """Post it once. 2xx is success, 410 the end, 3xx a failure: redirects are not followed."""
+        if message.address in self._disabled:
+            return Disabled("endpoint_disabled")
+        body = json.dumps(
+            {
+                "type": "message",
+                "timestamp": datetime.fromtimestamp(message.at_ms / 1_000, UTC).isoformat(),
+                "data": dict(message.parts),
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        try:
+            data = body.encode()
+        except UnicodeEncodeError:
+            return Dead("body_not_utf8")
+        if len(data) > BODY_MAX:
+            return Dead("body_too_large")
+        headers = {
+            "content-type": "application/json",
+            **self.signed(message.key, message.at_ms, body),
+        }
+        reply = await self._exchange.ask("POST", message.address, headers, data)
+        if isinstance(reply, Outcome):
+            return reply
+        if 200 <= reply.status < 300:
+            return Delivered()
+        if reply.status == 410:
+            if len(self._disabled) < ENDPOINTS_MAX:
+                self._disabled.add(message.address)
+            return Disabled("http_410")
+        return refusal(reply, message.at_ms)
+
+    def signed(self, key: str, at_ms: int, body: str) -> dict[str, str]:
+        """Return the three headers of Standard Webhooks for a body sent at `at_ms`, UTC."""
+        at = datetime.fromtimestamp(at_ms // 1_000, UTC)
+        return {
+            "webhook-id": key,
+            "webhook-timestamp": str(at_ms // 1_000),
+            "webhook-signature": " ".join(
+                signer.sign(msg_id=key, timestamp=at, data=body) for signer in self._signers
+            ),
+        }
+
+    def enable(self, url: str) -> None:
+        """Post to `url` again although it had asked not to be."""
+        self._disabled.discard(url)
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._exchange.close()
+
+
+def _signer(secret: str) -> Webhook:
+    if not secret.startswith("whsec_"):
+        raise ValueError("a webhook's secret starts with whsec_")
+    try:
+        return Webhook(secret)
+    except Exception:
+        # What the library says could repeat the secret.
+        raise ValueError("a webhook's secret is base64 behind whsec_") from None

@@ -1,0 +1,83 @@
+"""Compose a message at the last moment: fetch what is personal, render, and forget it again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.relay.channels.base import Channel, Message
+from actors.relay.channels.render import MissingError, RenderError, Source, render
+from actors.relay.effects import Effect
+from actors.relay.outcomes import Dead, Retry, Skipped
+
+_LOG = logging.getLogger(__name__)
+ADDRESS_MAX = 2_048
+
+
+class People(Protocol):
+    """Where personal values are kept."""
+
+    async def values(
+        self, tenant: str, customer: int, names: Collection[str]
+    ) -> Mapping[str, object] | None:
+        """The customer's values under those names, absent ones left out; None if erased."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A template's parts, the flow's constants for it, and what stands in for missing values.
+
+    `address` names the attribute with the address where the effect names none.
+    """
+
+    parts: Mapping[str, Source]
+    address: str
+    constants: Mapping[str, object] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+
+class Contents(Protocol):
+    """Where templates are kept."""
+
+    async def content(self, effect: Effect) -> Content | None:
+        """The content that the effect asks for, None if there is no such template."""
+        ...
+
+
+async def compose(
+    effect: Effect, channel: Channel, people: People, contents: Contents, at_ms: int
+) -> Message | Dead | Retry | Skipped:
+    """Return the message, or why there is none; reasons and logs hold no personal value."""
+    try:
+        content = await contents.content(effect)
+        if content is None:
+            return Dead("no_template")
+        to = effect.to or content.address
+        values = await people.values(effect.tenant, effect.customer, {to, *effect.variables})
+    except Exception as error:
+        # The exception's text may hold a value, so only its kind is told.
+        _LOG.warning("%s: cannot be composed now: %s", effect.key, type(error).__name__)
+        return Retry("not_available", fault=False)
+    if values is None:
+        return Dead("erased")
+    address = values.get(to)
+    if not isinstance(address, str) or not 0 < len(address) <= ADDRESS_MAX:
+        return Dead("no_address")
+    known = {**content.constants, **values}
+    parts: dict[str, str] = {}
+    for name, encoding in channel.parts.items():
+        source = content.parts.get(name)
+        if source is None:
+            if name in channel.optional:
+                continue
+            return Dead(f"template_without_{name}")
+        try:
+            parts[name] = render(source, encoding, known, content.defaults)
+        except MissingError as error:
+            return Skipped(str(error)) if source.missing == "skip" else Dead(str(error))
+        except RenderError as error:
+            return Dead(str(error))
+    return Message(effect.key, address, parts, at_ms)

@@ -1,0 +1,158 @@
+"""The relay empties one partition's outbox: a lane for each provider, and the parked messages.
+
+Everything is sent at least once under a key that never changes. What could not be sent, and what
+may have been, is parked with its reason until somebody sends it again or lets it be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from actors.relay.channels.base import Message
+from actors.relay.channels.render import Encoding
+from actors.relay.effects import Effect
+from actors.relay.lane import Lane
+from actors.relay.ledger import Ledger
+from actors.relay.outbox import Outbox
+from actors.relay.outcomes import Dead, Outcome
+from actors.relay.provider import Provider
+from actors.relay.rows import Row, decode_row, encode_row
+from actors.relay.services import Services
+
+UNROUTED = "unrouted"
+
+
+class _NoProvider:
+    """Takes what has no provider, so that it is counted rather than stuck."""
+
+    keyed = True
+    key_ttl_ms = 0
+    parts: Mapping[str, Encoding] = {}
+    optional: frozenset[str] = frozenset()
+
+    async def send(self, message: Message) -> Outcome:
+        return Dead("no_provider")
+
+    async def close(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message that waits for a person, as a list shows it: nothing personal."""
+
+    provider: str
+    key: str
+    state: str
+    reason: str
+    attempts: int
+    effect: Effect | None
+
+
+class Relay:
+    """Sends what one outbox holds. One relay at a time may work on an outbox."""
+
+    def __init__(
+        self, outbox: Outbox, providers: Mapping[str, Provider], services: Services
+    ) -> None:
+        """`providers` has the provider of each channel; several channels may share one.
+
+        Raises ValueError if two providers have one name.
+        """
+        self._ledger = Ledger(outbox)
+        self._routes = {channel: provider.name for channel, provider in providers.items()}
+        by_name: dict[str, Provider] = {UNROUTED: Provider(UNROUTED, _NoProvider())}
+        for provider in providers.values():
+            if by_name.setdefault(provider.name, provider) is not provider:
+                raise ValueError(f"two providers are named {provider.name}")
+        self._lanes = {
+            name: Lane(provider, self._ledger, services, self._is_for(name))
+            for name, provider in by_name.items()
+        }
+        self._services = services
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises an ExceptionGroup with what the outbox raised."""
+        # Every lane's cursor must be known before any lane lets blocks be trimmed.
+        for name in self._lanes:
+            await self._ledger.open(name)
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes.values():
+                group.create_task(lane.run())
+
+    def stop(self) -> None:
+        """Take nothing new; `run` returns once what is under way is settled."""
+        for lane in self._lanes.values():
+            lane.stop()
+
+    async def parked(self, provider: str, after: str = "", limit: int = 100) -> list[Parked]:
+        """Up to `limit` parked messages of a provider with keys above `after`, ascending."""
+        prefix = self._lane(provider).name("parked", "")
+        found = await self._ledger.rows(prefix, prefix + after, limit)
+        listed = []
+        for name, data in found:
+            row = decode_row(data)
+            key = name.removeprefix(prefix)
+            listed.append(Parked(provider, key, row.state, row.reason, row.attempts, row.effect))
+        return listed
+
+    async def redrive(self, provider: str, key: str, expires_ms: int | None = None) -> bool:
+        """Send a parked message again under its old key; False if it is not (or no longer) parked.
+
+        With `expires_ms` (UTC) it is wanted until then, whatever the machine had said about its
+        expiry, caps and quiet hours. Raises ValueError for one that cannot be read.
+        """
+        lane = self._lane(provider)
+        row = await self._parked_row(lane, key)
+        if row is None:
+            return False
+        if row.effect is None:
+            raise ValueError(f"{key} cannot be read as a message, only discarded")
+        effect = row.effect
+        if expires_ms is not None:
+            effect = replace(effect, expires_ms=expires_ms, fresh_until_ms=expires_ms)
+        row = Row(effect, "waiting", due_ms=self._services.clock())
+        await self._ledger.write(
+            {lane.name("pending", key): encode_row(row), lane.name("parked", key): None}
+        )
+        lane.enqueue(key, row)
+        return True
+
+    async def discard(self, provider: str, key: str) -> bool:
+        """Forget a parked message; False if it is not (or no longer) parked."""
+        lane = self._lane(provider)
+        if await self._parked_row(lane, key) is None:
+            return False
+        await self._ledger.write({lane.name("parked", key): None})
+        return True
+
+    def _is_for(self, name: str) -> Route:
+        return Route(self._routes, name)
+
+    def _lane(self, provider: str) -> Lane:
+        if provider not in self._lanes:
+            raise KeyError(f"no provider is named {provider}")
+        return self._lanes[provider]
+
+    async def _parked_row(self, lane: Lane, key: str) -> Row | None:
+        wanted = lane.name("parked", key)
+        for name, data in await self._ledger.rows(wanted, "", 1):
+            if name == wanted:
+                return decode_row(data)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Says of an effect whether it leaves by the provider `name`."""
+
+    routes: Mapping[str, str]
+    name: str
+
+    def __call__(self, effect: Effect | None) -> bool:
+        """Whether it does; what cannot be read belongs to the unrouted."""
+        return (UNROUTED if effect is None else self.routes.get(effect.channel, UNROUTED)) == (
+            self.name
+        )
