@@ -1,54 +1,98 @@
 """Keep customers by the time of their next work, so that a later call touches no others.
 
-A calendar queue (Brown 1988): buckets of equal width over the run's span, each a list threaded
-through one array. A customer stands in it at most once, and only between two calls of `apply`.
+A hierarchical timing wheel (Varghese and Lauck 1987): four wheels of 256 buckets, each bucket of a
+wheel as wide as the whole wheel below it, each a list threaded through arrays. A customer stands in
+it at most once, and only between two calls of `apply`; he moves to a finer wheel at most three
+times, unless his work is further ahead than the widest one reaches (two years).
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef extern from *:
+    """
+    #define HEADRACE_HIGHEST(x) (63 - __builtin_clzll((unsigned long long)(x)))
+    """
+    int highest_bit "HEADRACE_HIGHEST"(uint64_t x) noexcept nogil
+
+cdef enum:
+    WHEELS = 4
+    WHEEL_BITS = 8
+    BUCKETS = 1024  # of all wheels
+    TICK_BITS = 4  # a bucket of the finest wheel is 16 ms wide
+    OUTSIDE = -2  # the `prev` of a customer who is not in the calendar
 
 
 cdef struct CalendarC:
-    int64_t begin_ms
-    int64_t width_ms
-    int32_t buckets
-    int32_t at  # the first bucket that may hold anybody
-    int32_t* heads
-    int32_t* next  # by customer
-    int64_t* due_ms  # by customer
+    int64_t now_ms  # everybody in it is due then or later
+    int32_t* heads  # by bucket, the finest wheel first
+    int32_t* next  # by customer, as are the next two
+    int32_t* prev  # -3 - bucket for the first of its list, OUTSIDE for who is in none
+    int64_t* due_ms
 
 
-cdef inline int32_t bucket_of(const CalendarC* q, int64_t ms) noexcept nogil:
-    cdef int64_t b
-    if ms <= q.begin_ms:
-        return 0
-    b = (ms - q.begin_ms) // q.width_ms
-    return <int32_t>b if b < q.buckets else q.buckets - 1
+cdef inline int32_t bucket_of(const CalendarC* q, int64_t due_ms) noexcept nogil:
+    cdef uint64_t tick = <uint64_t>(due_ms >> TICK_BITS)
+    cdef uint64_t differs = tick ^ <uint64_t>(q.now_ms >> TICK_BITS)
+    cdef int32_t wheel = highest_bit(differs | 1) // WHEEL_BITS
+    if wheel >= WHEELS:
+        wheel = WHEELS - 1
+    return (wheel << WHEEL_BITS) + <int32_t>((tick >> (wheel * WHEEL_BITS)) & 255)
 
 
 cdef inline void calendar_put(CalendarC* q, int32_t c, int64_t due_ms) noexcept nogil:
-    cdef int32_t b = bucket_of(q, due_ms)
+    """Put a customer in who is not in it; who is late already is due at once."""
+    cdef int32_t b = bucket_of(q, max(due_ms, q.now_ms)), first = q.heads[b]
     q.due_ms[c] = due_ms
-    q.next[c] = q.heads[b]
+    q.next[c] = first
+    q.prev[c] = -3 - b
+    if first >= 0:
+        q.prev[first] = c
     q.heads[b] = c
-    if b < q.at:
-        q.at = b
 
 
-cdef inline int32_t calendar_take(CalendarC* q, int64_t until_ms, int32_t* out) noexcept nogil:
-    """Take everybody due before `until_ms` into `out`; return how many."""
-    cdef int32_t last = bucket_of(q, until_ms - 1), n = 0, b, c, following, kept
-    for b in range(q.at, last + 1):
-        c = q.heads[b]
-        kept = -1
-        while c >= 0:
-            following = q.next[c]
-            if q.due_ms[c] < until_ms:
-                out[n] = c
-                n += 1
-            else:
-                q.next[c] = kept
-                kept = c
-            c = following
-        q.heads[b] = kept
-    q.at = last
+cdef inline void calendar_remove(CalendarC* q, int32_t c) noexcept nogil:
+    """Take a customer out, if he is in it."""
+    cdef int32_t before = q.prev[c], after = q.next[c]
+    if before == OUTSIDE:
+        return
+    if before >= 0:
+        q.next[before] = after
+    else:
+        q.heads[-3 - before] = after
+    if after >= 0:
+        q.prev[after] = before
+    q.prev[c] = OUTSIDE
+
+
+cdef inline int32_t calendar_take(
+    CalendarC* q, int64_t until_ms, int32_t first, int32_t last, int32_t* out
+) noexcept nogil:
+    """Take those of the customers [first, last) into `out` who are due before `until_ms`.
+
+    Returns how many. The others are put where they belong at `until_ms`.
+    """
+    cdef int64_t tick, begin, end
+    cdef int32_t wheel, n = 0, b, c, following
+    cdef int64_t before_ms = q.now_ms
+    if until_ms < before_ms:
+        until_ms = before_ms
+    q.now_ms = until_ms
+    for wheel in range(WHEELS):
+        begin = before_ms >> (TICK_BITS + wheel * WHEEL_BITS)
+        end = until_ms >> (TICK_BITS + wheel * WHEEL_BITS)
+        if end - begin > 255:
+            begin = end - 255
+        for tick in range(begin, end + 1):
+            b = (wheel << WHEEL_BITS) + <int32_t>(tick & 255)
+            c = q.heads[b]
+            q.heads[b] = -1
+            while c >= 0:
+                following = q.next[c]
+                if q.due_ms[c] < until_ms and first <= c < last:
+                    q.prev[c] = OUTSIDE
+                    out[n] = c
+                    n += 1
+                else:
+                    calendar_put(q, c, q.due_ms[c])
+                c = following
     return n

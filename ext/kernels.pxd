@@ -370,6 +370,19 @@ cdef inline void branch_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     leave_by(m, i, items, n)
 
 
+cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t visit) noexcept nogil:
+    """Ask the world to send the message of node `i`."""
+    cdef EffectC* effect = effect_room(m)
+    if effect == NULL:
+        return
+    effect.customer = <uint32_t>at(m, person)
+    effect.node = i
+    effect.time_ms = person.now_ms
+    effect.entry = hash_of(m, person)[0]
+    effect.visit = visit
+    effect.pad = 0
+
+
 cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int64_t* by_hour = &m.t.sends_by_hour[<int64_t>node.a * m.t.hours]
@@ -379,11 +392,13 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     cdef uint32_t visit
     for k in range(n):
         by_hour[hour_of(items[k].now_ms, from_ms)] += 1
-    if answered or node.slot >= 0:
+    if answered or node.slot >= 0 or m.p.live:
         for k in range(n):
             visit = visit_of(m, items[k], node.slot)
             if answered:
                 respond(m, items[k], i, node.b, visit)
+            if m.p.live:
+                ask(m, items[k], i, visit)
     leave_all(m, i, 0, items, n)
 
 

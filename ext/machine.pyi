@@ -8,11 +8,10 @@ from typing_extensions import disjoint_base
 from core.binding import Bound
 from core.counters import Counters
 
-__all__ = ["BLOCK", "BUCKETS", "LANES", "Machine", "record_sizes"]
+__all__ = ["BLOCK", "LANES", "Machine", "record_sizes"]
 
 LANES: int
 BLOCK: int
-BUCKETS: int
 
 def record_sizes() -> dict[str, tuple[int, int]]: ...
 

@@ -22,7 +22,7 @@ from core.binding_check import check_bound
 from core.counters import DELAY_CELLS as CELLS_OF_CORE
 from core.counters import Counters
 
-from ext.calendar cimport calendar_take
+from ext.calendar cimport BUCKETS, calendar_take
 from ext.civil cimport SlotC
 from ext.log cimport sort_log
 from ext.structs cimport *
@@ -31,11 +31,10 @@ from ext.waves cimport count_place, run_waves
 
 cnp.import_array()
 
-__all__ = ["BLOCK", "BUCKETS", "LANES", "Machine", "record_sizes"]
+__all__ = ["BLOCK", "LANES", "Machine", "record_sizes"]
 
 LANES = 512
 BLOCK = 4096
-BUCKETS = 4096
 
 cdef enum:
     LINE = 64
@@ -124,6 +123,7 @@ cdef class Machine:
                 free(self.m.t.delays[i])
         free(self.m.t.delays)
         free(self.m.t.log)
+        free(self.m.t.effects)
         free(self.m.p.columns)
         free(self.m.p.properties)
         free(self.m.scratch)
@@ -139,6 +139,7 @@ cdef class Machine:
         free(self.queue)
         free(self.calendar.heads)
         free(self.calendar.next)
+        free(self.calendar.prev)
         free(self.calendar.due_ms)
 
     cdef void* hold(self, array, dtype) except? NULL:
@@ -249,10 +250,10 @@ cdef class Machine:
         inputs, audience, zones = bound.inputs, bound.audience, bound.zones
         p.row_offsets = <const int64_t*>self.hold(inputs.offsets, np.int64)
         p.row_type = <const int32_t*>self.hold(inputs.type, np.int32)
-        p.row_ms = <const int64_t*>self.hold(inputs.ms, np.int64)
+        p.row_ms = p.row_past_ms = <const int64_t*>self.hold(inputs.ms, np.int64)
         p.last_row = max(len(inputs.ms) - 1, 0)
         p.row_hash = <const uint64_t*>self.hold(inputs.hash, np.uint64)
-        p.row_previous = <const int64_t*>self.hold(inputs.previous, np.int64)
+        p.row_previous = <int64_t*>self.hold(inputs.previous, np.int64)
         p.row_value = <const int64_t*>self.hold(inputs.value, np.int64)
         p.id_hash = <const uint64_t*>self.hold(audience.id_hash, np.uint64)
         p.created_ms = <const int64_t*>self.hold(audience.created_ms, np.int64)
@@ -303,11 +304,9 @@ cdef class Machine:
         s.visits = <uint32_t*>self.room(n * p.n_slots, sizeof(uint32_t))
         s.listening = <int32_t*>self.room(n * p.n_listeners, sizeof(int32_t))
         self.queue = <int32_t*>self.room(n, sizeof(int32_t))
-        self.calendar.buckets = BUCKETS
-        self.calendar.begin_ms = p.from_ms
-        self.calendar.width_ms = max(1, (p.horizon_ms - p.from_ms) // BUCKETS + 1)
         self.calendar.heads = <int32_t*>self.room(BUCKETS, sizeof(int32_t))
         self.calendar.next = <int32_t*>self.room(n, sizeof(int32_t))
+        self.calendar.prev = <int32_t*>self.room(n, sizeof(int32_t))
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
         asks_names = self.asks_names(self.bound)
@@ -424,8 +423,8 @@ cdef class Machine:
             s.listening[at] = -1
         memset(s.schedule_next, 0, <size_t>(n * p.n_schedules) * 8)
         memset(s.segment_state, SEGMENT_UNSEEN, <size_t>(n * p.n_segments))
-        self.calendar.at = self.calendar.buckets
-        for c in range(self.calendar.buckets):
+        self.calendar.now_ms = self.m.p.from_ms
+        for c in range(BUCKETS):
             self.calendar.heads[c] = -1
         self.begun = 0
 
@@ -442,7 +441,7 @@ cdef class Machine:
             raise MemoryError(_NO_ROOM)
         with nogil:
             if self.begun:
-                n = calendar_take(&self.calendar, until_ms, self.queue)
+                n = calendar_take(&self.calendar, until_ms, 0, self.m.s.persons_n, self.queue)
             else:
                 n = self.m.s.persons_n
                 for c in range(n):
@@ -468,7 +467,7 @@ cdef class Machine:
     cdef void census(self) noexcept nogil:
         cdef StateC* s = &self.m.s
         cdef int32_t i, c, word
-        for i in range(self.calendar.at, self.calendar.buckets):
+        for i in range(BUCKETS):
             c = self.calendar.heads[i]
             while c >= 0:
                 count_place(&self.m, s.persons[c].state, s.persons[c].node)

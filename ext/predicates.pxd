@@ -245,12 +245,12 @@ cdef inline int64_t matches(
     cdef int64_t begin = INT64_MIN if p.lo == INT64_MAX else now - p.lo
     cdef int64_t count = 0, ms, row
     while count < enough:
-        if modelled >= 0 and (recorded < 0 or m.s.past[modelled].ms >= m.p.row_ms[recorded]):
+        if modelled >= 0 and (recorded < 0 or m.s.past[modelled].ms >= m.p.row_past_ms[recorded]):
             ms = m.s.past[modelled].ms
             row = m.s.past[modelled].row
             modelled = m.s.past[modelled].previous
         elif recorded >= 0:
-            ms = m.p.row_ms[recorded]
+            ms = m.p.row_past_ms[recorded]
             row = recorded
             recorded = m.p.row_previous[recorded]
         else:

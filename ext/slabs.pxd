@@ -9,7 +9,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memset
 
 from ext.structs cimport (
-    EntryC, HeapC, LogC, MachineC, PastC, PendingC, TokenC, WatchOpenC, AdmissionC, StateC,
+    AdmissionC, EffectC, EntryC, HeapC, LogC, MachineC, PastC, PendingC, StateC, TokenC, WatchOpenC,
 )
 
 cdef enum:
@@ -148,6 +148,22 @@ cdef inline int32_t admission_new(MachineC* m) noexcept nogil:
         s.admissions_size = size
     s.admissions_used += 1
     return s.admissions_used - 1
+
+
+cdef inline EffectC* effect_room(MachineC* m) noexcept nogil:
+    """The next effect, NULL where memory ran out."""
+    cdef int64_t size
+    cdef EffectC* larger
+    if m.t.effects_used == m.t.effects_size:
+        size = m.t.effects_size * 2 if m.t.effects_size else FIRST_SIZE
+        larger = <EffectC*>realloc(m.t.effects, sizeof(EffectC) * <size_t>size)
+        if larger == NULL:
+            m.s.trap = TRAP_MEMORY
+            return NULL
+        m.t.effects = larger
+        m.t.effects_size = size
+    m.t.effects_used += 1
+    return &m.t.effects[m.t.effects_used - 1]
 
 
 cdef inline LogC* log_room(MachineC* m, int32_t n) noexcept nogil:

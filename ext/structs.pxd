@@ -120,6 +120,7 @@ cdef enum:
 cdef enum:
     NO_ADMISSION = -1  # but the customer's own
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
+    HISTORICAL = 1 << 30  # added to the type of an event that came too late to be more than history
     OUTCOMES = 10
     DELAY_SUB_BITS = 6
     DELAY_OCTAVES = 37
@@ -222,6 +223,16 @@ cdef struct LogC:
     int32_t port
 
 
+# A message that the world is asked to send.
+cdef struct EffectC:
+    uint32_t customer
+    int32_t node
+    int64_t time_ms
+    uint64_t entry
+    uint32_t visit
+    uint32_t pad
+
+
 cdef struct ColumnC:
     void* data  # of the block's customers; a copy where written
     const uint8_t* changed  # whether a customer has dated changes, NULL where none has
@@ -253,9 +264,10 @@ cdef struct ProgramC:
     ColumnC* properties
     const int64_t* row_offsets  # inputs by customer
     const int32_t* row_type
-    const int64_t* row_ms
+    const int64_t* row_ms  # when it takes effect
+    const int64_t* row_past_ms  # when it happened, which is what look-backs ask; the same, but for live inputs
     const uint64_t* row_hash
-    const int64_t* row_previous
+    int64_t* row_previous
     const int64_t* row_value
     const uint64_t* id_hash
     const int64_t* created_ms
@@ -309,6 +321,7 @@ cdef struct ProgramC:
     uint8_t named  # whether entries' identities are asked for
     uint8_t detailed  # whether details are written before any entry
     uint8_t plain  # whether nothing ever asks for details
+    uint8_t live  # whether rows come in while it runs, and happened out of order perhaps
     uint8_t after  # the stage that follows the drain of a timer: segments, where there are any
 
 
@@ -516,6 +529,9 @@ cdef struct TallyC:
     LogC* log
     int64_t log_used
     int64_t log_size
+    EffectC* effects  # since they were last taken, where the machine is live
+    int64_t effects_used
+    int64_t effects_size
 
 
 # The customers whose running token stands before a node.

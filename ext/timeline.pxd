@@ -165,6 +165,34 @@ cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
         rest(m, person)
 
 
+cdef inline int32_t remember(
+    MachineC* m, PersonC* person, int32_t type, int64_t row
+) noexcept nogil:
+    """Link a live event into the customer's history where it happened; -1 if it is no more than that.
+
+    Else returns its type.
+    """
+    cdef bint historical = type >= HISTORICAL
+    cdef const EventC* event
+    cdef int64_t* link
+    if historical:
+        type -= HISTORICAL
+    event = &m.p.events[type]
+    if event.history >= 0:
+        link = &m.s.last_row[<int64_t>at(m, person) * m.p.n_histories + event.history]
+        while link[0] >= 0 and m.p.row_past_ms[link[0]] > m.p.row_past_ms[row]:
+            link = &m.p.row_previous[link[0]]
+        m.p.row_previous[row] = link[0]
+        link[0] = row
+    if not historical:
+        return type
+    if event.flags & EVENT_SEGMENT and person.now_ms >= m.p.from_ms:
+        detail_of(m, person).dirty = 1
+        person.stage = STAGE_SEGMENTS
+        rest(m, person)
+    return -1
+
+
 cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
     """Apply the next recorded input (D3 a, D38); 1 if there is an event to see, or to settle."""
     cdef int64_t row = person.row
@@ -184,8 +212,12 @@ cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
         person.stage = STAGE_SEGMENTS
         rest(m, person)
         return 1
+    if rarely(m.p.live):
+        type = remember(m, person, type, row)
+        if type < 0:
+            return person.stage != STAGE_REST
     event = &m.p.events[type]
-    if event.history >= 0:
+    if event.history >= 0 and not m.p.live:
         m.s.last_row[<int64_t>c * m.p.n_histories + event.history] = row
     if person.now_ms < m.p.from_ms:
         return 0

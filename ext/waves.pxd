@@ -118,7 +118,7 @@ cdef inline int run_waves(
                 later_ms = next_ms(person)
                 if later_ms < horizon_ms:
                     calendar_put(calendar, at(m, person), later_ms)
-                elif rarely(person.state >= TOKEN_TIMED):
+                elif rarely(person.state >= TOKEN_TIMED) and not m.p.live:
                     count_place(m, person.state, person.node)
                 if taken == n:
                     busy -= 1
