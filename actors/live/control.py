@@ -1,0 +1,161 @@
+"""Keep the commands of a tenant in order: what was published, stopped, paused and resumed.
+
+A command that stands in this log has been decided: every partition applies it, in order, once,
+those that were down as soon as they are back. Commands are numbered from 1; each is a record of the
+journal of a store of its own, a msgpack map with at least `kind` and `at_ms`:
+
+    schema   schema: the tenant's schema as JSON
+    publish  flow, version, document: the flow's text, in_flight: pin, drop or reset
+    stop     flow, in_flight: pin or drop
+    pause    flow
+    resume   flow
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import msgpack
+
+from actors.live.data_dir import Manifest
+from actors.store.errors import CorruptError
+from actors.store.frames import RESTORE
+from actors.store.partition import Partition
+from core.options import DEFAULT_SALT
+
+SOURCE = b"control"  # of the cursors that say how far a partition got
+KINDS = ("schema", "publish", "stop", "pause", "resume", "grant")
+MAP_BYTES = 64 << 20
+
+Command = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """What every partition of a tenant must know.
+
+    `salt` keys splits and A/B tests; `zone` is that of customers who have none; `schema` is the
+    tenant's schema as JSON, {} for one that is open.
+    """
+
+    tenant: str
+    salt: str = DEFAULT_SALT
+    zone: str = "UTC"
+    partitions: int = 1
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> TenantSettings:
+        """The settings that a data directory was made with; schemas come as commands."""
+        return cls(manifest.tenant, manifest.salt, manifest.zone, manifest.partitions)
+
+
+@dataclass(slots=True)
+class FlowState:
+    """What the log says of a flow: its newest version, its text, and whether it takes people in."""
+
+    flow: str
+    version: int
+    document: str
+    status: str  # active, paused, stopped
+    published_ms: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """What all commands together amount to."""
+
+    schema: dict[str, Any] = field(default_factory=dict)
+    flows: dict[str, FlowState] = field(default_factory=dict)
+
+    def apply(self, command: Command) -> None:
+        """Follow one more command."""
+        kind = command["kind"]
+        if kind == "schema":
+            self.schema = dict(command["schema"])
+        elif kind == "publish":
+            name = command["flow"]
+            self.flows[name] = FlowState(
+                name, command["version"], command["document"], "active", command["at_ms"]
+            )
+        elif kind in ("stop", "pause", "resume"):
+            status = {"stop": "stopped", "pause": "paused", "resume": "active"}[kind]
+            self.flows[command["flow"]].status = status
+
+
+class ControlLog:
+    """The open log; make one with `open`."""
+
+    def __init__(self, store: Partition) -> None:
+        """Read what is there from an open store."""
+        self._store = store
+        self._commands = [self._decoded(number, data) for number, data in store.journal()]
+        self.standing = Standing()
+        for command in self._commands:
+            self.standing.apply(command)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, takeover: bool = False) -> ControlLog:
+        """Open the log in `folder`, made if it is not there. Raises as `Partition.open` does."""
+        store = Partition.open(folder, create=True, map_bytes=MAP_BYTES, takeover=takeover)
+        try:
+            return cls(store)
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def last(self) -> int:
+        """The number of the last command, 0 without any."""
+        return len(self._commands)
+
+    def append(self, command: Command) -> int:
+        """Decide a command: when this returns its number, the disk has it.
+
+        Raises ValueError for one of an unknown kind, TooLargeError, NoSpaceError, with nothing
+        decided; HaltedError, after which the log must be opened again.
+        """
+        if command.get("kind") not in KINDS or not isinstance(command.get("at_ms"), int):
+            raise ValueError(f"not a command: {command.get('kind')!r} at {command.get('at_ms')!r}")
+        number = self._store.commit(msgpack.packb(command))
+        found = self._decoded(number, msgpack.packb(command))
+        self._commands.append(found)
+        self.standing.apply(found)
+        return number
+
+    def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
+        """Numbers and commands after command `number`, in order."""
+        return list(enumerate(self._commands[number:], number + 1))
+
+    def tend(self) -> None:
+        """Call this every minute."""
+        self._store.tend()
+
+    def close(self) -> None:
+        """Close it. Closing again does nothing."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def _decoded(self, number: int, data: bytes) -> dict[str, Any]:
+        try:
+            command = msgpack.unpackb(data)
+            if command["kind"] in KINDS:
+                return dict(command)
+            problem = f"it is of kind {command['kind']!r}"
+        except (ValueError, KeyError, TypeError) as error:
+            problem = f"it cannot be read: {error}"
+        raise CorruptError(
+            f"the command makes no sense: {problem}",
+            advice=RESTORE,
+            file=str(Path(self._store.folder)),
+            pointer=f"command {number}",
+        )
