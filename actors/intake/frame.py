@@ -240,20 +240,22 @@ def encode(frame: Frame) -> bytes:
         packed = _ENCODER.encode(head)
     except (UnicodeError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"the names in a frame cannot be written: {error}") from None
-    written: list[bytes] = []
+    written: list[bytes | memoryview] = []
+    data_bytes = 0
     for block in blocks:
-        raw = np.ascontiguousarray(block).tobytes()
-        written += (raw, bytes(-len(raw) % 8))
-    data = b"".join(written)
+        raw = np.ascontiguousarray(block).data
+        gap = -raw.nbytes % 8
+        written += (raw, bytes(gap))
+        data_bytes += raw.nbytes + gap
     pad = bytes(-(_FIXED_BYTES + len(packed)) % 8)
-    checksum = _sum(packed, data)
+    checksum = _sum(packed, *written)
     return b"".join(
         (
             *(b"\x85", _key("headrace_frame"), bytes((FORMAT,))),
             *(_key("sum"), b"\xcf", checksum.to_bytes(8, "big")),
             *(_key("head"), b"\xc6", len(packed).to_bytes(4, "big"), packed),
             *(_key("pad"), b"\xc4", bytes((len(pad),)), pad),
-            *(_key("data"), b"\xc6", len(data).to_bytes(4, "big"), data),
+            *(_key("data"), b"\xc6", data_bytes.to_bytes(4, "big"), *written),
         )
     )
 
@@ -360,9 +362,10 @@ def _envelope(data: bytes) -> _Envelope:
     return envelope
 
 
-def _sum(head: bytes | memoryview, data: bytes | memoryview) -> int:
-    hasher = xxhash.xxh3_64(head)
-    hasher.update(data)
+def _sum(*parts: bytes | memoryview) -> int:
+    hasher = xxhash.xxh3_64()
+    for part in parts:
+        hasher.update(part)
     return hasher.intdigest()
 
 
