@@ -39,6 +39,7 @@ class Kind(IntEnum):
     RELAY_ROW = 5  # what the relay has to remember [0]
     SLICE = 6  # a piece of a snapshot [the snapshot that wrote it]
     MANIFEST = 7  # what a snapshot consists of [the snapshot]
+    ERASURE = 8  # that a customer was erased, in a ledger [its number there]
 
 
 BYTES_MAX = {
@@ -49,6 +50,7 @@ BYTES_MAX = {
     Kind.RELAY_ROW: RECORD_BYTES_MAX,
     Kind.SLICE: SLICE_BYTES_MAX,
     Kind.MANIFEST: SLICE_BYTES_MAX,
+    Kind.ERASURE: 24,
 }
 
 

@@ -10,6 +10,7 @@ commit of the block before it, so that a block that vanished is noticed.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -64,22 +65,27 @@ def _split(effects: Sequence[bytes]) -> list[list[bytes]]:
     return parts
 
 
-def read(environment: Environment, after: int) -> Iterator[Block]:
+def read(environment: Environment, after: int, blocks_max: int | None = None) -> Iterator[Block]:
     """The blocks of commits after number `after`, up to the last when the reading began.
+
+    With `blocks_max` it reads no more than those, which matters where blocks are small: a chunk
+    holds many.
 
     Each chunk is a transaction of its own, and none is held while the caller works.
     Raises TrimmedError if one of them was trimmed away, CorruptError for a gap.
     """
     last = environment.head.outbox_last
     before: int | None = None
-    while after < last:
-        chunk, before = _chunk(environment, after, before, last)
+    left = sys.maxsize if blocks_max is None else blocks_max
+    while after < last and left > 0:
+        chunk, before = _chunk(environment, after, before, last, left)
         yield from chunk
         after = chunk[-1].commit
+        left -= len(chunk)
 
 
 def _chunk(
-    environment: Environment, after: int, before: int | None, last: int
+    environment: Environment, after: int, before: int | None, last: int, blocks_max: int
 ) -> tuple[list[Block], int]:
     """Blocks after a commit; `before` is the block just before them, None if not known yet."""
     found: list[Block] = []
@@ -100,7 +106,7 @@ def _chunk(
             found.append(Block(commit, effects))
             before = after = commit
             total += sum(map(len, effects))
-            if commit == last or total >= CHUNK_BYTES:
+            if commit == last or total >= CHUNK_BYTES or len(found) == blocks_max:
                 return found, commit
         raise _gap(environment, last, "nothing follows")
 

@@ -8,7 +8,7 @@ function of the journal.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,7 @@ class Partition:
         self.folder = folder
         self._lock = lock
         self._environment = environment
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self._cursors = cursor_rows.load(environment)
         relay_marks.check_names(environment)
         snapshot.load_manifest(environment)
@@ -182,6 +183,9 @@ class Partition:
 
         head = self._environment.write(plan)
         self._cursors.update(cursors)
+        if effects:
+            for told in self._watchers:
+                told()
         return head.journal_last
 
     def trim_journal(self, before: int) -> int:
@@ -214,12 +218,24 @@ class Partition:
         """
         return journal.read(self._environment, after)
 
-    def outbox(self, after: int = 0) -> Iterator[outbox.Block]:
-        """The blocks of commits after number `after`, up to the last one now.
+    def outbox(self, after: int = 0, blocks_max: int | None = None) -> Iterator[outbox.Block]:
+        """The blocks of commits after number `after`, up to the last one now, or so many.
 
         Raises TrimmedError, CorruptError.
         """
-        return outbox.read(self._environment, after)
+        return outbox.read(self._environment, after, blocks_max)
+
+    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` after each commit with effects, in the thread that committed; be quick there.
+
+        Returns what ends it. `told` must not raise.
+        """
+        self._watchers = (*self._watchers, told)
+
+        def end() -> None:
+            self._watchers = tuple(each for each in self._watchers if each is not told)
+
+        return end
 
     # The relay
 
@@ -245,6 +261,10 @@ class Partition:
     def relay_rows(self, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Names with `prefix` and above `after`, in order, with their rows. Raises CorruptError."""
         return relay_marks.read(self._environment, prefix, after)
+
+    def relay_rows_of(self, names: Collection[bytes]) -> dict[bytes, bytes]:
+        """The rows of those names that have one, all of one moment. Raises CorruptError."""
+        return relay_marks.get(self._environment, names)
 
     # Snapshots
 

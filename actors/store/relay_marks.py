@@ -73,6 +73,17 @@ def mark(
     environment.write(plan)
 
 
+def get(environment: Environment, names: Collection[bytes]) -> dict[bytes, bytes]:
+    """The rows of those names that have one, all of one moment. Raises CorruptError."""
+    found: dict[bytes, bytes] = {}
+    with environment.reading() as txn:
+        for name in names:
+            record = environment.get(txn, "relay", name)
+            if record is not None:
+                found[name] = unpack(Kind.RELAY_ROW, name, record, environment.file)[1]
+    return found
+
+
 def read(
     environment: Environment, prefix: bytes, after: bytes = b""
 ) -> Iterator[tuple[bytes, bytes]]:
@@ -100,14 +111,17 @@ def check_names(environment: Environment) -> int:
     """How many rows there are; their names are checked against the head. Raises CorruptError."""
     with environment.reading() as txn:
         head = environment.head_in(txn)
-        names = list(environment.keys(txn, "relay"))
-        if len(names) != head.relay_rows or _sum(names) != head.relay_names:
+        count = total = 0
+        for name in environment.keys(txn, "relay"):
+            count += 1
+            total += xxhash.xxh3_64_intdigest(name)
+        if count != head.relay_rows or total % _MODULUS != head.relay_names:
             raise CorruptError(
-                f"the {len(names):,} rows of the relay are not the {head.relay_rows:,} it wrote",
+                f"the {count:,} rows of the relay are not the {head.relay_rows:,} it wrote",
                 advice=RESTORE,
                 file=environment.file,
             )
-    return len(names)
+    return count
 
 
 def _there(environment: Environment, txn: Transaction, name: bytes) -> bool:
@@ -115,5 +129,5 @@ def _there(environment: Environment, txn: Transaction, name: bytes) -> bool:
 
 
 def _sum(names: Collection[bytes]) -> int:
-    total: int = sum(xxhash.xxh3_64(name).intdigest() for name in names)
+    total: int = sum(map(xxhash.xxh3_64_intdigest, names))
     return total % _MODULUS
