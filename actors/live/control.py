@@ -2,7 +2,7 @@
 
 A command that stands in this log has been decided: every partition applies it, in order, once,
 those that were down as soon as they are back. Commands are numbered from 1; each is a record of the
-journal of a store of its own, a msgpack map with at least `kind` and `at_ms`:
+journal of a store of its own, a compressed msgpack map with at least `kind` and `at_ms`:
 
     schema   schema: the tenant's schema as JSON
     publish  flow, version, document: the flow's text, in_flight: pin, drop or reset
@@ -14,6 +14,7 @@ journal of a store of its own, a msgpack map with at least `kind` and `at_ms`:
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from core.options import DEFAULT_SALT
 SOURCE = b"control"  # of the cursors that say how far a partition got
 KINDS = ("schema", "publish", "stop", "pause", "resume", "grant")
 MAP_BYTES = 64 << 20
+COMMAND_BYTES_MAX = 64 << 20  # unpacked
 
 Command = Mapping[str, Any]
 
@@ -121,8 +123,9 @@ class ControlLog:
         """
         if command.get("kind") not in KINDS or not isinstance(command.get("at_ms"), int):
             raise ValueError(f"not a command: {command.get('kind')!r} at {command.get('at_ms')!r}")
-        number = self._store.commit(msgpack.packb(command))
-        found = self._decoded(number, msgpack.packb(command))
+        record = zlib.compress(msgpack.packb(command), 1)
+        found = self._decoded(self.last + 1, record)
+        number = self._store.commit(record)
         self._commands.append(found)
         self.standing.apply(found)
         return number
@@ -147,11 +150,12 @@ class ControlLog:
 
     def _decoded(self, number: int, data: bytes) -> dict[str, Any]:
         try:
-            command = msgpack.unpackb(data)
+            unpacking = zlib.decompressobj()
+            command = msgpack.unpackb(unpacking.decompress(data, COMMAND_BYTES_MAX))
             if command["kind"] in KINDS:
                 return dict(command)
             problem = f"it is of kind {command['kind']!r}"
-        except (ValueError, KeyError, TypeError) as error:
+        except (zlib.error, ValueError, KeyError, TypeError) as error:
             problem = f"it cannot be read: {error}"
         raise CorruptError(
             f"the command makes no sense: {problem}",

@@ -1,0 +1,95 @@
+"""Say what a shard asks of a partition that it hosts.
+
+`actors.live.partition.LivePartition` is the one that counts; tests host simpler ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from actors.intake.frame import Frame
+
+
+class Receipt(Protocol):
+    """What became of a frame that was committed."""
+
+    @property
+    def accepted(self) -> int:
+        """Rows taken in."""
+        ...
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that had been taken in before, and count no second time."""
+        ...
+
+    @property
+    def rejects(self) -> Sequence[tuple[int, str]]:
+        """Rows of the frame that were not taken in, each with its reason."""
+        ...
+
+    @property
+    def commit(self) -> int:
+        """The number of the commit."""
+        ...
+
+
+class HostedPartition(Protocol):
+    """One partition, open. One thread uses it at a time."""
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When its next timer is due, None without any."""
+        ...
+
+    @property
+    def clock_ms(self) -> int:
+        """Its time as of the last commit."""
+        ...
+
+    @property
+    def control_sequence(self) -> int:
+        """The number of the last command that it applied."""
+        ...
+
+    @property
+    def cursors(self) -> Mapping[bytes, int]:
+        """The last sequence of every source."""
+        ...
+
+    def take(self, frames: Sequence[Frame], now_ms: int) -> Sequence[Receipt]:
+        """Commit frames at a time, all or nothing; when it returns, the disk has them."""
+        ...
+
+    def tick(self, now_ms: int) -> None:
+        """Fire what is due by `now_ms`."""
+        ...
+
+    def prepare(self, command: Mapping[str, Any]) -> None:
+        """Raise what `command` would raise, and change nothing."""
+        ...
+
+    def command(self, sequence: int, command: Mapping[str, Any]) -> None:
+        """Apply a command of the control log, once."""
+        ...
+
+    def snapshot(self, now: bool = False) -> bool:
+        """Do a slice of work on a snapshot, if one is due; True while one is unfinished."""
+        ...
+
+    def tend(self) -> None:
+        """Do what must be done every minute."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Opener(Protocol):
+    """Opens partitions by their number."""
+
+    def __call__(self, number: int, *, takeover: bool = False) -> HostedPartition:
+        """Open partition `number`, made if it is not there."""
+        ...

@@ -1,0 +1,175 @@
+"""Give each hosted partition a seat: open, or halted with its reason and the time of the next try.
+
+A partition that fails in a way that leaves doubt is closed, and opened again by a thread of its
+own, because recovery takes seconds and the others go on meanwhile. What cannot get better by itself
+is not tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from actors.intake.frame import FrameError
+from actors.live.control import Command
+from actors.live.errors import DownError
+from actors.live.hosted import HostedPartition, Opener
+from actors.store.errors import (
+    CorruptError,
+    FencedError,
+    FormatError,
+    NoSpaceError,
+    QuarantinedError,
+    TooLargeError,
+)
+from core.errors import HeadraceError
+
+# Nothing was applied, and the partition is as it was.
+REFUSALS = (NoSpaceError, TooLargeError, FrameError)
+FINAL = (CorruptError, FencedError, FormatError, QuarantinedError)
+RETRY_S = (1.0, 5.0, 30.0)
+REST_S = 0.25
+
+Run = Callable[[Callable[[], Any]], Future[Any]]
+
+
+class Seat:
+    """One partition of a shard. All but the opening happens in the shard's thread."""
+
+    def __init__(self, number: int, opener: Opener, *, takeover: bool) -> None:
+        """Open partition `number`; if that fails, the seat is halted from the start."""
+        self.number = number
+        self.partition: HostedPartition | None = None
+        self.error: HeadraceError | None = None
+        self.commits = 0
+        self.rows = 0
+        self._opener = opener
+        self._failures = 0
+        self._retry_at_s: float | None = None
+        self._rest_until_s = 0.0
+        try:
+            self.partition = opener(number, takeover=takeover)
+        except Exception as error:
+            self.halt(error)
+
+    @property
+    def state(self) -> str:
+        """`open`, `opening`, or `halted` where nothing more is tried."""
+        if self.partition is not None:
+            return "open"
+        return "halted" if self._retry_at_s is None else "opening"
+
+    def opened(self) -> HostedPartition:
+        """The partition. Raises DownError while it is halted."""
+        if self.partition is None:
+            raise self.down()
+        return self.partition
+
+    def down(self) -> DownError:
+        """The error for whoever asks while it is halted."""
+        return DownError(
+            f"the partition halted: {self.error}",
+            advice="Others go on; this one is opened again by itself"
+            if self._retry_at_s is not None
+            else "Put right what is told, then start the engine again",
+            pointer=f"partition {self.number}",
+        )
+
+    def halt(self, error: Exception) -> None:
+        """Close the partition, whose state is in doubt, and plan when to open it again."""
+        told = error if isinstance(error, HeadraceError) else _told(error)
+        self.error = told
+        partition, self.partition = self.partition, None
+        if partition is not None:
+            # It is given up anyway, and why is known already.
+            with contextlib.suppress(Exception):
+                partition.close()
+        if isinstance(error, FINAL):
+            self._retry_at_s = None
+            return
+        wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._failures += 1
+        self._retry_at_s = time.monotonic() + wait_s
+
+    def rest(self, error: HeadraceError) -> None:
+        """Leave the partition alone for a moment: it is sound, but has no room for what it does."""
+        self.error = error
+        self._rest_until_s = time.monotonic() + REST_S
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is left alone just now."""
+        return time.monotonic() < self._rest_until_s
+
+    def retry(self, commands: Sequence[tuple[int, Command]], run: Run) -> None:
+        """Begin to open it again if it is time; `run` has something done in the shard's thread."""
+        if self.partition is not None or self._retry_at_s is None:
+            return
+        if time.monotonic() < self._retry_at_s:
+            return
+        self._retry_at_s = time.monotonic() + 3600
+        name = f"opening-{self.number:03}"
+        threading.Thread(target=self._open, args=(commands, run), name=name, daemon=True).start()
+
+    def follow(self, commands: Sequence[tuple[int, Command]]) -> None:
+        """Apply the commands that the partition lacks; it halts if one fails."""
+        if self.partition is None:
+            return
+        try:
+            for sequence, command in commands:
+                if sequence <= self.partition.control_sequence:
+                    continue
+                if sequence != self.partition.control_sequence + 1:
+                    raise DownError(
+                        f"it applied {self.partition.control_sequence} commands, and the next "
+                        f"that is known has number {sequence}",
+                        advice="Start the engine again",
+                    )
+                self.partition.command(sequence, command)
+        except Exception as error:
+            # What is decided cannot be skipped.
+            self.halt(error)
+
+    def tend(self) -> None:
+        """Do what must be done every minute."""
+        if self.partition is None:
+            return
+        try:
+            self.partition.tend()
+            self._failures = 0
+        except Exception as error:
+            self.halt(error)
+
+    def close(self) -> None:
+        """Close the partition and try nothing more."""
+        self._retry_at_s = None
+        if self.partition is not None:
+            partition, self.partition = self.partition, None
+            partition.close()
+
+    def _open(self, commands: Sequence[tuple[int, Command]], run: Run) -> None:
+        try:
+            partition = self._opener(self.number)
+        except Exception as error:
+            failed = error
+            with contextlib.suppress(DownError):  # the shard has stopped meanwhile
+                run(lambda: self.halt(failed))
+            return
+        try:
+            run(lambda: self._adopt(partition, commands))
+        except DownError:
+            partition.close()
+
+    def _adopt(self, partition: HostedPartition, commands: Sequence[tuple[int, Command]]) -> None:
+        self.partition = partition
+        self.error = None
+        self._retry_at_s = None
+        self.follow(commands)
+
+
+def _told(error: Exception) -> HeadraceError:
+    return HeadraceError(f"{type(error).__name__}: {error}", advice="Please report it")

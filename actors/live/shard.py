@@ -1,0 +1,318 @@
+"""Host partitions: one thread takes frames, commits them together, and fires timers.
+
+Any thread may call a `Shard`; its own thread alone touches the partitions. A promise of a receipt
+is kept after the commit, never before. Between two batches it does what else there is: commands,
+reads of a few milliseconds, a slice of a snapshot, housekeeping.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from actors import failpoints
+from actors.intake.frame import Frame, decode
+from actors.live.clock import Clock, DrivenClock, WallClock
+from actors.live.control import Command
+from actors.live.errors import BehindError, DownError, RefusedError
+from actors.live.hosted import HostedPartition, Opener, Receipt
+from actors.live.inbox import Delivery, Inbox, deadline_s, frame_bytes, timed_out
+from actors.live.seat import REFUSALS, Seat
+from actors.live.watermarks import Marks, Watermarks
+
+READS_S = 0.005  # of errands between two batches
+LOOK_S = 1.0  # at most between two looks at the clock, even where nothing is due
+TEND_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """How much a shard queues, when it is full, and whether its clock is driven by commands."""
+
+    queue_rows: int = 1 << 19
+    queue_bytes: int = 256 << 20
+    marks: Marks = field(default_factory=Marks)
+    driven: bool = False
+    takeover: bool = False
+
+
+class Shard:
+    """Several partitions and the thread that works them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        numbers: Sequence[int],
+        opener: Opener,
+        options: ShardOptions | None = None,
+        *,
+        clock: Callable[[int], Clock] | None = None,
+    ) -> None:
+        """Open the partitions `numbers` by `opener` and start the thread.
+
+        `folder` is the data directory, for the watermarks; `clock` makes the clock from the
+        partitions' latest time, ms. Nothing is taken in, and no timer fires, before `follow` has
+        brought the commands that the partitions lack. A partition that cannot be opened is halted,
+        and told by `status`.
+        """
+        self.numbers = tuple(numbers)
+        self.options = options or ShardOptions()
+        self._inbox = Inbox(self.options.queue_rows, self.options.queue_bytes)
+        self._marks = Watermarks(folder, self.options.marks)
+        self._seats = {n: Seat(n, opener, takeover=self.options.takeover) for n in self.numbers}
+        make = clock or (DrivenClock if self.options.driven else WallClock)
+        self._clock = make(max((p.clock_ms for _, p in self._open()), default=0))
+        self._commands: list[tuple[int, Command]] = []
+        self._control: int | None = None  # commands that all open partitions have
+        self._snapshots = 0
+        self._next_tick_s = 0.0
+        self._next_tend_s = time.monotonic() + TEND_S
+        name = f"shard-{self.numbers[0]:03}" if self.numbers else "shard"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    # What callers ask
+
+    def submit(self, partition: int, frame: Frame | bytes, control: int = 0) -> Future[Receipt]:
+        """Queue a frame for a partition; the receipt comes after its commit.
+
+        `control` is the number of the last command that the partition must have before. Raises
+        BehindError if it lacks one, BusyError, FullError, DownError, FrameError: nothing was taken
+        in. The receipt may raise these too, and what the store raises with nothing stored; after
+        DownError it is not known, and the same frame may be sent again.
+        """
+        if self._control is None or self._control < control:
+            raise BehindError(f"the shard has {self._control or 0} commands of {control}")
+        if partition not in self._seats:
+            raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
+        refusal = self._marks.refusal()
+        if refusal is not None:
+            raise refusal
+        if self._seats[partition].partition is None:
+            raise self._seats[partition].down()
+        if isinstance(frame, bytes):
+            frame = decode(frame)
+        future: Future[Receipt] = Future()
+        self._inbox.put(Delivery(partition, frame, frame_bytes(frame), future))
+        return future
+
+    def control_sequence(self) -> int:
+        """The number of the last command that every open partition has."""
+        return int(self.ask(lambda: min((p.control_sequence for _, p in self._open()), default=0)))
+
+    def follow(self, commands: Sequence[tuple[int, Command]], last: int) -> None:
+        """Apply commands of the control log, and be ready if command `last` is among them.
+
+        `commands` go on from `control_sequence` at the latest; those that a partition has are
+        skipped. A partition that fails to apply one is halted.
+        """
+        self.ask(lambda: self._follow(commands, last))
+
+    def prepare(self, command: Command) -> None:
+        """Raise what would keep any partition from applying a command. Raises DownError."""
+
+        def prepare() -> None:
+            for seat in self._seats.values():
+                seat.opened().prepare(command)
+
+        self.ask(prepare)
+
+    def read(self, partition: int, name: str, *arguments: Any) -> Any:
+        """The answer of a partition's method or attribute `name`, between two batches.
+
+        Raises DownError if it is halted, RefusedError, and what the method raises.
+        """
+        if partition not in self._seats:
+            raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
+
+        def read() -> Any:
+            found = getattr(self._seats[partition].opened(), name)
+            return found(*arguments) if callable(found) else found
+
+        return self.ask(read)
+
+    def advance(self, to_ms: int) -> None:
+        """Set a driven clock, and fire all that is due by then. Raises RefusedError for another."""
+        self.ask(lambda: self._advance(to_ms))
+
+    def status(self) -> dict[str, Any]:
+        """What the shard and its partitions do, for people and for the engine."""
+        self._marks.look()
+        return {
+            "numbers": self.numbers,
+            "alive": self._thread.is_alive(),
+            "ready": self._control is not None,
+            "control": self._control or 0,
+            "queue_rows": self._inbox.rows,
+            "queue_bytes": self._inbox.bytes,
+            "disk": self._marks.disk_state,
+            "disk_used": self._marks.disk_used,
+            "memory_bytes": self._marks.memory_bytes,
+            "clock_difference_ms": self._clock.difference_ms,
+            "partitions": {
+                number: {
+                    "state": seat.state,
+                    "error": str(seat.error) if seat.error else "",
+                    "commits": seat.commits,
+                    "rows": seat.rows,
+                }
+                for number, seat in self._seats.items()
+            },
+        }
+
+    def ask(self, run: Callable[[], Any]) -> Any:
+        """Have the shard's thread do something between batches. Raises what that raises."""
+        return self._inbox.put_errand(run).result()
+
+    def close(self) -> None:
+        """Take nothing more, commit what is queued, and close the partitions."""
+        self._inbox.close()
+        self._thread.join()
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not self._inbox.closed:
+                self._turn()
+        finally:
+            self._inbox.close()
+            self._abandon()
+            for seat in self._seats.values():
+                seat.close()
+
+    def _turn(self) -> None:
+        batch = self._inbox.collect(self._wait_s())
+        self._errands()
+        if batch:
+            self._take(batch)
+        if self._control is not None:
+            self._tick()
+        self._snapshot()
+        if time.monotonic() >= self._next_tend_s:
+            self._next_tend_s = time.monotonic() + TEND_S
+            for seat in self._seats.values():
+                seat.tend()
+        for seat in self._seats.values():
+            seat.retry(self._commands, self._inbox.put_errand)
+
+    def _wait_s(self) -> float:
+        if self._control is None or self.options.driven:
+            return LOOK_S
+        if self._snapshots:
+            return 0.0
+        return deadline_s(self._next_due_ms(), self._clock.now_ms(), LOOK_S)
+
+    def _next_due_ms(self) -> int | None:
+        dues = (p.next_due_ms for seat, p in self._open() if not seat.resting)
+        return min((due for due in dues if due is not None), default=None)
+
+    def _errands(self) -> None:
+        started = time.monotonic()
+        while not timed_out(started, READS_S) and (errand := self._inbox.errand()) is not None:
+            errand.carry_out()
+
+    def _take(self, batch: Iterable[Delivery]) -> None:
+        by_partition: dict[int, list[Delivery]] = {}
+        for delivery in batch:
+            by_partition.setdefault(delivery.partition, []).append(delivery)
+        now = self._clock.now_ms()
+        for number, deliveries in by_partition.items():
+            self._commit(self._seats[number], deliveries, now)
+
+    def _commit(self, seat: Seat, deliveries: Sequence[Delivery], now_ms: int) -> None:
+        try:
+            receipts = seat.opened().take([delivery.frame for delivery in deliveries], now_ms)
+        except REFUSALS as error:
+            if len(deliveries) > 1:
+                # One frame may be at fault, or all together too large: the others need not suffer.
+                for delivery in deliveries:
+                    self._commit(seat, [delivery], now_ms)
+            else:
+                deliveries[0].future.set_exception(error)
+            return
+        except Exception as error:
+            if seat.partition is not None:
+                seat.halt(error)
+            for delivery in deliveries:
+                delivery.future.set_exception(seat.down())
+            return
+        if failpoints.armed:
+            failpoints.hit("committed")
+        seat.commits += 1
+        for delivery, receipt in zip(deliveries, receipts, strict=True):
+            seat.rows += delivery.frame.rows
+            delivery.future.set_result(receipt)
+
+    def _tick(self) -> None:
+        """Give every partition the time once if something is due, and once a second anyway."""
+        now = self._clock.now_ms()
+        all_of_them = time.monotonic() >= self._next_tick_s
+        if all_of_them:
+            self._next_tick_s = time.monotonic() + LOOK_S
+        for seat, partition in self._open():
+            if all_of_them or (_is_due(partition, now) and not seat.resting):
+                self._guarded(seat, partition.tick, now)
+
+    def _snapshot(self) -> None:
+        """Do one slice of one snapshot."""
+        self._snapshots = 0
+        for seat, partition in self._open():
+            if self._guarded(seat, partition.snapshot):
+                self._snapshots = 1
+                return
+
+    def _guarded(self, seat: Seat, run: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return run(*arguments)
+        except REFUSALS as error:
+            seat.rest(error)
+        except Exception as error:
+            seat.halt(error)
+        return None
+
+    def _follow(self, commands: Sequence[tuple[int, Command]], last: int) -> None:
+        known = self._commands[-1][0] if self._commands else None
+        self._commands += [(n, c) for n, c in commands if known is None or n > known]
+        for seat in self._seats.values():
+            seat.follow(self._commands)
+        if all(partition.control_sequence >= last for _, partition in self._open()):
+            self._control = max(last, self._control or 0)
+
+    def _advance(self, to_ms: int) -> None:
+        if not isinstance(self._clock, DrivenClock):
+            raise RefusedError("the clock of this shard is the machine's, and cannot be set")
+        self._clock.advance(to_ms)
+        for seat, partition in self._open():
+            self._guarded(seat, partition.tick, to_ms)
+            while seat.partition is partition and _is_due(partition, to_ms):
+                if seat.resting:
+                    raise seat.error or seat.down()
+                self._guarded(seat, partition.tick, to_ms)
+
+    def _open(self) -> list[tuple[Seat, HostedPartition]]:
+        seats = self._seats.values()
+        return [(seat, seat.partition) for seat in seats if seat.partition is not None]
+
+    def _abandon(self) -> None:
+        """Tell those who still wait that nothing will come."""
+        error = DownError("the shard stopped", advice="Send the same again when it is back")
+        for delivery in self._inbox.collect(0):
+            delivery.future.set_exception(error)
+        while (errand := self._inbox.errand()) is not None:
+            errand.future.set_exception(error)
+
+
+def _is_due(partition: HostedPartition, now_ms: int) -> bool:
+    return partition.next_due_ms is not None and partition.next_due_ms <= now_ms
+
+
+def describe(status: Mapping[str, Any]) -> str:
+    """A shard's status in a line."""
+    states = [partition["state"] for partition in status["partitions"].values()]
+    return ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
