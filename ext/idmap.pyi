@@ -1,13 +1,17 @@
 """Typed face of ext/idmap.pyx."""
 
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap"]
 
 NUMBERS_MAX: Final[int]
 RUN_MS: Final[int]
 
+@disjoint_base
 class IdMap:
     def __len__(self) -> int: ...
     def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]: ...
@@ -16,10 +20,11 @@ class IdMap:
     @staticmethod
     def of_keys(keys: NDArray[np.uint64]) -> IdMap: ...
 
+@disjoint_base
 class FingerprintSet:
     horizon_ms: int
     maximum: int
-    def __init__(self, horizon_ms: int, maximum: int) -> None: ...
+    def __new__(cls, horizon_ms: int, maximum: int) -> Self: ...
     def __len__(self) -> int: ...
     def unseen(self, prints: NDArray[np.uint64], ms: int) -> NDArray[np.bool_]: ...
     def add(self, prints: NDArray[np.uint64], ms: int) -> None: ...

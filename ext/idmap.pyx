@@ -13,6 +13,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap"]
+
 NUMBERS_MAX = 2**31 - 1
 RUN_MS = 1000  # times are kept to the second, rounded up
 cdef int BITS_MIN = 6

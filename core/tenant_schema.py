@@ -1,0 +1,173 @@
+"""Describe what a tenant's customers and events look like, and what is taken in of them.
+
+A row that a client sends is read against this schema: a field that it doesn't name is refused or
+dropped, but never kept by guess, so every column has one type from its first value on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field, StrictBool, StrictInt, ValidationError
+
+from core import limits
+from core.audience import Kind
+from core.conditions import Model, Name
+from core.duration import DAY_MS
+from core.errors import HeadraceError
+from core.shape import shape_violations
+from core.violations import Violation, close_to, quoted, violation
+from core.zones import zone_names
+
+MINUTE_MS = 60_000
+YEAR_MS = 366 * DAY_MS
+FIELDS_MAX = 2_000  # attributes, and names of properties
+EVENTS_MAX = 10_000
+TEXT_BYTES_MAX = 2**20
+
+
+class TenantAttribute(Model):
+    """One attribute of customers.
+
+    A `personal` one (an address, a name) is kept apart from everything else, so that it can be
+    erased: no condition can read it, messages can. A `constant` one never changes (a birth date).
+    """
+
+    type: Kind
+    personal: StrictBool = False
+    constant: StrictBool = False
+
+
+class TenantEvent(Model):
+    """One event: its properties and their types."""
+
+    properties: dict[Name, Kind] = Field(default_factory=dict, max_length=FIELDS_MAX)
+
+
+class IntakeSettings(Model):
+    """What is taken in, and what becomes of the rest.
+
+    `late_ms`: an event that occurred longer than this before it arrived goes to history only.
+    `future_ms`: one that occurred more than this after it arrived is rejected. `unknown_customers`:
+    whether the event of somebody unknown creates a customer. `unknown_fields`: whether a field that
+    the schema doesn't name rejects its row, or is dropped and counted. `id_bytes_max` and
+    `text_bytes_max` bound ids and texts, `fields_max` the fields of one row.
+    """
+
+    late_ms: StrictInt = Field(DAY_MS, ge=0, le=10 * YEAR_MS)
+    future_ms: StrictInt = Field(10 * MINUTE_MS, ge=0, le=DAY_MS)
+    unknown_customers: Literal["create", "reject"] = "create"
+    unknown_fields: Literal["reject", "drop"] = "reject"
+    id_bytes_max: StrictInt = Field(limits.ID_BYTES_MAX, ge=1, le=limits.ID_BYTES_MAX)
+    text_bytes_max: StrictInt = Field(65_536, ge=1, le=TEXT_BYTES_MAX)
+    fields_max: StrictInt = Field(1_000, ge=1, le=FIELDS_MAX)
+
+
+class TenantSchema(Model):
+    """The schema of a tenant, format version 1; `{}` knows no attribute and no event.
+
+    `zone` is the IANA zone of customers without one of their own, None for the tenant's default. A
+    property has one type in all events that have it.
+    """
+
+    headrace_schema: Literal[1] = 1
+    attributes: dict[Name, TenantAttribute] = Field(default_factory=dict, max_length=FIELDS_MAX)
+    events: dict[Name, TenantEvent] = Field(default_factory=dict, max_length=EVENTS_MAX)
+    zone: Name | None = None
+    settings: IntakeSettings = IntakeSettings()
+
+    @property
+    def properties(self) -> dict[str, Kind]:
+        """The type of every property by its name, over all events, in declared order."""
+        return {n: k for event in self.events.values() for n, k in event.properties.items()}
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The names of personal attributes."""
+        return frozenset(n for n, a in self.attributes.items() if a.personal)
+
+    @property
+    def kept(self) -> dict[str, Kind]:
+        """The type of every attribute that conditions can read: those that are not personal."""
+        return {n: a.type for n, a in self.attributes.items() if not a.personal}
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> TenantSchema:
+        """The schema that `value` is; HeadraceError with the first thing that is wrong."""
+        schema, violations = read_tenant_schema(value)
+        if schema is None:
+            first = min(violations)
+            raise HeadraceError(
+                f"the tenant's schema is wrong: {first.message}",
+                advice=first.advice.rstrip("."),
+                pointer=first.pointer or None,
+            )
+        return schema
+
+    def to_json(self) -> dict[str, Any]:
+        """The schema as a mapping that JSON can carry and `of` reads."""
+        return self.model_dump(mode="json")
+
+
+def read_tenant_schema(value: Any) -> tuple[TenantSchema | None, list[Violation]]:
+    """The schema in parsed JSON or YAML, or None and all that is wrong with it."""
+    try:
+        schema = TenantSchema.model_validate(value)
+    except ValidationError as error:
+        return None, shape_violations(error, TenantSchema, value)
+    found = sorted(_contradictions(schema))
+    return (None, found) if found else (schema, [])
+
+
+def schema_changes(old: TenantSchema, new: TenantSchema) -> list[Violation]:
+    """What forbids to go from one schema to another while there are customers: changes of a type.
+
+    Attributes and events may come and go; what was typed, or personal, stays so.
+    """
+    found = []
+    for name, attribute in new.attributes.items():
+        before = old.attributes.get(name)
+        if before is not None and (before.type, before.personal) != (
+            attribute.type,
+            attribute.personal,
+        ):
+            what = f"attribute {quoted(name)} was {_said(before)} and would be {_said(attribute)}"
+            found.append(
+                violation("type-mismatch", ("attributes", name), what, "Use another name.")
+            )
+    known = old.properties
+    for event, name, kind in _typed(new):
+        if known.get(name, kind) != kind:
+            what = f"property {quoted(name)} was {known[name]} and would be {kind}"
+            steps = ("events", event, "properties", name)
+            found.append(violation("type-mismatch", steps, what, "Use another name."))
+    return sorted(found)
+
+
+def _said(attribute: TenantAttribute) -> str:
+    return f"personal {attribute.type}" if attribute.personal else attribute.type
+
+
+def _typed(schema: TenantSchema) -> Iterator[tuple[str, str, Kind]]:
+    for event, described in schema.events.items():
+        for name, kind in described.properties.items():
+            yield event, name, kind
+
+
+def _contradictions(schema: TenantSchema) -> Iterator[Violation]:
+    first: dict[str, tuple[str, Kind]] = {}
+    for event, name, kind in _typed(schema):
+        other, kind_there = first.setdefault(name, (event, kind))
+        if kind != kind_there:
+            message = f"property {quoted(name)} is {kind} here and {kind_there} in {quoted(other)}"
+            steps = ("events", event, "properties", name)
+            advice = "Give it one type in all events, or another name."
+            yield violation("contradictory-types", steps, message, advice)
+    if len(first) > FIELDS_MAX:
+        message = f"the events have {len(first):,} different properties"
+        advice = f"At most {FIELDS_MAX:,} are possible."
+        yield violation("out-of-range", ("events",), message, advice)
+    if schema.zone is not None and schema.zone not in zone_names():
+        advice = close_to(schema.zone, zone_names(), "Use a name such as Europe/Berlin.")
+        yield violation("invalid-zone", ("zone",), f"no zone {quoted(schema.zone)}", advice)
