@@ -20,6 +20,7 @@ from core.binding_zones import Zones, bind_zones, literal_ms
 from core.conditions import Scalar
 from core.counters import HOUR_MS
 from core.duration import fixed_ms
+from core.errors import HeadraceError
 from core.nodes import (
     WEEKDAYS,
     AddToAttribute,
@@ -45,7 +46,9 @@ from core.program import (
     FLAG_TOUCH,
     WATCH,
     Op,
+    Pred,
     Program,
+    Source,
     Store,
     TriggerKind,
 )
@@ -126,6 +129,13 @@ class Bound:
         """The number of customers."""
         return self.audience.customers
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether rows of events are asked for after the moment in which they happen."""
+        entered = np.any(self.preds["source"] == Source.ENTRY)
+        compared = np.any(self.preds["op"] == Pred.COMPARE)
+        return bool(self.program.histories or entered or compared)
+
     def replicate(self, number: int) -> Bound:
         """The same run with the draws of replicate `number`.
 
@@ -142,9 +152,16 @@ class Bound:
 def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
     """Bind `program` to `audience` for a run.
 
-    HeadraceError where a literal can't be compared with a column.
+    HeadraceError where a literal can't be compared with a column, or where the options make
+    customers depend on each other.
     """
     settings = program.flow.settings
+    if options.entry_rate is not None:
+        raise HeadraceError(
+            "a rate of entries makes customers depend on each other, and compiled flows can't do "
+            "that",
+            advice="Run without a rate of entries.",
+        )
     zones = bind_zones(program, audience, options)
     columns = bind_columns(program, audience)
     preds = bind_preds(program, columns, zones)

@@ -6,7 +6,7 @@ it at most once, and only between two calls of `apply`; he moves to a finer whee
 times, unless his work is further ahead than the widest one reaches (two years).
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 
 cdef extern from *:
     """
@@ -95,4 +95,45 @@ cdef inline int32_t calendar_take(
                 else:
                     calendar_put(q, c, q.due_ms[c])
                 c = following
+    return n
+
+
+cdef inline int64_t calendar_next(const CalendarC* q) noexcept nogil:
+    """The earliest time anybody is due, INT64_MAX for nobody.
+
+    Everybody in a wheel is due before everybody in a wider one, and buckets follow each other from
+    that of the present on; only the widest may hold somebody a round later.
+    """
+    cdef int64_t best = INT64_MAX
+    cdef int32_t wheel, k, c, at
+    for wheel in range(WHEELS):
+        at = <int32_t>((q.now_ms >> (TICK_BITS + wheel * WHEEL_BITS)) & 255)
+        for k in range(256):
+            c = q.heads[(wheel << WHEEL_BITS) + ((at + k) & 255)]
+            if c < 0:
+                continue
+            while c >= 0:
+                best = min(best, q.due_ms[c])
+                c = q.next[c]
+            if wheel < WHEELS - 1:
+                return best
+    return best
+
+
+cdef inline int64_t calendar_due(
+    const CalendarC* q, int64_t until_ms, int64_t enough
+) noexcept nogil:
+    """How many are due before `until_ms`, counted up to `enough`."""
+    cdef int64_t tick, begin, end, n = 0
+    cdef int32_t wheel, c
+    for wheel in range(WHEELS):
+        begin = q.now_ms >> (TICK_BITS + wheel * WHEEL_BITS)
+        end = max(q.now_ms, until_ms) >> (TICK_BITS + wheel * WHEEL_BITS)
+        if end - begin > 255:
+            begin = end - 255
+        for tick in range(begin, end + 1):
+            c = q.heads[(wheel << WHEEL_BITS) + <int32_t>(tick & 255)]
+            while c >= 0 and n < enough:
+                n += q.due_ms[c] < until_ms
+                c = q.next[c]
     return n

@@ -53,6 +53,7 @@ _SIZES = {
     "DRAW": (layouts.DRAW, sizeof(DrawC)),
     "EVENT": (layouts.EVENT, sizeof(EventC)),
     "LOG": (layouts.LOG, sizeof(LogC)),
+    "EFFECT": (layouts.EFFECT, sizeof(EffectC)),
     "VALUE_TABLE": (VALUE_TABLE, sizeof(ValueTableC)),
 }
 

@@ -359,6 +359,8 @@ cdef struct EntryC:
     int32_t tokens
     int32_t first
     int32_t last  # also the next free one
+    int32_t person
+    int32_t pad
 
 
 # What re-entry asks: of a customer, or of a customer and a key.

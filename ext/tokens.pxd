@@ -242,6 +242,7 @@ cdef inline int32_t entry_make(MachineC* m, PersonC* person) noexcept nogil:
     e.hash = hash_of(m, person)[0]
     e.number = detail.entry_number
     e.admission = detail.entry_admission
+    e.person = at(m, person)
     e.forks = 0
     e.tokens = 0
     e.first = -1

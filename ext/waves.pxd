@@ -14,16 +14,13 @@ from ext.tokens cimport at, next_ms
 
 
 cdef inline void begin_person(MachineC* m, PersonC* person) noexcept nogil:
-    """Put a customer at the beginning of his timeline."""
+    """Put a customer at the beginning of his timeline, before any input."""
     cdef int32_t c = at(m, person)
-    cdef int64_t row = m.p.row_offsets[m.s.lo + c], first_ms
-    person.row = row
+    cdef int64_t first_ms
     person.input_ms = person.due_ms = person.other_ms = INT64_MAX
     person.node = 0
     person.state = TOKEN_FREE
     person.crowd = person.stage = 0
-    if row < m.p.row_offsets[m.s.lo + c + 1]:
-        person.input_ms = m.p.row_ms[row]
     if not m.p.detailed:
         return
     m.s.details[c] = m.s.blank
@@ -88,8 +85,13 @@ cdef inline void count_place(MachineC* m, uint8_t state, int32_t node) noexcept 
 cdef inline PersonC* take(MachineC* m, int32_t c) noexcept nogil:
     """Give a lane to customer `c` of the block."""
     cdef PersonC* person = &m.s.persons[c]
+    cdef int64_t row
     if m.w.fresh:
         begin_person(m, person)
+        row = m.p.row_offsets[m.s.lo + c]
+        person.row = row
+        if row < m.p.row_offsets[m.s.lo + c + 1]:
+            person.input_ms = m.p.row_ms[row]
     return person
 
 

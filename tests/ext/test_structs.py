@@ -25,6 +25,7 @@ LAYOUTS = {
     "DrawC": program.DRAW,
     "EventC": program.EVENT,
     "LogC": program.LOG,
+    "EffectC": program.EFFECT,
     "ValueTableC": binding.VALUE_TABLE,
 }
 C_TYPES = {
