@@ -28,6 +28,8 @@ SOURCE_BYTES_MAX = 64
 COLUMNS_MAX = 4096  # of one frame
 ROWS_MAX = 1 << 24
 UPSERT = -1  # in `Frame.type`: the row changes the customer's record
+INSTANT_MIN_MS = -62_135_596_800_000  # 0001-01-01, the first that ISO text can name
+INSTANT_MAX_MS = 253_402_300_799_999  # the end of 9999
 NOT_STATED_MS = INT64_MIN  # in `Frame.occurred_ms`: when the row arrives
 
 Family = Literal["properties", "attributes", "tags", "groups", "zone", "created_ms"]
@@ -140,6 +142,12 @@ class Frame:
         start, end = self.id_offsets[customer : customer + 2]
         return self.id_data[start:end].tobytes().decode()
 
+    def take_ids(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Offsets int64[m + 1] and bytes of the ids of customers `places`, int64[m] ascending."""
+        if len(places) == self.customers:
+            return self.id_offsets, self.id_data
+        return _strings_at(self.id_offsets, self.id_data, places)
+
     def parts(self) -> Iterator[tuple[Family, str, Sparse]]:
         """Every sparse column with its family and name, in the order in which it is written."""
         for name, part in self.properties.items():
@@ -177,7 +185,7 @@ class Frame:
         used[customer] = True
         numbers = np.cumsum(used, dtype=np.int32) - 1
         kept = np.flatnonzero(used)
-        offsets, data = strings_at(self.id_offsets, self.id_data, kept)
+        offsets, data = self.take_ids(kept)
         taken = Frame(
             id_offsets=offsets,
             id_data=data,
@@ -208,7 +216,7 @@ class Frame:
             _check_part(self, family, name, part)
 
 
-def strings_at(
+def _strings_at(
     offsets: NDArray[np.int64], data: NDArray[np.uint8], places: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Offsets and bytes of the strings at `places` int64[m], in that order."""
@@ -478,6 +486,12 @@ def _check_rows(frame: Frame) -> None:
         raise FrameError("a row of a frame belongs to no customer of it")
     if frame.type.min() < UPSERT or frame.type.max() >= len(names):
         raise FrameError("a row of a frame has no event of it")
+    occurred, received = frame.occurred_ms, frame.received_ms
+    stated = occurred[occurred != NOT_STATED_MS]
+    if len(stated) and not INSTANT_MIN_MS <= stated.min() <= stated.max() <= INSTANT_MAX_MS:
+        raise FrameError("a row of a frame occurred before the year 1 or after 9999")
+    if received.min() < 0 or received.max() > INSTANT_MAX_MS:
+        raise FrameError("a row of a frame was received before 1970 or after 9999")
 
 
 def _is_name(name: str) -> bool:

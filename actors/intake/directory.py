@@ -1,0 +1,326 @@
+"""Keep what a partition knows of its customers: their numbers, and a column for each attribute.
+
+Customers are numbered in order of first appearance and never leave their number. The state is a
+function of the calls made, so a replay of the journal ends in the same directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.frame import DTYPES, Frame, Sparse
+from core.audience import INT64_MIN, Audience, Column, Kind
+from core.tenant_schema import TenantSchema
+from ext.idmap import IdMap
+
+Array = NDArray[Any]
+
+MARKS_MAX = 1_000  # tags of one partition, and as many groups: each has a byte for every customer
+ROOM_MIN = 1_024
+_ABSENT: dict[Kind, float | int] = {"float64": np.nan, "string": -1, "bool": -1}
+
+
+class Texts:
+    """The distinct texts of a column, each with the code that it keeps."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        """Give the texts the codes 0, 1, 2, ...; ValueError if one is there twice."""
+        self.texts = list(texts)
+        self._codes = {text: code for code, text in enumerate(self.texts)}
+        if len(self._codes) != len(self.texts):
+            raise ValueError("a text has two codes")
+
+    def codes(self, part: Sparse) -> NDArray[np.int32]:
+        """The codes of a text column's values, int32[j], -1 for missing; new texts get one."""
+        known, texts = self._codes, self.texts
+        moved = np.empty(len(part.dictionary or ()) + 1, np.int32)
+        moved[-1] = -1  # what the code of a missing value finds
+        for place, text in enumerate(part.dictionary or ()):
+            code = known.get(text)
+            if code is None:
+                code = known[text] = len(texts)
+                texts.append(text)
+            moved[place] = code
+        found: NDArray[np.int32] = moved[part.values]
+        return found
+
+
+class Directory:
+    """The customers of one partition, n of them; one writer at a time.
+
+    About 100 bytes a customer with an id of 16, and those of its attributes, 1 for a truth value, 4
+    for a text, else 8, and 1 for each tag and group that anybody ever had. Arrays grow by quarters.
+    """
+
+    def __init__(self, schema: TenantSchema, zone: str | None = None) -> None:
+        """An empty one; `zone` is the tenant's, for customers without one of their own."""
+        self._schema = schema
+        self._zone = zone
+        self._ids = IdMap()
+        self._room = 0
+        self._offsets: NDArray[np.int64] = np.zeros(1, np.int64)
+        self._data: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._created: NDArray[np.int64] = np.empty(0, np.int64)
+        self._zone_code: NDArray[np.int32] = np.empty(0, np.int32)
+        self._zones = Texts()
+        self._values: dict[str, Array] = {}
+        self._texts: dict[str, Texts] = {}
+        self._tags: dict[str, NDArray[np.int8]] = {}
+        self._groups: dict[str, NDArray[np.int8]] = {}
+
+    def __len__(self) -> int:
+        """The number of customers, n."""
+        return len(self._ids)
+
+    @property
+    def schema(self) -> TenantSchema:
+        """What the columns are made by."""
+        return self._schema
+
+    def adopt(self, schema: TenantSchema) -> None:
+        """Go on with another schema; columns that it doesn't name, or types otherwise, are gone."""
+        kept = schema.kept
+        for name in [n for n in self._values if kept.get(n) != self._schema.kept.get(n)]:
+            del self._values[name]
+            self._texts.pop(name, None)
+        self._schema = schema
+
+    def id_of(self, customer: int) -> str:
+        """The id of customer 0 <= `customer` < n, else IndexError."""
+        if not 0 <= customer < len(self):
+            raise IndexError(f"customer {customer} of {len(self)}")
+        start, end = self._offsets[customer : customer + 2]
+        return self._data[start:end].tobytes().decode()
+
+    def find(self, id_hash: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The numbers of customers by the hash of their id, int32[k], -1 for unknown ones."""
+        return self._ids.find(id_hash)
+
+    def overfull(self, frame: Frame) -> NDArray[np.bool_]:
+        """Which rows, bool[rows], name a tag or a group that there is no more room for."""
+        refused = np.zeros(frame.rows, np.bool_)
+        for known, parts in ((self._tags, frame.tags), (self._groups, frame.groups)):
+            new = [name for name in parts if name not in known]
+            for name in new[max(0, MARKS_MAX - len(known)) :]:
+                refused[parts[name].rows] = True
+        return refused
+
+    def numbers(self, frame: Frame, now_ms: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """The numbers of a frame's customers, int32[k], and which of them are new, bool[k].
+
+        New ones are added in the order of the frame, created at `now_ms` (UTC).
+        """
+        before = len(self)
+        numbers = self._ids.add(frame.id_hash)
+        new = numbers >= before
+        count = len(self) - before
+        if count:
+            self._add(frame, np.flatnonzero(new), before, now_ms)
+        return numbers, new
+
+    def apply(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
+        """Carry out a frame's changes; `numbers` are those of its customers, int32[k].
+
+        Of several values for one customer the last row's stays: NumPy assigns to repeated places in
+        order (its quickstart, "Indexing with arrays of indices"). Attributes that the schema does
+        not keep are passed over.
+        """
+        kept = self._schema.kept
+        for name, part in frame.attributes.items():
+            if kept.get(name) == part.kind:
+                values = part.values
+                if part.kind == "string":
+                    values = self._texts.setdefault(name, Texts()).codes(part)
+                self._column(name, part.kind)[numbers[frame.customer[part.rows]]] = values
+        for known, parts in ((self._tags, frame.tags), (self._groups, frame.groups)):
+            for name, part in parts.items():
+                if name not in known:
+                    known[name] = np.zeros(self._room, np.int8)
+                known[name][numbers[frame.customer[part.rows]]] = part.values
+        if (part_of_zone := frame.zone) is not None:
+            codes = self._zones.codes(part_of_zone)
+            self._zone_code[numbers[frame.customer[part_of_zone.rows]]] = codes
+        if (created := frame.created_ms) is not None:
+            self._created[numbers[frame.customer[created.rows]]] = created.values
+
+    def audience(self) -> Audience:
+        """All customers as they are now, without events, for `core.binding.bind`.
+
+        Columns are views: the next `numbers` or `apply` may change or replace what they show.
+        """
+        n = len(self)
+        return Audience(
+            id_offsets=self._offsets[: n + 1],
+            id_data=self._data[: int(self._offsets[n])],
+            id_hash=self._ids.keys(),
+            created_ms=self._created[:n],
+            zone_names=list(self._zones.texts),
+            zone_code=self._zone_code[:n],
+            attributes={name: self.column(name) for name in self._schema.kept},
+            tags={name: values[:n] for name, values in self._tags.items()},
+            groups={name: values[:n] for name, values in self._groups.items()},
+            event_names=sorted(self._schema.events),
+            event_offsets=np.zeros(n + 1, np.int64),
+            event_type=np.zeros(0, np.int32),
+            event_ms=np.zeros(0, np.int64),
+            event_hash=np.zeros(0, np.uint64),
+            properties={
+                name: Column(kind, np.zeros(0, DTYPES[kind]), [] if kind == "string" else None)
+                for name, kind in self._schema.properties.items()
+            },
+            zone=self._schema.zone or self._zone,
+            constants=frozenset(n for n, a in self._schema.attributes.items() if a.constant),
+        )
+
+    def column(self, name: str) -> Column:
+        """An attribute that the schema keeps, as a view of n values, with a copy of its texts."""
+        kind = self._schema.kept[name]
+        texts = list(self._texts[name].texts) if name in self._texts else []
+        values = self._values.get(name)
+        values = _missing(kind, len(self)) if values is None else values[: len(self)]
+        return Column(kind, values, texts if kind == "string" else None)
+
+    # A snapshot
+
+    def blocks(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """All of it: arrays by name, views that hold until the next change; the rest as JSON."""
+        n = len(self)
+        found: dict[str, Array] = {
+            "id_offsets": self._offsets[: n + 1],
+            "id_data": self._data[: int(self._offsets[n])],
+            "id_hash": self._ids.keys(),
+            "created_ms": self._created[:n],
+            "zone_code": self._zone_code[:n],
+        }
+        for name, values in self._values.items():
+            found[f"attribute/{name}"] = values[:n]
+        for name, texts in self._texts.items():
+            found[f"offsets/{name}"], found[f"texts/{name}"] = _packed(texts.texts)
+        for family, marks in (("tag", self._tags), ("group", self._groups)):
+            for name, members in marks.items():
+                found[f"{family}/{name}"] = members[:n]
+        meta = {
+            "zones": self._zones.texts,
+            "attributes": {name: self._schema.kept[name] for name in self._values},
+            "tags": list(self._tags),
+            "groups": list(self._groups),
+        }
+        return found, meta
+
+    @classmethod
+    def restore(
+        cls,
+        blocks: Mapping[str, Array],
+        meta: Mapping[str, Any],
+        schema: TenantSchema,
+        zone: str | None = None,
+    ) -> Directory:
+        """The directory that gave these `blocks` under this schema.
+
+        Raises ValueError if they contradict each other, KeyError if one is not there.
+        """
+        made = cls(schema, zone)
+        made._ids = IdMap.of_keys(np.ascontiguousarray(blocks["id_hash"]))
+        n = made._room = len(made)
+        made._offsets = _checked(blocks["id_offsets"], np.int64, n + 1).copy()
+        made._data = np.array(blocks["id_data"], np.uint8)
+        if made._offsets[n] != len(made._data) or np.any(np.diff(made._offsets) < 1):
+            raise ValueError("the ids in the snapshot do not fill their bytes")
+        made._created = _checked(blocks["created_ms"], np.int64, n).copy()
+        made._zones = Texts(meta["zones"])
+        codes = _checked(blocks["zone_code"], np.int32, n)
+        made._zone_code = _coded(codes, made._zones, "zones").copy()
+        for name, kind in meta["attributes"].items():
+            if schema.kept.get(name) != kind:
+                raise ValueError(f"attribute {name!r} in the snapshot is not of the schema")
+            values = _checked(blocks[f"attribute/{name}"], DTYPES[kind], n)
+            if kind == "string":
+                packed = blocks[f"offsets/{name}"], blocks[f"texts/{name}"]
+                made._texts[name] = Texts(_unpacked(*packed))
+                _coded(values, made._texts[name], name)
+            made._values[name] = values.copy()
+        for family, marks in (("tag", made._tags), ("group", made._groups)):
+            for name in meta[f"{family}s"]:
+                marks[name] = _checked(blocks[f"{family}/{name}"], np.int8, n).copy()
+        return made
+
+    # Growth
+
+    def _add(self, frame: Frame, places: NDArray[np.int64], before: int, now_ms: int) -> None:
+        """Keep the ids of a frame's new customers, who have their numbers already."""
+        n = len(self)
+        if n > self._room:
+            self._grow(max(n, self._room * 5 // 4, ROOM_MIN))
+        taken = frame.take_ids(places)
+        end = int(self._offsets[before])
+        size = end + len(taken[1])
+        if size > len(self._data):
+            self._data = _extended(self._data, max(size, len(self._data) * 5 // 4), 0)
+        self._data[end:size] = taken[1]
+        self._offsets[before + 1 : n + 1] = taken[0][1:] + end
+        self._created[before:n] = now_ms
+
+    def _grow(self, room: int) -> None:
+        self._room = room
+        self._offsets = _extended(self._offsets, room + 1, 0)
+        self._created = _extended(self._created, room, INT64_MIN)
+        self._zone_code = _extended(self._zone_code, room, -1)
+        for name, values in self._values.items():
+            self._values[name] = _extended(values, room, _absent(self._schema.kept[name]))
+        for marks in (self._tags, self._groups):
+            for name, members in marks.items():
+                marks[name] = _extended(members, room, 0)
+
+    def _column(self, name: str, kind: Kind) -> Array:
+        """The values of an attribute, made when the first one comes."""
+        values = self._values.get(name)
+        if values is None:
+            values = self._values[name] = _missing(kind, self._room)
+        return values
+
+
+def _absent(kind: Kind) -> float | int:
+    return _ABSENT.get(kind, INT64_MIN)
+
+
+def _missing(kind: Kind, rows: int) -> Array:
+    return np.full(rows, _absent(kind), DTYPES[kind])
+
+
+def _extended(array: NDArray[Any], size: int, fill: float | int) -> NDArray[Any]:
+    larger = np.empty(size, array.dtype)
+    larger[: len(array)] = array
+    larger[len(array) :] = fill
+    return larger
+
+
+def _checked(array: Array, dtype: Any, size: int) -> Array:
+    if array.dtype != dtype or array.shape != (size,):
+        raise ValueError(
+            f"a column of the snapshot is {array.dtype}{list(array.shape)}, "
+            f"expected {np.dtype(dtype)}[{size}]"
+        )
+    return array
+
+
+def _coded(codes: Array, texts: Texts, name: str) -> Array:
+    if len(codes) and not -1 <= codes.min() <= codes.max() < len(texts.texts):
+        raise ValueError(f"the snapshot has a code of {name!r} that no text belongs to")
+    return codes
+
+
+def _packed(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    written = [text.encode() for text in texts]
+    offsets = np.zeros(len(written) + 1, np.int64)
+    np.cumsum([len(each) for each in written], out=offsets[1:])
+    return offsets, np.frombuffer(b"".join(written), np.uint8)
+
+
+def _unpacked(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> list[str]:
+    raw, bounds = data.tobytes(), offsets.tolist()
+    return [raw[a:b].decode() for a, b in pairwise(bounds)]
