@@ -92,6 +92,14 @@ class FolderLock:
         """Whether it was not released yet."""
         return self._fd >= 0
 
+    @property
+    def current(self) -> bool:
+        """Whether it still is the folder's lock: a takeover puts another in its place."""
+        try:
+            return self.held and os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Give the lock back."""
         if self._fd >= 0:
