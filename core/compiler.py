@@ -36,6 +36,7 @@ from core.conditions import (
     TagTest,
     walk,
 )
+from core.errors import HeadraceError
 from core.flow import Flow
 from core.nodes import (
     CHANNELS,
@@ -80,6 +81,7 @@ from core.program import (
     duration_fields,
 )
 from core.responses import Responses
+from core.violations import pointer
 
 T = TypeVar("T")
 
@@ -90,7 +92,14 @@ def compile_flow(flow: Flow, responses: Responses | None = None) -> Program:
     """Compile `flow`, with the rules of a responses file if there is one.
 
     The flow must be free of lint errors. Time and memory are linear in the size of the document.
+    HeadraceError where it makes customers depend on each other, which a program can't say.
     """
+    for steps in flow.couplings:
+        raise HeadraceError(
+            f"'{steps[-1]}' makes customers depend on each other, and compiled flows can't do that",
+            advice="Remove it to run the flow without.",
+            pointer=pointer(steps),
+        )
     with collection_paused():
         return _Compiler(flow, responses).program()
 

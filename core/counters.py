@@ -73,6 +73,9 @@ class Counters:
     * modelled[o]: modelled events that happened, by outcome of the responses file in its order
     * modelled_wakes[n], modelled_entries[n]: of `port` and `entered`, those caused by a modelled
       event
+    * queued[n]: entries that had to wait in line at a trigger, line_sum_ms[n] how long in all up to
+      the horizon, in_line[n] how many still do; refused_cap[n], refused_late[n]: refusals there by
+      the cap on people, and of those whom the line let out too late (semantics D41 to D43)
     """
 
     customers: int
@@ -99,6 +102,11 @@ class Counters:
     modelled: Int64s
     modelled_wakes: Int64s
     modelled_entries: Int64s
+    queued: Int64s
+    line_sum_ms: Int64s
+    in_line: Int64s
+    refused_cap: Int64s
+    refused_late: Int64s
 
     @classmethod
     def zeros(cls, flow: Flow, hours: int, outcomes: int) -> Counters:
@@ -116,7 +124,8 @@ class Counters:
             sends_by_hour=z(len(CHANNELS), hours), layer_people=z(len(flow.settings.funnel)),
             watch_opened=z(w), watch_matured=z(w), watch_succeeded=z(w), watch_succeeded_ever=z(w),
             watch_modelled=z(w), touched=z(n), modelled=z(outcomes), modelled_wakes=z(n),
-            modelled_entries=z(n),
+            modelled_entries=z(n), queued=z(n), line_sum_ms=z(n), in_line=z(n), refused_cap=z(n),
+            refused_late=z(n),
         )  # fmt: skip
 
     def add(self, other: Counters) -> None:

@@ -31,6 +31,7 @@ from core.conditions import (
 from core.duration import Duration
 from core.flow import Reentry
 from core.nodes import (
+    BEST,
     WEEKDAYS,
     ABTest,
     AddTag,
@@ -50,6 +51,7 @@ from core.nodes import (
     SetAttribute,
     Slot,
     Split,
+    TakeCoupon,
     Target,
     Wait,
     WaitDate,
@@ -125,7 +127,10 @@ def describe(node: NodeBase) -> str:
         case Split(branches=branches):
             return f"Split {_weights(branches)}"
         case ABTest(branches=branches, target=target):
-            return f"A/B test {_weights(branches)} on {describe_target(target)}"
+            until = _until(node)
+            return f"A/B test {_weights(branches)} on {describe_target(target)}{until}"
+        case TakeCoupon(pool=pool):
+            return f"Take a coupon of `{pool}`"
         case Send(channel=channel, template=template):
             return f"Send {CHANNEL_NAMES[channel]} `{template}`"
         case AddTag(tag=tag):
@@ -287,6 +292,16 @@ def _wait_event(node: WaitEvent) -> str:
     timeout = "" if node.timeout is None else f", at most {node.timeout}"
     start = "Enter on, or wait for," if node.entry else "Wait for"
     return f"{start} `{node.event}`{message}{_where(node.where)}{timeout}"
+
+
+def _until(node: ABTest) -> str:
+    if node.until is None:
+        return ""
+    people = f"{node.until.people:,} {'person' if node.until.people == 1 else 'people'}"
+    if node.until.then != BEST:
+        return f", after {people} all to `{node.until.then}`"
+    when = "" if node.until.decide == "matured" else " so far"
+    return f", after {people} all to the best branch{when}"
 
 
 def _instant(at: str, zone: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from core import limits
 from core.conditions import Model, Name, WindowField
-from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, Target
+from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, TakeCoupon, Target
 
 LocalTime = Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
 
@@ -33,6 +33,12 @@ class FunnelLayer(Model):
     nodes: list[NodeId] = Field(min_length=1)
 
 
+class EntryRate(Model):
+    """How many entries may begin within a second; the others wait in line."""
+
+    per_second: Annotated[StrictInt, Field(ge=1, le=limits.ENTRY_RATE_MAX)]
+
+
 class Settings(Model):
     """What holds for the flow as a whole."""
 
@@ -42,6 +48,11 @@ class Settings(Model):
     stop: LocalTime | None = None
     goal: Target | None = None
     funnel: list[FunnelLayer] = Field(default_factory=list, max_length=100)
+    entry_rate: EntryRate | None = None
+    entry_cap: Annotated[StrictInt, Field(ge=1, le=limits.PEOPLE_MAX)] | None = None
+    coupons: dict[Name, Annotated[StrictInt, Field(ge=0, le=limits.PEOPLE_MAX)]] = Field(
+        default_factory=dict, max_length=1000
+    )
 
     @model_validator(mode="after")
     def _window(self) -> Self:
@@ -80,3 +91,16 @@ class Flow(Model):
     def tests(self) -> dict[str, ABTest]:
         """The A/B test nodes by id, in declared order."""
         return {i: n for i, n in self.nodes.items() if isinstance(n, ABTest)}
+
+    @property
+    def couplings(self) -> list[tuple[str, ...]]:
+        """The places in the document that make customers depend on each other, in its order."""
+        settings = self.settings
+        gates = {"entry_rate": settings.entry_rate, "entry_cap": settings.entry_cap}
+        found: list[tuple[str, ...]] = [("settings", n) for n, v in gates.items() if v is not None]
+        for node_id, node in self.nodes.items():
+            if isinstance(node, TakeCoupon):
+                found.append(("nodes", node_id))
+            elif isinstance(node, ABTest) and node.until is not None:
+                found.append(("nodes", node_id, "until"))
+        return found

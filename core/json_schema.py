@@ -34,7 +34,11 @@ _SHARED: dict[str, Any] = {
 }
 """Types that the models use in many places; each becomes one definition."""
 
-_NAMED_PORTS = {"condition": ("yes", "no"), "wait_event": ("event", "timeout")}
+_NAMED_PORTS = {
+    "condition": ("yes", "no"),
+    "wait_event": ("event", "timeout"),
+    "take_coupon": ("taken", "sold_out"),
+}
 _SHORT_PORTS = {"wait_date": ("next", "missing")}
 _BRANCHING = ("branch_attribute", "branch_tag", "split", "ab_test")
 
@@ -43,6 +47,8 @@ _PORT_HELP = {
     "no": "Where those go who don't.",
     "event": "Where they go when the event happens.",
     "timeout": "Where they go when it hasn't happened in time; there only with a `timeout`.",
+    "taken": "Where those go who got a coupon.",
+    "sold_out": "Where those go for whom none was left.",
     "missing": "Where those go who lack the date; without it they leave the flow.",
     "next": "Where everybody goes from here.",
 }
@@ -94,6 +100,15 @@ _HELP = {
     "stop": "When entries end.",
     "goal": "What counts as success for the whole flow.",
     "funnel": "Layers of the funnel, the last one is the goal.",
+    "entry_rate": "How many entries may begin within a second; the others wait in line.",
+    "per_second": "How many a second.",
+    "entry_cap": "How many people may enter in all.",
+    "coupons": "How many coupons each pool has, by its name.",
+    "pool": "The pool of coupons.",
+    "until": "When the test ends; without it, never.",
+    "people": "After how many arrivals.",
+    "then": "The branch that all later ones take: a name, or `best`.",
+    "decide": "With `best`: once all have had the time of the target, or `at_count`.",
     "members": "Those who match at the start, those who come to match, or all.",
     "repeat": "How often it comes round.",
     "every": "Only every so many days, weeks or months.",

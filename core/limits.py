@@ -14,6 +14,8 @@ PATTERN_MEMORY_BYTES_MAX = 8 * 2**20  # RE2's budget for one compiled expression
 NAME_CHARS_MAX = 256  # names of events, attributes, tags, groups, templates
 ID_BYTES_MAX = 511  # ids of customers: the longest key the store takes
 HISTORY_COUNT_MAX = 1_000_000  # `at_least` and its like
+ENTRY_RATE_MAX = 1_000_000  # people let in within a second: the line remembers so many
+PEOPLE_MAX = 1_000_000_000  # people of a cap or a test, coupons of a pool
 RUN_MS_MAX = 3_660 * 86_400_000  # ten years from --from to the horizon: reports count by the hour
 
 WEIGHT_TOTAL = 10_000  # weights of a split are 10,000ths

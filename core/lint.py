@@ -25,6 +25,8 @@ from core.lint_graph import (
     unreachable,
 )
 from core.lint_nodes import (
+    coupons,
+    endings_of_tests,
     funnel,
     patterns,
     reentry,
@@ -56,6 +58,8 @@ RULES: tuple[Rule, ...] = (
     awaited_messages,
     weights,
     reserved_branches,
+    endings_of_tests,
+    coupons,
     repeated_values,
     repeated_templates,
     zone,

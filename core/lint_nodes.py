@@ -11,6 +11,7 @@ from core import limits
 from core.lint_view import Known, Steps, View, operand_steps
 from core.literals import identity, moment
 from core.nodes import (
+    BEST,
     DAY_MS,
     ABTest,
     BranchAttribute,
@@ -18,11 +19,12 @@ from core.nodes import (
     OnSchedule,
     Send,
     Split,
+    TakeCoupon,
     WaitDate,
     WaitSlot,
     WaitUntil,
 )
-from core.violations import Violation, quoted, violation
+from core.violations import Violation, listed, quoted, violation
 from core.zones import local_to_utc, transitions, zone_names
 
 _RESERVED = ("other", "timeout")
@@ -58,6 +60,42 @@ def reserved_branches(view: View) -> Iterator[Violation]:
                     advice = "Rename it: `other` is there anyway, for those whom no branch fits."
                     steps = ("nodes", node_id, "branches", branch)
                     yield violation("reserved-branch", steps, message, advice)
+
+
+def endings_of_tests(view: View) -> Iterator[Violation]:
+    """A/B tests that end in favour of a branch that isn't there, or could be meant in two ways."""
+    for node_id, node in view.flow.tests.items():
+        if node.until is None:
+            continue
+        if BEST in node.branches:
+            message = f"a branch of a test that ends can't have the name {quoted(BEST)}"
+            steps: Steps = ("nodes", node_id, "branches", BEST)
+            yield violation("reserved-branch", steps, message, "Rename it.")
+        elif node.until.then not in {BEST, *node.branches}:
+            message = f"there is no branch {quoted(node.until.then)}"
+            advice = f"Write `{BEST}` or one of {listed(node.branches)}."
+            steps = ("nodes", node_id, "until", "then")
+            yield violation("unknown-branch", steps, message, advice)
+
+
+def coupons(view: View) -> Iterator[Violation]:
+    """Pools of coupons without a number, and those that nobody takes from."""
+    stated = view.flow.settings.coupons
+    taken = set()
+    known = Known(stated)
+    for node_id, node in view.flow.nodes.items():
+        if isinstance(node, TakeCoupon):
+            taken.add(node.pool)
+            if node.pool not in stated:
+                message = f"there is no pool {quoted(node.pool)} in the settings"
+                otherwise = f"State how many there are: `coupons: {{{node.pool}: 100}}`."
+                advice = view.close_to(node.pool, known, otherwise)
+                yield violation("unknown-pool", ("nodes", node_id, "pool"), message, advice)
+    for pool in stated:
+        if pool not in taken:
+            message = f"nobody takes coupons of {quoted(pool)}"
+            advice = "Add a node of type take_coupon, or remove the pool."
+            yield violation("unused-pool", ("settings", "coupons", pool), message, advice)
 
 
 def repeated_values(view: View) -> Iterator[Violation]:

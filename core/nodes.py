@@ -358,6 +358,23 @@ class Target(Model):
     within: WindowField
 
 
+BEST = "best"
+
+
+class Until(Model):
+    """When a test ends: after so many people, in favour of its best branch or of a named one."""
+
+    people: Annotated[StrictInt, Field(ge=1, le=limits.PEOPLE_MAX)]
+    then: PortName = BEST
+    decide: Literal["matured", "at_count"] = "matured"
+
+    @model_validator(mode="after")
+    def _only_the_best_is_decided(self) -> Self:
+        if self.then != BEST and "decide" in self.model_fields_set:
+            raise ValueError("'decide' is for `then: best`; a named branch is decided already")
+        return self
+
+
 class ABTest(NodeBase):
     """Split customers into named branches and judge each by a target event."""
 
@@ -365,11 +382,24 @@ class ABTest(NodeBase):
     branches: dict[PortName, Weight] = Field(min_length=2)
     target: Target
     sticky: StrictBool = True
+    until: Until | None = None
 
     @property
     def ports(self) -> tuple[str, ...]:
         """The branches in declared order."""
         return tuple(self.branches)
+
+
+class TakeCoupon(NodeBase):
+    """Take one coupon out of a pool, if there is one left."""
+
+    type: Literal["take_coupon"]
+    pool: Name
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`taken`, and `sold_out` for those who come too late."""
+        return ("taken", "sold_out")
 
 
 class Send(NodeBase):
@@ -451,9 +481,8 @@ NODE_TYPES: dict[str, type[NodeBase]] = {
     model.model_fields["type"].annotation.__args__[0]: model  # type: ignore[union-attr]
     for model in (
         OnEvent, OnSegment, OnSchedule, ConditionNode, BranchAttribute, BranchTag, Wait, WaitUntil,
-        WaitDate, WaitEvent, WaitSlot, Split, ABTest, Send, AddTag, RemoveTag, SetAttribute,
-        AddToAttribute, AddToGroup,
-        RemoveFromGroup, End,
+        WaitDate, WaitEvent, WaitSlot, Split, ABTest, TakeCoupon, Send, AddTag, RemoveTag,
+        SetAttribute, AddToAttribute, AddToGroup, RemoveFromGroup, End,
     )
 }  # fmt: skip
 
@@ -477,6 +506,7 @@ Node = Annotated[
     | Annotated[WaitSlot, Tag("#wait_slot")]
     | Annotated[Split, Tag("#split")]
     | Annotated[ABTest, Tag("#ab_test")]
+    | Annotated[TakeCoupon, Tag("#take_coupon")]
     | Annotated[Send, Tag("#send")]
     | Annotated[AddTag, Tag("#add_tag")]
     | Annotated[RemoveTag, Tag("#remove_tag")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from core import limits
 
@@ -14,7 +15,9 @@ class RunOptions:
     """The window [from_ms, until_ms) of entries, the horizon of tokens, seeds and salt.
 
     Times are milliseconds UTC. `audience_zone` is the zone of last resort before UTC; `step_budget`
-    is the number of node arrivals that one item of work may cause.
+    is the number of node arrivals that one item of work may cause. `entry_rate` is the number of
+    entries a second of a flow that states none (None: any number), `coupons` how many are left in
+    pools for which the flow states another number.
     """
 
     from_ms: int
@@ -25,3 +28,5 @@ class RunOptions:
     salt: str = DEFAULT_SALT
     audience_zone: str | None = None
     step_budget: int = limits.STEP_BUDGET
+    entry_rate: int | None = None
+    coupons: Mapping[str, int] = field(default_factory=dict)

@@ -34,6 +34,21 @@ class Outcome(IntEnum):
         return -1 - self
 
 
+class CoupledOutcome(IntEnum):
+    """The code of an outcome that there is only where customers depend on each other.
+
+    They have counters of their own, not columns of `Counters.outcome`.
+    """
+
+    REFUSED_CAP = -11
+    REFUSED_LATE = -12
+
+    @property
+    def text(self) -> str:
+        """The outcome's name in logs and reports, such as `refused_cap`."""
+        return self.name.lower()
+
+
 ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW)
 PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
 REFUSALS = (

@@ -8,10 +8,15 @@ counters, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+
+import numpy as np
 
 from core.absent_types import absent_types
 from core.audience import Audience
+from core.couplings import CLAIM, Claims, Coordinator, Grants, Kind, resources_of
 from core.duration import fixed_ms
 from core.flow import Flow
 from core.hashing import hash_parts
@@ -24,21 +29,31 @@ from core.nodes import (
     OnSchedule,
     OnSegment,
     Send,
+    TakeCoupon,
     WaitDate,
     WaitEvent,
 )
 from core.options import RunOptions
-from core.outcomes import Outcome
+from core.outcomes import CoupledOutcome, Outcome
 from core.reference_conditions import change_points, holds
+from core.reference_couplings import Desk, SharedDesk
 from core.reference_life import Life, Setting, reads
 from core.reference_nodes import port_at, respond
-from core.reference_people import Change, Happening, Person, is_number, person
-from core.reference_state import Entry, Observer, Record, ReferenceResult, Sent, Token
+from core.reference_people import Change, Happening, Person, Value, is_number, person
+from core.reference_state import (
+    Entry,
+    Lined,
+    Observer,
+    Record,
+    ReferenceResult,
+    Sent,
+    Token,
+)
 from core.reference_tally import Tally, watch_place
 from core.reference_time import EPOCH_DAY, local, schedule_times, stated, zone
 from core.responses import Responses
 
-__all__ = ["Entry", "Observer", "Record", "ReferenceResult", "Sent", "Token", "run"]
+__all__ = ["Entry", "Observer", "Record", "ReferenceResult", "Sent", "Token", "claims", "run"]
 
 
 def run(
@@ -49,12 +64,101 @@ def run(
     *,
     observer: Observer | None = None,
     customers: Iterable[int] | None = None,
+    grants: Grants | None = None,
 ) -> ReferenceResult:
     """Run `flow` over the customers with these row numbers (all), in row order as given.
 
     Times are ms UTC. The flow must be free of lint errors; HeadraceError where a comparison meets a
-    value of another type, or a zone of the flow or the options does not exist.
+    value of another type, or a zone of the flow or the options does not exist. Where customers
+    depend on each other all of them are worked, in the order of time, whosever decisions are asked
+    for; or each alone if `grants` tell what all claims are answered (ValueError where one lacks).
     """
+    setting = _setting(flow, audience, options, responses, observer or Observer())
+    rows = list(range(audience.customers) if customers is None else customers)
+    specs = resources_of(flow, options)
+    if specs and grants is None:
+        return _run_together(setting, Coordinator(specs), rows)
+    tally = Tally(flow, options, len(setting.tables))
+    records: list[Record] = []
+    sends: list[Sent] = []
+    for row in rows:
+        customer = person(audience, row)
+        desk = Desk(specs, row, customer.hash, grants)
+        walk = _Walk(setting, tally, customer, desk)
+        walk.live()
+        if desk.lacking:
+            raise ValueError(f"the grants lack an answer for {customer.id!r}")
+        records += walk.records
+        sends += walk.sends
+    return ReferenceResult(records, tally.counters(), sends)
+
+
+def claims(
+    flow: Flow,
+    audience: Audience,
+    options: RunOptions,
+    responses: Responses | None,
+    grants: Grants,
+    customers: Iterable[int],
+) -> Claims:
+    """What these customers claim and report, each alone and from the beginning: CLAIM[k].
+
+    A customer is worked to the horizon, or to the end of the item in which he makes a claim that
+    `grants` do not answer. His records are in his own order, the customers in that given.
+    """
+    setting = _setting(flow, audience, options, responses, Observer())
+    specs = resources_of(flow, options)
+    found = []
+    for row in customers:
+        customer = person(audience, row)
+        desk = Desk(specs, row, customer.hash, grants)
+        _Walk(setting, Tally(flow, options, len(setting.tables)), customer, desk).live()
+        found += desk.asked
+    return np.array(found, CLAIM)
+
+
+def _run_together(setting: Setting, coordinator: Coordinator, rows: list[int]) -> ReferenceResult:
+    """Work all customers in the order of (time, hash, row), item by item (D39)."""
+    flow, options, audience = setting.flow, setting.options, setting.audience
+    asked = set(rows)
+    others = replace(setting, observer=Observer())
+    walks = []
+    for row in range(audience.customers):
+        customer = person(audience, row)
+        desk = SharedDesk(coordinator, row, customer.hash)
+        tally = Tally(flow, options, len(setting.tables))
+        walks.append(_Walk(setting if row in asked else others, tally, customer, desk))
+    heap: list[tuple[int, int, int]] = []
+
+    def line_up(row: int) -> None:
+        at_ms = walks[row].next_ms()
+        if at_ms is not None:
+            heappush(heap, (at_ms, walks[row].person.hash, row))
+
+    for row, walk in enumerate(walks):
+        walk.begin()
+        line_up(row)
+    while heap:
+        row = heappop(heap)[-1]
+        walks[row].step()
+        line_up(row)
+    counters = Tally(flow, options, len(setting.tables)).counters()
+    for walk in walks:
+        walk.close()
+    for row in rows:
+        counters.add(walks[row].tally.counters())
+    records = [record for row in rows for record in walks[row].records]
+    sends = [sent for row in rows for sent in walks[row].sends]
+    return ReferenceResult(records, counters, sends)
+
+
+def _setting(
+    flow: Flow,
+    audience: Audience,
+    options: RunOptions,
+    responses: Responses | None,
+    observer: Observer,
+) -> Setting:
     settings = flow.settings
     name = settings.zone or options.audience_zone or audience.zone or "UTC"
     window_from, window_until = options.from_ms, options.until_ms  # D10
@@ -63,12 +167,12 @@ def run(
     if settings.stop is not None:
         window_until = min(window_until, stated(settings.stop, zone(name)))
     absent_attributes, absent_properties = absent_types(flow, responses, audience)
-    setting = Setting(
+    return Setting(
         flow=flow,
         audience=audience,
         options=options,
         responses=responses,
-        observer=observer or Observer(),
+        observer=observer,
         zone_name=name,
         window=(window_from, window_until),
         tables=[outcome.table() for outcome in responses.outcomes] if responses else [],
@@ -81,22 +185,13 @@ def run(
         attribute_types={n: c.kind for n, c in audience.attributes.items()} | absent_attributes,
         property_types={n: c.kind for n, c in audience.properties.items()} | absent_properties,
     )
-    tally = Tally(flow, options, len(setting.tables))
-    records: list[Record] = []
-    sends: list[Sent] = []
-    for row in range(audience.customers) if customers is None else customers:
-        walk = _Walk(setting, tally, person(audience, row))
-        walk.live()
-        records += walk.records
-        sends += walk.sends
-    return ReferenceResult(records, tally.counters(), sends)
 
 
 class _Walk(Life):
     """One customer's way through the window, from the first input to the horizon."""
 
-    def __init__(self, setting: Setting, tally: Tally, customer: Person) -> None:
-        super().__init__(setting, tally, customer)
+    def __init__(self, setting: Setting, tally: Tally, customer: Person, desk: Desk) -> None:
+        super().__init__(setting, tally, customer, desk)
         self.inputs = list(customer.inputs)  # recorded ones to come
         self.schedules = self._schedules()  # times to come, with the place of the node
         self.rechecks = self._first_checks()  # place of the node -> when to judge the segment
@@ -108,28 +203,59 @@ class _Walk(Life):
     # -- the timeline (D1 to D5)
 
     def live(self) -> None:
-        """Work all items before the horizon, then count what is left."""
+        """Work all items before the horizon, then count what is left.
+
+        Where a claim has no answer nothing is worked after the item that made it.
+        """
+        self.begin()
+        while self.next_ms() is not None and not self.desk.lacking:
+            self.step()
+        self.close()
+
+    def begin(self) -> None:
+        """Take in what lies before the window."""
         self.tally.begin_customer()
         self.observer.begun(self.person, self.here)
         while self.inputs and self.inputs[0].time_ms < self.options.from_ms:
             self._apply(self.inputs.pop(0))  # D38: history, and nothing else
         self.dirty = False
-        while (item := self._next()) is not None and item[0] < self.options.horizon_ms:  # D2
-            self.now_ms, self.arrivals = item[0], 0
-            self._work(item[1], item[2])
-            self._check_segments()
-        self._close()
+
+    def next_ms(self) -> int | None:
+        """The time of the next item, None where there is none before the horizon (D2)."""
+        item = self._next()
+        return None if item is None or item[0] >= self.options.horizon_ms else item[0]
+
+    def step(self) -> None:
+        """Work the next item, which there must be."""
+        item = self._next()
+        assert item is not None
+        at_ms, rank, order = item
+        if not (at_ms == self.now_ms and self._is_answer(rank, order)):  # D40
+            self.arrivals = 0
+        self.now_ms = at_ms
+        self._work(rank, order)
+        self._check_segments()
 
     def _next(self) -> tuple[int, int, int] | None:
         """The next item (time, rank, order), found by looking at all that is to come (D1)."""
         items = [(happening.time_ms, 1, order) for order, happening in self.modelled]
         if self.inputs:
             items.append((self.inputs[0].time_ms, 0, 0))
-        waiting = [token for token in self.tokens() if token.status == "waiting"]
+        waiting = self._waiting()
         items += [(t.due_ms, 2, i) for i, t in enumerate(waiting) if t.due_ms is not None]
         items += [(at, 3, order) for order, at in self.rechecks.items()]
         items += [(at, 4, order) for at, order in self.schedules]
+        items += [(p.due_ms, 5, p.number) for p in self.line if p.due_ms is not None]
         return min(items, default=None)
+
+    def _waiting(self) -> list[Token]:
+        return [token for token in self.tokens() if token.status == "waiting"]
+
+    def _is_answer(self, rank: int, order: int) -> bool:
+        """Whether an item is the answer to a claim."""
+        return rank == 5 or (
+            rank == 2 and isinstance(self.node(self._waiting()[order].node), TakeCoupon)
+        )
 
     def _work(self, rank: int, order: int) -> None:
         """D3, (a) to (d)."""
@@ -144,16 +270,21 @@ class _Walk(Life):
             self._apply(happening)
             self._event(happening)
         elif rank == 2:
-            waiting = [token for token in self.tokens() if token.status == "waiting"]
-            node = self.node(waiting[order].node)
-            self._wake(waiting[order], "timeout" if isinstance(node, WaitEvent) else "next")
+            token = self._waiting()[order]
+            node = self.node(token.node)
+            port = "timeout" if isinstance(node, WaitEvent) else "next"
+            self._wake(token, token.port if isinstance(node, TakeCoupon) else port)
             self._drain()
         elif rank == 3:
             del self.rechecks[order]
             self.started = self.dirty = True
-        else:
+        elif rank == 4:
             self.schedules.remove((self.now_ms, order))
             self._schedule(list(self.flow.nodes)[order])
+        else:
+            [place] = [place for place in self.line if place.number == order]
+            self._leave_line(place)
+            self._drain()
 
     def _apply(self, item: Happening | Change) -> None:
         """(a): an event goes into the history, a change changes the attribute."""
@@ -181,6 +312,8 @@ class _Walk(Life):
                 self.watches.remove(watch)
                 matured = watch.until_ms < self.options.horizon_ms
                 self.tally.succeeded(watch.place, matured=matured, modelled=happening.modelled)
+                if watch.test >= 0:
+                    self.desk.succeed(watch.test, watch.branch, self.now_ms, watch.start_ms)
         # (c) all that wait for it, judged before any of them runs
         for token in [t for t in self.tokens() if self._waits_for(t, happening)]:
             self._wake(token, "event", happening)
@@ -261,25 +394,69 @@ class _Walk(Life):
                 return
             # 1 and 1.0 are one key, 1 and true are two.
             key = ("number" if is_number(value) else type(value).__name__, value)
-        before = [entry for entry in self.entries if entry.key == key]
-        if before:
-            active = [entry for entry in before if entry.active]
-            if reentry.policy == "once":
-                self._refuse(node_id, identity, Outcome.REFUSED_ONCE, before[0])
-                return
-            if reentry.policy == "after_exit" and active:
-                self._refuse(node_id, identity, Outcome.REFUSED_INSIDE, active[0])
-                return
-            if reentry.gap is not None and before[-1].began_ms > self.now_ms - fixed_ms(
-                reentry.gap
-            ):
-                self._refuse(node_id, identity, Outcome.REFUSED_GAP, before[-1])
-                return
         properties = None if happening is None else happening.properties
-        entry = Entry(len(self.entries), identity, self.now_ms, node_id, key, properties)
+        modelled = happening is not None and happening.modelled
+        place = Lined(node_id, identity, self.now_ms, key, properties, modelled)
+        if (hindrance := self._hindrance(key, self.line)) is not None:
+            self._refuse(node_id, identity, *hindrance)
+        elif self.desk.gate is None:
+            self._begin(place)
+        else:
+            self._stand_in_line(place, self.desk.gate)
+
+    def _hindrance(
+        self, key: tuple[str, Value] | None, line: Sequence[Lined]
+    ) -> tuple[Outcome, Entry | Lined] | None:
+        """Why nobody with this key may enter now, and what stands in the way (D9)."""
+        reentry = self.flow.settings.reentry
+        before: list[Entry | Lined] = [each for each in self.entries if each.key == key]
+        before += [each for each in line if each.key == key]
+        if not before:
+            return None
+        if reentry.policy == "once":
+            return Outcome.REFUSED_ONCE, before[0]
+        active = [each for each in before if each.active]
+        if reentry.policy == "after_exit" and active:
+            return Outcome.REFUSED_INSIDE, active[0]
+        last = max(before, key=lambda each: each.began_ms)
+        if reentry.gap is not None and last.began_ms > self.now_ms - fixed_ms(reentry.gap):
+            return Outcome.REFUSED_GAP, last
+        return None
+
+    def _stand_in_line(self, place: Lined, gate: int) -> None:
+        """Claim the entry (D41)."""
+        place.number = self.desk.number
+        answer = self.desk.claim(Kind.ENTRY, gate, self.now_ms)
+        if answer is not None:
+            place.due_ms, place.granted = answer
+            if place.due_ms > self.now_ms:
+                self.tally.queued(place.node)
+        self.line.append(place)
+        self.observer.lined_up(place)
+
+    def _leave_line(self, place: Lined) -> None:
+        """The claim is answered: enter after all, or not."""
+        self.line.remove(place)
+        self.tally.lined(place.node, self.now_ms - place.began_ms, stays=False)
+        self.observer.let_out(place, self.now_ms)
+        if not place.granted:
+            self._refuse(place.node, place.identity, CoupledOutcome.REFUSED_CAP, None)
+        elif not self._in_window():
+            self._refuse(place.node, place.identity, CoupledOutcome.REFUSED_LATE, None)
+        elif (hindrance := self._hindrance(place.key, [])) is not None:
+            self._refuse(place.node, place.identity, *hindrance)
+        else:
+            self._begin(place)
+
+    def _begin(self, place: Lined) -> None:
+        """Begin an entry (D6): its token goes into the FIFO."""
+        node_id = place.node
+        entry = Entry(
+            len(self.entries), place.identity, self.now_ms, node_id, place.key, place.properties
+        )
         self.entries.append(entry)
         self.observer.entered(entry)
-        self.tally.entry(node_id, self.now_ms, happening is not None and happening.modelled)
+        self.tally.entry(node_id, self.now_ms, place.modelled)
         # D13: the token leaves the trigger; a wait that is an entry point, by its port `event`.
         port = "event" if isinstance(self.node(node_id), WaitEvent) else "next"
         token = Token(entry, 0, node_id, does="leave", port=port)
@@ -288,7 +465,13 @@ class _Walk(Life):
         if self.flow.settings.goal is not None:
             self.watch(watch_place(self.flow), self.flow.settings.goal, entry)
 
-    def _refuse(self, node_id: str, identity: int, why: Outcome, before: Entry | None) -> None:
+    def _refuse(
+        self,
+        node_id: str,
+        identity: int,
+        why: Outcome | CoupledOutcome,
+        before: Entry | Lined | None,
+    ) -> None:
         self.observer.refused(node_id, why, before)
         self.tally.outcome(node_id, why)
         self.log(identity, node_id, why.text, None)
@@ -339,7 +522,12 @@ class _Walk(Life):
             self.tally.modelled_wake(token.node)
         if isinstance(node, ABTest) and token.node not in self.tested:  # D31
             self.tested.add(token.node)
-            self.watch(watch_place(self.flow, token.node, token.port), node.target, entry)
+            test = self.desk.tests.get(token.node, -1)
+            branch = node.ports.index(token.port)
+            watched = watch_place(self.flow, token.node, token.port)
+            self.watch(watched, node.target, entry, test, branch)
+            if test >= 0:
+                self.desk.open(test, branch, self.now_ms)
 
     def _arrive(self, token: Token) -> None:
         """Arrive at the node and do what it says."""
@@ -378,8 +566,11 @@ class _Walk(Life):
         nodes = enumerate(self.flow.nodes.values())
         return {i: at for i, node in nodes if isinstance(node, OnSegment) and at < window_until}
 
-    def _close(self) -> None:
-        """Count who is still there at the horizon."""
+    def close(self) -> None:
+        """Count who is still there at the horizon, in the flow or in line."""
+        for place in self.line:
+            waited_ms = self.options.horizon_ms - place.began_ms
+            self.tally.lined(place.node, waited_ms, stays=True)
         for token in self.tokens():
             if token.status in ("waiting", "idle"):
                 self.tally.stays(token.node, waiting=token.status == "waiting")

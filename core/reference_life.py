@@ -26,8 +26,9 @@ from core.nodes import NodeBase, Target
 from core.options import RunOptions
 from core.outcomes import PARKS, Outcome
 from core.reference_conditions import View
+from core.reference_couplings import Desk
 from core.reference_people import Happening, Person, Value, fit
-from core.reference_state import Entry, Observer, Record, Sent, Token, Watch
+from core.reference_state import Entry, Lined, Observer, Record, Sent, Token, Watch
 from core.reference_tally import Tally
 from core.reference_time import zone
 from core.responses import Responses, Table
@@ -73,7 +74,8 @@ def reads(condition: Model | None) -> Iterator[tuple[str, str]]:
 class Life:
     """One customer at `now_ms`: entries, tokens in the FIFO, open watches, modelled events."""
 
-    def __init__(self, setting: Setting, tally: Tally, customer: Person) -> None:
+    def __init__(self, setting: Setting, tally: Tally, customer: Person, desk: Desk) -> None:
+        self.desk = desk
         self.setting = setting
         self.flow = setting.flow
         self.options = setting.options
@@ -86,6 +88,7 @@ class Life:
         self.records: list[Record] = []
         self.sends: list[Sent] = []
         self.entries: list[Entry] = []
+        self.line: list[Lined] = []  # entries that are claimed
         self.fifo: list[Token] = []
         self.watches: list[Watch] = []
         self.modelled: list[tuple[int, Happening]] = []  # to come, each with its order of creation
@@ -132,9 +135,11 @@ class Life:
         if (kind, name) in self.setting.segment_reads:
             self.dirty = True
 
-    def watch(self, place: int, target: Target, entry: Entry) -> None:
-        """Look out for a success from now on (D31)."""
-        watch = Watch(place, target, self.now_ms, fixed_ms(target.within), entry)
+    def watch(
+        self, place: int, target: Target, entry: Entry, test: int = -1, branch: int = -1
+    ) -> None:
+        """Look out for a success from now on (D31), of a branch of a test that ends."""
+        watch = Watch(place, target, self.now_ms, fixed_ms(target.within), entry, test, branch)
         self.watches.append(watch)
         self.tally.watched(place, matured=watch.until_ms < self.options.horizon_ms)
 

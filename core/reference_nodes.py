@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from core.couplings import Kind
 from core.duration import Duration
 from core.errors import HeadraceError
 from core.hashing import hash_parts
@@ -26,6 +27,7 @@ from core.nodes import (
     Send,
     SetAttribute,
     Split,
+    TakeCoupon,
     Wait,
     WaitDate,
     WaitEvent,
@@ -58,6 +60,9 @@ def port_at(life: Life, token: Token, node: NodeBase) -> str | None:
             return _split(life, token, node)
         case Wait() | WaitUntil() | WaitDate() | WaitSlot() | WaitEvent():
             return _wait(life, token, node)
+        case TakeCoupon():
+            _claim_coupon(life, token, node)
+            return None
         case AddToAttribute():
             return _add(life, token, node)
         case End():
@@ -87,6 +92,11 @@ def _branch(life: Life, token: Token, node: BranchAttribute | BranchTag) -> str:
 def _split(life: Life, token: Token, node: Split | ABTest) -> str:
     """D30. A draw without a branch means weights that do not add up, which lint refuses."""
     entry = token.entry
+    if token.node in life.desk.tests:  # D45
+        branch = life.desk.arrive(life.desk.tests[token.node], life.now_ms)
+        if branch >= 0:
+            life.observer.decided(token, node.ports[branch])
+            return node.ports[branch]
     key = assign_key(life.options.salt, life.flow.draws_as, token.node)
     slot = 0 if node.sticky else slot_of(entry.identity, entry.visits[token.node])
     points = scale(draw64(key, life.person.hash, slot), WEIGHT_TOTAL)
@@ -97,6 +107,15 @@ def _split(life: Life, token: Token, node: Split | ABTest) -> str:
         if points < reached:
             return port
     raise HeadraceError(f"the weights of {token.node!r} do not add up to 100%")
+
+
+def _claim_coupon(life: Life, token: Token, node: TakeCoupon) -> None:
+    """D44: the token waits for its answer, which says by which port it leaves."""
+    answer = life.desk.claim(Kind.COUPON, life.desk.pools[node.pool], life.now_ms)
+    token.status, token.due_ms = "waiting", None
+    if answer is not None:
+        token.due_ms, token.port = answer.time_ms, "taken" if answer.granted else "sold_out"
+    life.observer.waiting(token, life.now_ms, token.due_ms)
 
 
 def _wait(

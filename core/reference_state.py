@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from core.conditions import Model
 from core.counters import Counters
 from core.nodes import Target
-from core.outcomes import Outcome
+from core.outcomes import CoupledOutcome, Outcome
 from core.reference_conditions import View
 from core.reference_people import Happening, Person, Value
 
@@ -84,15 +84,40 @@ class Entry:
         return any(token.status != "ended" for token in self.tokens)
 
 
+@dataclass(slots=True, eq=False)
+class Lined:
+    """An entry that a trigger asked for and that may have to stand in line (D41).
+
+    `number` is that of its claim; `due_ms` when it is let in, `granted` whether. `modelled`: its
+    event is a modelled one. For others (D9) it began when it was claimed.
+    """
+
+    node: str
+    identity: int
+    began_ms: int
+    key: tuple[str, Value] | None
+    properties: Mapping[str, Value] | None
+    modelled: bool
+    number: int = -1
+    due_ms: int | None = None
+    granted: bool = True
+    active: ClassVar[bool] = True
+
+
 @dataclass(slots=True)
 class Watch:
-    """An open look-out for a success (D31); `place` is its index in the watch counters."""
+    """An open look-out for a success (D31); `place` is its index in the watch counters.
+
+    `test` and `branch` are the resource and the branch of a test that ends, -1 elsewhere.
+    """
 
     place: int
     target: Target
     start_ms: int
     within_ms: int
     entry: Entry
+    test: int = -1
+    branch: int = -1
 
     @property
     def until_ms(self) -> int:
@@ -109,7 +134,15 @@ class Observer:
     def trigger(self, node: str, matched: bool, view: View, happening: Happening | None) -> None:
         """A trigger was judged, by an event of its type or at a time of its own."""
 
-    def refused(self, node: str, why: Outcome, before: Entry | None) -> None:
+    def lined_up(self, place: Lined) -> None:
+        """The trigger that was judged last matched, and its entry was claimed."""
+
+    def let_out(self, place: Lined, now_ms: int) -> None:
+        """The claim was answered; whether an entry begins or is refused comes next."""
+
+    def refused(
+        self, node: str, why: Outcome | CoupledOutcome, before: Entry | Lined | None
+    ) -> None:
         """A trigger matched and nobody entered; `before` is the entry that stood in the way."""
 
     def entered(self, entry: Entry) -> None:
@@ -123,6 +156,9 @@ class Observer:
 
     def draw(self, token: Token, points: int) -> None:
         """A branch was chosen by a draw of `points` out of 10,000."""
+
+    def decided(self, token: Token, port: str) -> None:
+        """A branch was chosen because its test has ended."""
 
     def waiting(self, token: Token, now_ms: int, due_ms: int | None) -> None:
         """A token came to wait, until `due_ms` if ever; or found its time past already."""

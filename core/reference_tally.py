@@ -6,7 +6,7 @@ from core.counters import HOUR_MS, Counters, delay_table, port_base
 from core.flow import Flow
 from core.nodes import CHANNELS
 from core.options import RunOptions
-from core.outcomes import Outcome
+from core.outcomes import CoupledOutcome, Outcome
 
 
 def watch_place(flow: Flow, node: str | None = None, port: str = "") -> int:
@@ -68,9 +68,23 @@ class Tally:
         place = self._flow.nodes[node].ports.index(port)
         self._counts.port[self._port_base[self._index[node]] + place] += 1
 
-    def outcome(self, node: str, outcome: Outcome) -> None:
+    def outcome(self, node: str, outcome: Outcome | CoupledOutcome) -> None:
         """A token ended or was parked, or nobody entered."""
-        self._counts.outcome[self._index[node], outcome.column] += 1
+        counts, i = self._counts, self._index[node]
+        if isinstance(outcome, Outcome):
+            counts.outcome[i, outcome.column] += 1
+        else:
+            late = outcome is CoupledOutcome.REFUSED_LATE
+            (counts.refused_late if late else counts.refused_cap)[i] += 1
+
+    def queued(self, node: str) -> None:
+        """Somebody has to wait in line."""
+        self._counts.queued[self._index[node]] += 1
+
+    def lined(self, node: str, waited_ms: int, *, stays: bool) -> None:
+        """Somebody left the line, or still stands there at the horizon, after so long."""
+        self._counts.line_sum_ms[self._index[node]] += waited_ms
+        self._counts.in_line[self._index[node]] += stays
 
     def send(self, channel: str, at_ms: int) -> None:
         """A message went out."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from core.audience import Audience
 from core.conditions import Model
+from core.couplings import Grants
 from core.describe import describe
 from core.flow import Flow
 from core.limits import WEIGHT_TOTAL
@@ -23,15 +24,16 @@ from core.nodes import (
     OnEvent,
     OnSegment,
     Split,
+    TakeCoupon,
     WaitDate,
     WaitEvent,
 )
 from core.options import RunOptions
-from core.outcomes import Outcome
+from core.outcomes import CoupledOutcome, Outcome
 from core.reference import run
 from core.reference_conditions import View
 from core.reference_people import Happening, Person, Value
-from core.reference_state import Entry, Observer, Record, Token
+from core.reference_state import Entry, Lined, Observer, Record, Token
 from core.reference_time import zone
 from core.responses import Responses
 from core.story_words import clock_text, explain, on_clock, value_text
@@ -94,11 +96,16 @@ def tell(
     customer: int,
     options: RunOptions,
     responses: Responses | None = None,
+    *,
+    grants: Grants | None = None,
 ) -> Story:
-    """Tell the story of the customer in row `customer`; IndexError where there is none."""
+    """Tell the story of the customer in row `customer`; IndexError where there is none.
+
+    Where customers depend on each other, `grants` save running all of them.
+    """
     name = audience.id_of(customer)
     told = _Listener(flow, options)
-    run(flow, audience, options, responses, observer=told, customers=[customer])
+    run(flow, audience, options, responses, observer=told, customers=[customer], grants=grants)
     return Story(name, told.here.key, told.steps, told.places, told.never_entered())
 
 
@@ -127,6 +134,7 @@ class _Listener(Observer):
             for node_id, node in flow.nodes.items()
             if node.trigger or (isinstance(node, WaitEvent) and node.entry)
         }
+        self.lines: dict[int, tuple[str, bool]] = {}  # the same of entries claimed, by number
         self.entering: dict[int, tuple[str, bool]] = {}  # new entries: reason, by a modelled event?
         self.facts: dict[tuple[int, int], str] = {}  # what decided the token's coming step
         self.waits: dict[tuple[int, int], tuple[int, int | None]] = {}  # since, due
@@ -154,15 +162,32 @@ class _Listener(Observer):
         trigger.reason = ("; " if matched else ", but ").join(reasons)
         self.last = trigger.reason, happening is not None and happening.modelled
 
+    def lined_up(self, place: Lined) -> None:
+        self.lines[place.number] = self.last
+        when = clock_text(place.began_ms, self.here)
+        self.triggers[place.node].refusal = f"{self.last[0]}, and stands in line since {when}"
+
+    def let_out(self, place: Lined, now_ms: int) -> None:
+        reason, modelled = self.lines.pop(place.number)
+        if now_ms > place.began_ms:
+            reason += f", then stood in line since {clock_text(place.began_ms, self.here)}"
+        self.last = reason, modelled
+
     def entered(self, entry: Entry) -> None:
         self.entering[entry.number] = self.last
         self.entries += 1
 
-    def refused(self, node: str, why: Outcome, before: Entry | None) -> None:
+    def refused(
+        self, node: str, why: Outcome | CoupledOutcome, before: Entry | Lined | None
+    ) -> None:
         reentry = self.flow.settings.reentry
         when = "" if before is None else clock_text(before.began_ms, self.here)
         same = "" if reentry.key is None else f" with this `{reentry.key}`"
+        if isinstance(before, Lined):
+            when += ", in line"
         hindrance = {
+            CoupledOutcome.REFUSED_CAP: "as many people as may had entered",
+            CoupledOutcome.REFUSED_LATE: "the time of entries was over",
             Outcome.REFUSED_NO_KEY: f"there is no `{reentry.key}` to tell entries apart",
             Outcome.REFUSED_ONCE: f"entered{same} at {when} already, and may once only",
             Outcome.REFUSED_INSIDE: f"still inside{same} since {when}",
@@ -186,6 +211,9 @@ class _Listener(Observer):
 
     def draw(self, token: Token, points: int) -> None:
         self.facts[_key(token)] = f"draw {points} of {WEIGHT_TOTAL}"
+
+    def decided(self, token: Token, port: str) -> None:
+        self.facts[_key(token)] = "the test had ended"
 
     def waiting(self, token: Token, now_ms: int, due_ms: int | None) -> None:
         self.waits[_key(token)] = now_ms, due_ms
@@ -231,6 +259,8 @@ class _Listener(Observer):
                 return "parked: the sum is beyond what a number can hold"
         if isinstance(node, Split | ABTest):
             return f"assigned to {record.port}: {fact}"
+        if isinstance(node, TakeCoupon):
+            return f"{describe(node)} -> {record.port}"
         if isinstance(node, WaitDate) and record.port in ("missing", Outcome.NO_DATE.text):
             return f"`{node.attribute}` is missing"
         if isinstance(node, ConditionNode | BranchAttribute | BranchTag):

@@ -200,6 +200,9 @@ CODES: dict[str, Code] = {
         "warning", "A gap between entries, but everybody enters only once."
     ),
     "unknown-node": Code("error", "The funnel or a wait names a node that isn't there."),
+    "unknown-branch": Code("error", "A test ends in favour of a branch that it doesn't have."),
+    "unknown-pool": Code("error", "A node takes coupons of a pool that isn't stated."),
+    "unused-pool": Code("warning", "A pool of coupons that no node takes from."),
     "repeated-layer": Code("warning", "Two layers of the funnel share a name."),
     # Conditions
     "invalid-pattern": Code("error", "A regular expression that RE2 doesn't take."),

@@ -123,6 +123,34 @@ NODES: list[tuple[dict[str, Any], str]] = [
         {"type": "ab_test", "branches": HALF, "target": {"event": "buy", "within": "7 days"}},
         "A/B test 50/50 % on `buy` within 7 days",
     ),
+    (
+        {
+            "type": "ab_test",
+            "branches": HALF,
+            "target": {"event": "buy", "within": "7 days"},
+            "until": {"people": 1000},
+        },
+        "A/B test 50/50 % on `buy` within 7 days, after 1,000 people all to the best branch",
+    ),
+    (
+        {
+            "type": "ab_test",
+            "branches": HALF,
+            "target": {"event": "buy", "within": "7 days"},
+            "until": {"people": 1, "decide": "at_count"},
+        },
+        "A/B test 50/50 % on `buy` within 7 days, after 1 person all to the best branch so far",
+    ),
+    (
+        {
+            "type": "ab_test",
+            "branches": HALF,
+            "target": {"event": "buy", "within": "7 days"},
+            "until": {"people": 20, "then": "b"},
+        },
+        "A/B test 50/50 % on `buy` within 7 days, after 20 people all to `b`",
+    ),
+    ({"type": "take_coupon", "pool": "spring"}, "Take a coupon of `spring`"),
     ({"type": "send", "channel": "email", "template": "hi"}, "Send e-mail `hi`"),
     ({"type": "send", "channel": "in_app", "template": "hi"}, "Send in-app message `hi`"),
     ({"type": "add_tag", "tag": "x"}, "Add the tag `x`"),

@@ -117,7 +117,16 @@ GRAPH = [
      f"b: {SEND % ('t', 'done')}", "/nodes/a/message"),
 ]  # fmt: skip
 
+UNTIL = ("a: {type: ab_test, branches: {%s}, until: {%s}, target: {event: e, within: 1 day}, "
+         "next: {%s}}")
 SETTINGS = [
+    ("reserved-branch", UNTIL % ("x: 50%, best: 50%", "people: 5", "x: done, best: done"), "",
+     "/nodes/a/branches/best"),
+    ("unknown-branch", UNTIL % ("x: 50%, y: 50%", "people: 5, then: z", "x: done, y: done"), "",
+     "/nodes/a/until/then"),
+    ("unknown-pool", "a: {type: take_coupon, pool: p, next: {taken: done, sold_out: done}}", "",
+     "/nodes/a/pool"),
+    ("unused-pool", "a: {type: end}", "coupons: {p: 5}", "/settings/coupons/p"),
     ("weights-total", "a: {type: split, branches: {x: 50%, y: 40%}, next: {x: done, y: done}}", "",
      "/nodes/a/branches"),
     ("weights-total", "a: {type: ab_test, branches: {x: 5001, y: 5000}, next: {x: done, y: done}, "

@@ -37,9 +37,18 @@ KIND_OF = {
 }
 
 
+# Nodes at which customers depend on each other are not compiled.
+COUPLED = ("take_coupon",)
+
+
 def ports() -> set[tuple[str, str]]:
-    """Every (node type, port); the branches of one node count together as `named`."""
-    return {(name, port) for name in NODE_TYPES for port in PORTS.get(name, ("next",))}
+    """Every (node type, port) that is compiled; the branches of one node count as `named`."""
+    return {
+        (name, port)
+        for name in NODE_TYPES
+        if name not in COUPLED
+        for port in PORTS.get(name, ("next",))
+    }
 
 
 def comparisons() -> set[tuple[str, str, bool]]:
