@@ -1,0 +1,1 @@
+"""Runs the reference journey live as others would: by hand over a store, or on an engine."""
