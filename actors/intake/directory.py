@@ -123,6 +123,15 @@ class Directory:
             self._add(frame, np.flatnonzero(new), before, now_ms)
         return numbers, new
 
+    @property
+    def zone_names(self) -> list[str]:
+        """The names that zone codes stand for; it only grows."""
+        return self._zones.texts
+
+    def since(self, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """When the customers from number `first` on were created, and their zones' codes: views."""
+        return self._created[first : len(self)], self._zone_code[first : len(self)]
+
     def apply(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
         """Carry out a frame's changes; `numbers` are those of its customers, int32[k].
 
