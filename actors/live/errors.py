@@ -4,6 +4,7 @@ LiveError
 ├── BusyError          over a watermark: the same rows may be sent again after `retry_after_ms`
 ├── FullError          the disk is nearly full: nothing is taken in until there is room
 ├── DownError          a partition halted, or a shard does not answer
+│   └── GoneError      and it will not come back before the engine is started again
 ├── BehindError        a shard lacks commands of the control log; its engine brings them
 ├── RefusedError       what was asked for contradicts what is there, such as a flow nobody published
 └── UnknownError       no answer came in time, so whether it was stored is not known
@@ -51,6 +52,10 @@ class FullError(LiveError):
 
 class DownError(LiveError):
     """A partition is halted or its shard does not answer."""
+
+
+class GoneError(DownError):
+    """A shard that will not come back by itself."""
 
 
 class BehindError(LiveError):

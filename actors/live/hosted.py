@@ -90,6 +90,6 @@ class HostedPartition(Protocol):
 class Opener(Protocol):
     """Opens partitions by their number."""
 
-    def __call__(self, number: int, *, takeover: bool = False) -> HostedPartition:
+    def __call__(self, number: int) -> HostedPartition:
         """Open partition `number`, made if it is not there."""
         ...

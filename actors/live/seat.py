@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from actors.intake.admission import GapError
 from actors.intake.frame import FrameError
 from actors.live.control import Command
 from actors.live.errors import DownError
@@ -29,7 +30,7 @@ from actors.store.errors import (
 from core.errors import HeadraceError
 
 # Nothing was applied, and the partition is as it was.
-REFUSALS = (NoSpaceError, TooLargeError, FrameError)
+REFUSALS = (NoSpaceError, TooLargeError, FrameError, GapError)
 FINAL = (CorruptError, FencedError, FormatError, QuarantinedError)
 RETRY_S = (1.0, 5.0, 30.0)
 REST_S = 0.25
@@ -40,7 +41,7 @@ Run = Callable[[Callable[[], Any]], Future[Any]]
 class Seat:
     """One partition of a shard. All but the opening happens in the shard's thread."""
 
-    def __init__(self, number: int, opener: Opener, *, takeover: bool) -> None:
+    def __init__(self, number: int, opener: Opener) -> None:
         """Open partition `number`; if that fails, the seat is halted from the start."""
         self.number = number
         self.partition: HostedPartition | None = None
@@ -52,7 +53,7 @@ class Seat:
         self._retry_at_s: float | None = None
         self._rest_until_s = 0.0
         try:
-            self.partition = opener(number, takeover=takeover)
+            self.partition = opener(number)
         except Exception as error:
             self.halt(error)
 

@@ -38,7 +38,6 @@ class ShardOptions:
     queue_bytes: int = 256 << 20
     marks: Marks = field(default_factory=Marks)
     driven: bool = False
-    takeover: bool = False
 
 
 class Shard:
@@ -64,7 +63,7 @@ class Shard:
         self.options = options or ShardOptions()
         self._inbox = Inbox(self.options.queue_rows, self.options.queue_bytes)
         self._marks = Watermarks(folder, self.options.marks)
-        self._seats = {n: Seat(n, opener, takeover=self.options.takeover) for n in self.numbers}
+        self._seats = {n: Seat(n, opener) for n in self.numbers}
         make = clock or (DrivenClock if self.options.driven else WallClock)
         self._clock = make(max((p.clock_ms for _, p in self._open()), default=0))
         self._commands: list[tuple[int, Command]] = []

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 
 from actors.intake.frame import Frame
+from actors.live.data_dir import partition_path
+from actors.live.opening import patiently
 from actors.store.errors import HaltedError
+from actors.store.partition import Partition
 from ext.hashing import hash_strings
 
 
@@ -146,7 +151,7 @@ class Opener:
         self.open: dict[int, FakePartition] = {}
         self.fail: dict[int, Exception] = {}
 
-    def __call__(self, number: int, *, takeover: bool = False) -> FakePartition:
+    def __call__(self, number: int) -> FakePartition:
         if number in self.fail:
             raise self.fail[number]
         disk = self.disks.setdefault(number, Disk())
@@ -174,3 +179,51 @@ def frame_of(*events: str, source: bytes = b"", sequence: int = 0, customer: str
         source=source,
         sequence=sequence,
     )
+
+
+class StoredPartition(FakePartition):
+    """A partition in a folder: its events lie in a store's journal; timers are forgotten."""
+
+    def __init__(self, folder: Path, *, takeover: bool = False) -> None:
+        self.store = Partition.open(folder, create=True, takeover=takeover)
+        disk = Disk(cursors=dict(self.store.cursors))
+        for _, record in self.store.journal():
+            kind, what = msgpack.unpackb(record)
+            if kind == "events":
+                disk.batches.append(what)
+            else:
+                disk.commands.append(what)
+        super().__init__(disk)
+
+    def take(self, frames: Sequence[Frame], now_ms: int) -> list[Taken]:
+        receipts = super().take(frames, now_ms)
+        record = msgpack.packb(("events", self.disk.batches[-1]))
+        self.store.commit(record, cursors=self.disk.cursors)
+        return receipts
+
+    def command(self, sequence: int, command: Mapping[str, Any]) -> None:
+        super().command(sequence, command)
+        self.store.commit(msgpack.packb(("command", dict(command))))
+
+    def events(self) -> list[str]:
+        return self.disk.events
+
+    def tend(self) -> None:
+        self.store.tend()
+
+    def close(self) -> None:
+        super().close()
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class StoredFactory:
+    """Opens partitions of a data directory that only store."""
+
+    folder: Path
+
+    def __call__(self) -> Callable[[int], StoredPartition]:
+        return lambda number: patiently(lambda takeover: self._open(number, takeover))
+
+    def _open(self, number: int, takeover: bool) -> StoredPartition:
+        return StoredPartition(partition_path(self.folder, number), takeover=takeover)
