@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap"]
+__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap", "take_strings"]
 
 NUMBERS_MAX: Final[int]
 RUN_MS: Final[int]
+
+def take_strings(
+    offsets: NDArray[np.int64], data: NDArray[np.uint8], places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]: ...
 
 @disjoint_base
 class IdMap:

@@ -1,4 +1,4 @@
-"""Number customers by the hash of their id, and recognise messages that were taken in before.
+"""Number customers by the hash of their id, gather ids, and recognise messages that came before.
 
 `IdMap` numbers 64-bit keys in order of first appearance. `FingerprintSet` remembers 128-bit
 fingerprints for a time and up to a number, the oldest leaving first. Both are functions of the
@@ -11,9 +11,9 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap"]
+__all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap", "take_strings"]
 
 NUMBERS_MAX = 2**31 - 1
 RUN_MS = 1000  # times are kept to the second, rounded up
@@ -144,6 +144,54 @@ cdef class IdMap:
         if len(made) != len(keys):
             raise ValueError(f"{len(keys) - len(made):,} of {len(keys):,} keys are there twice")
         return made
+
+
+cdef bint _measure(
+    const int64_t* offsets,
+    Py_ssize_t strings,
+    int64_t size,
+    const int64_t[::1] places,
+    int64_t* out,
+) noexcept nogil:
+    """The offsets of the strings taken; False where one is not there."""
+    cdef Py_ssize_t i
+    cdef int64_t place
+    out[0] = 0
+    for i in range(places.shape[0]):
+        place = places[i]
+        if place < 0 or place >= strings:
+            return False
+        if offsets[place] < 0 or offsets[place] > offsets[place + 1] or offsets[place + 1] > size:
+            return False
+        out[i + 1] = out[i] + offsets[place + 1] - offsets[place]
+    return True
+
+
+def take_strings(
+    const int64_t[::1] offsets, const unsigned char[::1] data, const int64_t[::1] places
+):
+    """Return the strings at `places` int64[m] in that order: int64[m + 1] offsets, uint8[] bytes.
+
+    String i of k is data[offsets[i]:offsets[i + 1]], `offsets` int64[k + 1]. Raises IndexError for
+    a place that is not there, or offsets that leave the data.
+    """
+    cdef Py_ssize_t i, m = places.shape[0]
+    if offsets.shape[0] == 0:
+        raise IndexError("offsets hold one more entry than there are strings, so at least one")
+    found = np.zeros(m + 1, np.int64)
+    cdef int64_t[::1] ends = found
+    cdef bint fit
+    with nogil:
+        fit = _measure(&offsets[0], offsets.shape[0] - 1, data.shape[0], places, &ends[0])
+    if not fit:
+        raise IndexError(f"a place is not among the {offsets.shape[0] - 1:,} strings")
+    taken = np.empty(found[m], np.uint8)
+    cdef unsigned char[::1] out = taken
+    if taken.size:
+        with nogil:
+            for i in range(m):
+                memcpy(&out[0] + ends[i], &data[0] + offsets[places[i]], ends[i + 1] - ends[i])
+    return found, taken
 
 
 cdef inline uint32_t _tag(PrintC key) noexcept nogil:

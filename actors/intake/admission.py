@@ -142,7 +142,7 @@ class Admission:
         if frame.sequence:
             self._cursors[frame.source] = frame.sequence
         else:
-            prints = frame.message[frame.message.any(axis=1)]
+            prints = frame.message[_with_message(frame)]
             self._fingerprints.add(np.ascontiguousarray(prints), judged.now_ms)
 
     def blocks(self) -> dict[str, NDArray[Any]]:
@@ -178,10 +178,15 @@ class Admission:
         """The rows still kept whose message was taken in before, or stands earlier in the frame."""
         found = np.zeros(frame.rows, np.bool_)
         if not frame.sequence:
-            rows = np.flatnonzero(kept & frame.message.any(axis=1))
+            rows = np.flatnonzero(kept & _with_message(frame))
             prints = frame.message if len(rows) == frame.rows else frame.message[rows]
             found[rows] = ~self._fingerprints.unseen(np.ascontiguousarray(prints), now_ms)
         return found
+
+
+def _with_message(frame: Frame) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (frame.message[:, 0] | frame.message[:, 1]) != 0
+    return found
 
 
 def _nothing(frame: Frame, now_ms: int) -> Judged:

@@ -22,6 +22,7 @@ from core.audience import INT64_MIN, Kind
 from core.errors import HeadraceError
 from core.violations import quoted
 from ext.hashing import hash_strings
+from ext.idmap import take_strings
 
 FORMAT = 1
 SOURCE_BYTES_MAX = 64
@@ -146,7 +147,7 @@ class Frame:
         """Offsets int64[m + 1] and bytes of the ids of customers `places`, int64[m] ascending."""
         if len(places) == self.customers:
             return self.id_offsets, self.id_data
-        return _strings_at(self.id_offsets, self.id_data, places)
+        return take_strings(self.id_offsets, self.id_data, places)
 
     def parts(self) -> Iterator[tuple[Family, str, Sparse]]:
         """Every sparse column with its family and name, in the order in which it is written."""
@@ -214,18 +215,6 @@ class Frame:
             raise FrameError(f"a frame has at most {COLUMNS_MAX:,} columns")
         for family, name, part in self.parts():
             _check_part(self, family, name, part)
-
-
-def _strings_at(
-    offsets: NDArray[np.int64], data: NDArray[np.uint8], places: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Offsets and bytes of the strings at `places` int64[m], in that order."""
-    starts = offsets[places]
-    sizes = offsets[places + 1] - starts
-    found = np.zeros(len(places) + 1, np.int64)
-    np.cumsum(sizes, out=found[1:])
-    gather = np.repeat(starts - found[:-1], sizes) + np.arange(found[-1])
-    return found, data[gather]
 
 
 def encode(frame: Frame) -> bytes:

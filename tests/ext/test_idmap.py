@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ext.idmap import RUN_MS, FingerprintSet, IdMap
+from ext.idmap import RUN_MS, FingerprintSet, IdMap, take_strings
 
 WORD = st.one_of(st.integers(0, 12), st.integers(0, 2**64 - 1))
 CALLS = st.lists(st.lists(WORD, max_size=60), max_size=12)
@@ -161,3 +161,28 @@ def test_bad_arguments_are_refused() -> None:
         FingerprintSet(5, 0)
     with pytest.raises(ValueError, match="two words"):
         FingerprintSet(5, 5).unseen(np.zeros((2, 3), np.uint64), 0)
+
+
+@given(st.lists(st.binary(max_size=9), max_size=30), st.data())
+def test_strings_are_taken_as_from_a_list(strings: list[bytes], data: st.DataObject) -> None:
+    offsets = np.cumsum([0, *map(len, strings)], dtype=np.int64)
+    raw = np.frombuffer(b"".join(strings), np.uint8)
+    place = st.integers(0, max(0, len(strings) - 1))
+    places = data.draw(st.lists(place, max_size=40 if strings else 0))
+    ends, taken = take_strings(offsets, raw, np.array(places, np.int64))
+    assert ends.tolist() == np.cumsum([0, *(len(strings[p]) for p in places)]).tolist()
+    assert taken.tobytes() == b"".join(strings[p] for p in places)
+
+
+@pytest.mark.parametrize("offsets", [[], [0, 2, 9], [-1, 2, 4], [3, 2, 4]])
+def test_strings_beyond_their_data_are_refused(offsets: list[int]) -> None:
+    raw = np.zeros(4, np.uint8)
+    with pytest.raises(IndexError):
+        take_strings(np.array(offsets, np.int64), raw, np.array([0, 1], np.int64))
+
+
+@pytest.mark.parametrize("place", [-1, 2, 2**62])
+def test_a_place_that_is_not_there_is_refused(place: int) -> None:
+    raw = np.zeros(4, np.uint8)
+    with pytest.raises(IndexError, match="among the 2 strings"):
+        take_strings(np.array([0, 2, 4], np.int64), raw, np.array([place], np.int64))
