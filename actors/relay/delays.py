@@ -6,10 +6,8 @@ runs ahead of the lane, and remembers in the outbox how far it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from actors.relay.effects import Effect
-from actors.relay.feed import Feed
+from actors.relay.feed import Feed, IsOurs
 from actors.relay.ledger import Ledger
 from actors.relay.outbox import START, Cursor
 from actors.relay.results import DELAY_TOLD_MS, Result
@@ -27,7 +25,7 @@ class Delays:
         lane: str,
         ledger: Ledger,
         services: Services,
-        is_ours: Callable[[Effect | None], bool],
+        is_ours: IsOurs,
     ) -> None:
         self._name = f"delay/{lane}"
         self._ledger = ledger

@@ -11,6 +11,8 @@ from actors.relay.ledger import Ledger
 from actors.relay.outbox import Cursor
 
 BLOCKS_AT_ONCE = 4
+# Whether a lane takes the effect at a cursor; None is one that cannot be read.
+IsOurs = Callable[[Effect | None, Cursor], bool]
 
 
 class Taken(NamedTuple):
@@ -24,10 +26,8 @@ class Taken(NamedTuple):
 class Feed:
     """Effects after a cursor, which moves along; at most a few blocks are in memory."""
 
-    def __init__(
-        self, ledger: Ledger, cursor: Cursor, is_ours: Callable[[Effect | None], bool]
-    ) -> None:
-        """`is_ours` is asked with None about an effect that cannot be read."""
+    def __init__(self, ledger: Ledger, cursor: Cursor, is_ours: IsOurs) -> None:
+        """`is_ours` says which effects to take."""
         self.cursor = cursor
         self._ledger = ledger
         self._is_ours = is_ours
@@ -42,10 +42,11 @@ class Feed:
             commit, entries = self._blocks[0]
             for number in range(self.cursor.done, len(entries)):
                 effect = _readable(entries[number])
-                if self._is_ours(effect):
+                at = Cursor(self.cursor.commit, number)
+                if self._is_ours(effect, at):
                     if until is not None and until(effect):
                         return found
-                    found.append(Taken(effect, entries[number], Cursor(self.cursor.commit, number)))
+                    found.append(Taken(effect, entries[number], at))
                 self.cursor = Cursor(self.cursor.commit, number + 1)
                 if len(found) == wanted:
                     break

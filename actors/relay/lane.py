@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable
 
 from actors import failpoints
 from actors.relay.compose import compose
 from actors.relay.delays import Delays
+from actors.relay.disabled import DisabledAddresses
 from actors.relay.effects import Effect
-from actors.relay.feed import Feed, Taken
+from actors.relay.feed import Feed, IsOurs, Taken
 from actors.relay.ledger import Ledger
 from actors.relay.outcomes import (
     Ambiguous,
@@ -49,7 +49,7 @@ class Lane:
         provider: Provider,
         ledger: Ledger,
         services: Services,
-        is_ours: Callable[[Effect | None], bool],
+        is_ours: IsOurs,
     ) -> None:
         self._provider = provider
         self._ledger = ledger
@@ -61,6 +61,7 @@ class Lane:
         self._active: set[str] = set()
         self._more_rows = False
         self._look_ms = 0
+        self._disabled = DisabledAddresses(provider.name, ledger)
 
     def name(self, kind: str, key: str) -> str:
         """The name of a message's row: pending or parked."""
@@ -79,6 +80,10 @@ class Lane:
             self._more_rows = True
         self._wake.set()
 
+    async def enable(self, address: str) -> bool:
+        """Send to an address again that asked not to be sent to; False if it had not."""
+        return await self._disabled.remove(address)
+
     async def run(self) -> None:
         """Work until stopped. Raises what the outbox raises: then nothing more may be sent."""
         ledger, lane = self._ledger, self._provider.name
@@ -86,6 +91,7 @@ class Lane:
         self._feed = Feed(ledger, cursor, self._is_ours)
         self._delays = Delays(lane, ledger, self._services, self._is_ours)
         await self._delays.open()
+        await self._disabled.load()
         self._marked = cursor
         await self._load()
         async with asyncio.TaskGroup() as group:
@@ -224,12 +230,13 @@ class Lane:
 
     async def _attempt(self, key: str, row: Row) -> None:
         """One attempt, from values to the settled row."""
-        verdict = await self._send(_effect(row))
+        changes: dict[str, bytes | None] = {self.name("pending", key): None}
+        verdict = await self._send(_effect(row), changes)
         if failpoints.armed:
             failpoints.hit("relay_after_200_before_mark")
-        await self._settle(key, row, verdict)
+        await self._settle(key, row, verdict, changes)
 
-    async def _send(self, effect: Effect) -> Verdict:
+    async def _send(self, effect: Effect, changes: dict[str, bytes | None]) -> Verdict:
         provider, services = self._provider, self._services
         message = await compose(
             effect, provider.channel, services.people, services.contents, services.clock()
@@ -237,6 +244,9 @@ class Lane:
         if isinstance(message, Dead | Retry | Skipped):
             provider.breaker.released()
             return message
+        if message.address in self._disabled:
+            provider.breaker.released()
+            return Disabled("address_disabled")
         if failpoints.armed:
             failpoints.hit("relay_before_http")
         try:
@@ -246,6 +256,8 @@ class Lane:
             _LOG.error("%s: %s failed: %s", effect.key, provider.name, type(error).__name__)
             outcome = Ambiguous(f"error_{type(error).__name__}")
         now_ms = services.clock()
+        if isinstance(outcome, Disabled):
+            changes.update(self._disabled.added(message.address))
         match outcome:
             case Retry(throttled=True):
                 provider.breaker.released()
@@ -258,11 +270,12 @@ class Lane:
                 provider.breaker.succeeded()
         return outcome
 
-    async def _settle(self, key: str, row: Row, verdict: Verdict) -> None:
-        """Write what came of an attempt."""
+    async def _settle(
+        self, key: str, row: Row, verdict: Verdict, changes: dict[str, bytes | None]
+    ) -> None:
+        """Write what came of an attempt, with the changes that it brought."""
         if not (isinstance(verdict, Retry) and verdict.throttled):
             row.attempts += 1
-        changes: dict[str, bytes | None] = {self.name("pending", key): None}
         match verdict:
             case Delivered():
                 await self._report("message_sent", row, message_id=verdict.message_id)

@@ -18,10 +18,9 @@ from actors.relay.ledger import Ledger
 from actors.relay.outbox import Outbox
 from actors.relay.outcomes import Dead, Outcome
 from actors.relay.provider import Provider
+from actors.relay.routes import UNROUTED, Routes
 from actors.relay.rows import Row, decode_row, encode_row
 from actors.relay.services import Services
-
-UNROUTED = "unrouted"
 
 
 class _NoProvider:
@@ -62,22 +61,27 @@ class Relay:
         Raises ValueError if two providers have one name.
         """
         self._ledger = Ledger(outbox)
-        self._routes = {channel: provider.name for channel, provider in providers.items()}
+        lanes = {channel: provider.name for channel, provider in providers.items()}
+        self._routes = Routes(lanes)
         by_name: dict[str, Provider] = {UNROUTED: Provider(UNROUTED, _NoProvider())}
         for provider in providers.values():
             if by_name.setdefault(provider.name, provider) is not provider:
                 raise ValueError(f"two providers are named {provider.name}")
         self._lanes = {
-            name: Lane(provider, self._ledger, services, self._is_for(name))
+            name: Lane(provider, self._ledger, services, self._routes.is_for(name))
             for name, provider in by_name.items()
         }
         self._services = services
 
     async def run(self) -> None:
         """Work until `stop`. Raises an ExceptionGroup with what the outbox raised."""
-        # Every lane's cursor must be known before any lane lets blocks be trimmed.
-        for name in self._lanes:
-            await self._ledger.open(name)
+        try:
+            await self._routes.settle(self._ledger)
+            # Every lane's cursor must be known before any lane lets blocks be trimmed.
+            for name in self._lanes:
+                await self._ledger.open(name)
+        except Exception as error:
+            raise ExceptionGroup("the relay cannot start", [error]) from None
         async with asyncio.TaskGroup() as group:
             for lane in self._lanes.values():
                 group.create_task(lane.run())
@@ -128,8 +132,12 @@ class Relay:
         await self._ledger.write({lane.name("parked", key): None})
         return True
 
-    def _is_for(self, name: str) -> Route:
-        return Route(self._routes, name)
+    async def enable(self, provider: str, address: str) -> bool:
+        """Send to an address again that asked not to be sent to; False if it had not.
+
+        Messages to it that are parked stay so until they are redriven.
+        """
+        return await self._lane(provider).enable(address)
 
     def _lane(self, provider: str) -> Lane:
         if provider not in self._lanes:
@@ -142,17 +150,3 @@ class Relay:
             if name == wanted:
                 return decode_row(data)
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Says of an effect whether it leaves by the provider `name`."""
-
-    routes: Mapping[str, str]
-    name: str
-
-    def __call__(self, effect: Effect | None) -> bool:
-        """Whether it does; what cannot be read belongs to the unrouted."""
-        return (UNROUTED if effect is None else self.routes.get(effect.channel, UNROUTED)) == (
-            self.name
-        )

@@ -20,11 +20,10 @@ from actors.relay.channels.render import Encoding
 from actors.relay.outcomes import Dead, Delivered, Disabled, Outcome
 
 BODY_MAX = 20_000
-ENDPOINTS_MAX = 10_000
 
 
 class WebhookChannel:
-    """Posts to the URL that is the message's address; 410 disables that URL until restart.
+    """Posts to the URL that is the message's address; 410 disables that URL.
 
     A receiver is asked to take a repeated `webhook-id` for the same message, for `key_ttl_ms`.
     """
@@ -48,12 +47,9 @@ class WebhookChannel:
             raise ValueError("a webhook needs at least one secret")
         self.key_ttl_ms = key_ttl_ms
         self._exchange = Exchange(guard, timeout_ms, tls)
-        self._disabled: set[str] = set()
 
     async def send(self, message: Message) -> Outcome:
         """Post it once. 2xx is success, 410 the end, 3xx a failure: redirects are not followed."""
-        if message.address in self._disabled:
-            return Disabled("endpoint_disabled")
         body = json.dumps(
             {
                 "type": "message",
@@ -79,8 +75,6 @@ class WebhookChannel:
         if 200 <= reply.status < 300:
             return Delivered()
         if reply.status == 410:
-            if len(self._disabled) < ENDPOINTS_MAX:
-                self._disabled.add(message.address)
             return Disabled("http_410")
         return refusal(reply, message.at_ms)
 
@@ -94,10 +88,6 @@ class WebhookChannel:
                 signer.sign(msg_id=key, timestamp=at, data=body) for signer in self._signers
             ),
         }
-
-    def enable(self, url: str) -> None:
-        """Post to `url` again although it had asked not to be."""
-        self._disabled.discard(url)
 
     async def close(self) -> None:
         """Give back connections."""

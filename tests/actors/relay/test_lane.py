@@ -15,7 +15,7 @@ from actors.relay.breaker import Breaker
 from actors.relay.channels.base import Message
 from actors.relay.channels.render import Source
 from actors.relay.compose import Content
-from actors.relay.outcomes import Ambiguous, Dead, Delivered, Disabled, Outcome, Retry
+from actors.relay.outcomes import Ambiguous, Dead, Delivered, Outcome, Retry
 from actors.relay.provider import Provider
 from relaying import (
     DAY_MS,
@@ -62,7 +62,8 @@ def test_a_message_leaves_and_nothing_stays() -> None:
     assert result.effect == EFFECT
     assert channel.attempts == {EFFECT.key: 1}
     assert outbox.names("pending") == outbox.names("parked") == []
-    assert outbox.stored.keys() <= {"cursor/mail", "cursor/unrouted"}
+    routes = {"route/", "route/email"}
+    assert outbox.stored.keys() <= {"cursor/mail", "cursor/unrouted", *routes}
 
 
 def test_every_retry_has_the_same_key_and_a_growing_wait() -> None:
@@ -98,9 +99,7 @@ def test_retry_after_is_a_floor_and_pauses_everybody() -> None:
     assert {result.attempts for result in setup.results} == {1}
 
 
-@pytest.mark.parametrize(
-    ("outcome", "reason"), [(Dead("http_400"), "http_400"), (Disabled("http_410"), "http_410")]
-)
+@pytest.mark.parametrize(("outcome", "reason"), [(Dead("http_400"), "http_400")])
 def test_what_can_never_leave_is_parked_and_redriven(outcome: Outcome, reason: str) -> None:
     answers: list[Outcome] = [outcome, Delivered()]
     channel = Scripted(lambda message, attempt: answers[attempt - 1])

@@ -155,21 +155,6 @@ def test_tls_is_checked_against_the_name_not_the_address(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-def test_a_gone_endpoint_is_left_alone_until_enabled() -> None:
-    async def main() -> None:
-        async with serving(answer(410), answer(200)) as server:
-            channel = WebhookChannel([SECRET], server.guard())
-            sent = message(server.url())
-            assert await channel.send(sent) == Disabled("http_410")
-            assert await channel.send(sent) == Disabled("endpoint_disabled")
-            assert server.connections == 1
-            channel.enable(server.url())
-            assert await channel.send(sent) == Delivered()
-            await channel.close()
-
-    asyncio.run(main())
-
-
 def test_large_answers_are_cut_and_large_bodies_refused() -> None:
     async def main() -> None:
         async with serving(answer(200, b"x" * 5_000_000)) as server:
