@@ -97,7 +97,7 @@ class PostgresSets:
         self._db: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def prepare(self, folder: Path, load: Load) -> None:
-        """Start a server and make the tables; in a new folder each time, so nothing is recovered."""
+        """Start a server and make the tables; in a new folder, so nothing is recovered."""
         self._load = load
         self._server = PostgresServer()
         self._db = psycopg.connect(self._server.conninfo, autocommit=True)
