@@ -9,6 +9,8 @@ journal of a store of its own, a compressed msgpack map with at least `kind` and
     stop     flow, in_flight: pin or drop
     pause    flow
     resume   flow
+
+`request`, where it stands, is what the client named its request, so that one sent again is known.
 """
 
 from __future__ import annotations
@@ -73,10 +75,13 @@ class Standing:
 
     schema: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, FlowState] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)  # numbers of commands by request
 
-    def apply(self, command: Command) -> None:
+    def apply(self, number: int, command: Command) -> None:
         """Follow one more command."""
         kind = command["kind"]
+        if command.get("request"):
+            self.requests[command["request"]] = number
         if kind == "schema":
             self.schema = dict(command["schema"])
         elif kind == "publish":
@@ -97,8 +102,8 @@ class ControlLog:
         self._store = store
         self._commands = [self._decoded(number, data) for number, data in store.journal()]
         self.standing = Standing()
-        for command in self._commands:
-            self.standing.apply(command)
+        for number, command in self.after(0):
+            self.standing.apply(number, command)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, takeover: bool = False) -> ControlLog:
@@ -127,7 +132,7 @@ class ControlLog:
         found = self._decoded(self.last + 1, record)
         number = self._store.commit(record)
         self._commands.append(found)
-        self.standing.apply(found)
+        self.standing.apply(number, found)
         return number
 
     def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:

@@ -6,13 +6,17 @@ LiveError
 ├── DownError          a partition halted, or a shard does not answer
 │   └── GoneError      and it will not come back before the engine is started again
 ├── BehindError        a shard lacks commands of the control log; its engine brings them
+├── FlowError          a document that cannot be published, with all that is wrong with it
 ├── RefusedError       what was asked for contradicts what is there, such as a flow nobody published
 └── UnknownError       no answer came in time, so whether it was stored is not known
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.errors import HeadraceError
+from core.violations import Violation
 
 
 class LiveError(HeadraceError):
@@ -64,6 +68,32 @@ class BehindError(LiveError):
 
 class RefusedError(LiveError):
     """What was asked for cannot be done to what is there."""
+
+
+class FlowError(LiveError):
+    """A document that cannot be published; `violations` say why, errors first."""
+
+    exit_code = 1
+
+    def __init__(self, violations: Sequence[Violation], *, file: str | None = None) -> None:
+        self.violations = sorted(violations)
+        first = self.violations[0]
+        errors = sum(v.severity == "error" for v in violations)
+        more = f" (and {errors - 1} more errors)" if errors > 1 else ""
+        line = f"line {first.line}, " if first.line else ""
+        super().__init__(
+            f"{first.message}{more}",
+            advice=first.advice.rstrip("."),
+            file=file,
+            pointer=f"{line}{first.pointer or 'the document'}",
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _flow, (self.violations, self.file)
+
+
+def _flow(violations: Sequence[Violation], file: str | None) -> FlowError:
+    return FlowError(violations, file=file)
 
 
 class UnknownError(LiveError):

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from actors.intake.frame import Frame
+from core.counters import Counters
 
 
 class Receipt(Protocol):
@@ -72,6 +74,22 @@ class HostedPartition(Protocol):
 
     def command(self, sequence: int, command: Mapping[str, Any]) -> None:
         """Apply a command of the control log, once."""
+        ...
+
+    def put_people(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store personal values by customer's id, None to remove one. Any thread may call it."""
+        ...
+
+    def counts(self, flow: str) -> Counters:
+        """What a flow counted here."""
+        ...
+
+    def state_of(self, customer: str) -> Mapping[str, Any] | None:
+        """What is known of a customer, and where in which flows they are; None if unknown."""
+        ...
+
+    def export(self, path: Path) -> None:
+        """Write the journal as an audience folder."""
         ...
 
     def snapshot(self, now: bool = False) -> bool:

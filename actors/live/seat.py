@@ -17,7 +17,7 @@ from typing import Any
 from actors.intake.admission import GapError
 from actors.intake.frame import FrameError
 from actors.live.control import Command
-from actors.live.errors import DownError
+from actors.live.errors import DownError, GoneError
 from actors.live.hosted import HostedPartition, Opener
 from actors.store.errors import (
     CorruptError,
@@ -72,13 +72,12 @@ class Seat:
 
     def down(self) -> DownError:
         """The error for whoever asks while it is halted."""
-        return DownError(
-            f"the partition halted: {self.error}",
-            advice="Others go on; this one is opened again by itself"
-            if self._retry_at_s is not None
-            else "Put right what is told, then start the engine again",
-            pointer=f"partition {self.number}",
-        )
+        message, pointer = f"the partition halted: {self.error}", f"partition {self.number}"
+        if self._retry_at_s is None:
+            advice = "Put right what is told, then start the engine again"
+            return GoneError(message, advice=advice, pointer=pointer)
+        advice = "Others go on; this one is opened again by itself"
+        return DownError(message, advice=advice, pointer=pointer)
 
     def halt(self, error: Exception) -> None:
         """Close the partition, whose state is in doubt, and plan when to open it again."""

@@ -66,6 +66,7 @@ class Shard:
         self._seats = {n: Seat(n, opener) for n in self.numbers}
         make = clock or (DrivenClock if self.options.driven else WallClock)
         self._clock = make(max((p.clock_ms for _, p in self._open()), default=0))
+        self._now_ms = self._clock.now_ms()
         self._commands: list[tuple[int, Command]] = []
         self._control: int | None = None  # commands that all open partitions have
         self._snapshots = 0
@@ -135,6 +136,15 @@ class Shard:
 
         return self.ask(read)
 
+    def put_people(self, partition: int, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store personal values by customer's id, in the caller's thread.
+
+        Raises DownError, and what the people's store raises, with nothing stored.
+        """
+        if partition not in self._seats:
+            raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
+        self._seats[partition].opened().put_people(values)
+
     def advance(self, to_ms: int) -> None:
         """Set a driven clock, and fire all that is due by then. Raises RefusedError for another."""
         self.ask(lambda: self._advance(to_ms))
@@ -152,6 +162,7 @@ class Shard:
             "disk": self._marks.disk_state,
             "disk_used": self._marks.disk_used,
             "memory_bytes": self._marks.memory_bytes,
+            "now_ms": self._now_ms,
             "clock_difference_ms": self._clock.difference_ms,
             "partitions": {
                 number: {
@@ -205,7 +216,12 @@ class Shard:
             return LOOK_S
         if self._snapshots:
             return 0.0
-        return deadline_s(self._next_due_ms(), self._clock.now_ms(), LOOK_S)
+        return deadline_s(self._next_due_ms(), self._look(), LOOK_S)
+
+    def _look(self) -> int:
+        """The time; only the shard's thread looks at its clock."""
+        self._now_ms = self._clock.now_ms()
+        return self._now_ms
 
     def _next_due_ms(self) -> int | None:
         dues = (p.next_due_ms for seat, p in self._open() if not seat.resting)
@@ -220,7 +236,7 @@ class Shard:
         by_partition: dict[int, list[Delivery]] = {}
         for delivery in batch:
             by_partition.setdefault(delivery.partition, []).append(delivery)
-        now = self._clock.now_ms()
+        now = self._look()
         for number, deliveries in by_partition.items():
             self._commit(self._seats[number], deliveries, now)
 
@@ -250,7 +266,7 @@ class Shard:
 
     def _tick(self) -> None:
         """Give every partition the time once if something is due, and once a second anyway."""
-        now = self._clock.now_ms()
+        now = self._look()
         all_of_them = time.monotonic() >= self._next_tick_s
         if all_of_them:
             self._next_tick_s = time.monotonic() + LOOK_S
@@ -287,6 +303,7 @@ class Shard:
         if not isinstance(self._clock, DrivenClock):
             raise RefusedError("the clock of this shard is the machine's, and cannot be set")
         self._clock.advance(to_ms)
+        self._look()
         for seat, partition in self._open():
             self._guarded(seat, partition.tick, to_ms)
             while seat.partition is partition and _is_due(partition, to_ms):

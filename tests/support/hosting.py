@@ -21,7 +21,13 @@ from actors.live.data_dir import partition_path
 from actors.live.opening import patiently
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
+from core.counters import Counters
+from core.document import read_flow
 from ext.hashing import hash_strings
+
+FLOW_TEXT = "headrace: 1\nflow: f\nnodes: {t: {type: on_event, event: a, next: x}, x: {type: end}}"
+FLOW, _ = read_flow(FLOW_TEXT, name="f.yaml")
+assert FLOW is not None
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,9 @@ class Disk:
     fired: list[tuple[int, int]] = field(default_factory=list)  # (due, time)
     clock_ms: int = 0
     openings: int = 0
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    customers: set[str] = field(default_factory=set)
+    order: list[str] = field(default_factory=list)
 
     @property
     def events(self) -> list[str]:
@@ -97,6 +106,8 @@ class FakePartition:
                 self.disk.cursors[frame.source] = frame.sequence
             names = [frame.event_names[t] if t >= 0 else "" for t in frame.type]
             events += names
+            self.disk.customers.update(frame.id_of(c) for c in range(frame.customers))
+            self.disk.order.append("rows")
             for name in names:
                 if name.startswith("wait "):
                     heapq.heappush(self.disk.timers, now_ms + int(name.split()[1]))
@@ -125,6 +136,23 @@ class FakePartition:
 
     def counted(self) -> int:
         return len(self.disk.events)
+
+    def put_people(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        self._may_fail("put_people")
+        assert self.disk.people is not None
+        self.disk.people.update({k: dict(v) for k, v in values.items()})
+        self.disk.order.append("people")
+
+    def counts(self, flow: str) -> Counters:
+        found = Counters.zeros(FLOW, 1, 0)
+        found.customers = len(self.disk.events)
+        return found
+
+    def state_of(self, customer: str) -> dict[str, Any] | None:
+        return {"customer": customer} if customer in self.disk.customers else None
+
+    def export(self, path: Path) -> None:
+        path.write_text("\n".join(self.disk.events))
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,500 @@
+"""Be the gateway of one tenant: take rows in, split them by partition, and publish flows to all.
+
+Rows are read against the tenant's schema. Personal values are stored first, then each partition
+gets its part, and the answer comes when all parts are committed. What is asked for a second time,
+because an answer was lost, counts once: rows are known by their messages' ids or by the number that
+their source gave the batch, commands by the name of their request.
+
+A command is prepared by all partitions, written to the control log, and then applied by all: it
+reaches every one or none.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from actors.intake.frame import Frame
+from actors.intake.routing import partition_of, split
+from actors.intake.rows import Decoded, decode_rows
+from actors.live.clock import DrivenClock, WallClock
+from actors.live.control import Command, ControlLog, FlowState
+from actors.live.data_dir import DataDir
+from actors.live.errors import (
+    BehindError,
+    BusyError,
+    DownError,
+    FlowError,
+    GoneError,
+    RefusedError,
+    UnknownError,
+)
+from actors.live.handles import ShardHandle
+from actors.live.hosted import Receipt
+from actors.live.rejects import RejectLog
+from core.counters import Counters
+from core.document import located, read_flow
+from core.flow import Flow
+from core.hashing import hash_customer
+from core.lint import lint
+from core.tenant_schema import TenantSchema, schema_changes
+from core.violations import close_to
+
+DEADLINE_S = 30.0
+WATCH_S = 1.0
+TEND_S = 60.0
+AGAIN_S = 0.05
+BATCH_BYTES = 16
+
+InFlight = Literal["pin", "drop", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a batch of rows.
+
+    `rejects`: row, place within it, code, what is wrong. `dropped`: fields that the schema does not
+    know, where it says to leave them out, and how often each stood in a row.
+    """
+
+    accepted: int
+    duplicates: int
+    rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a command: the flow's version, and the partitions that apply it later.
+
+    `command` is its number in the control log; `pending` are partitions that are down.
+    """
+
+    flow: str
+    version: int
+    command: int
+    pending: list[int] = field(default_factory=list)
+
+
+class Engine:
+    """The open gateway; `actors.live.starting` makes one."""
+
+    def __init__(
+        self,
+        data: DataDir,
+        control: ControlLog,
+        handles: Sequence[ShardHandle],
+        *,
+        closing: Callable[[], None],
+        driven: bool = False,
+    ) -> None:
+        """Take over an open data directory, its control log and its shards, and bring these up.
+
+        `closing` ends the shards; `driven` says that their clock is set by `advance`. Raises
+        DownError if a shard does not answer.
+        """
+        self.data = data
+        self.control = control
+        self.partitions = data.manifest.partitions
+        self.rejects = RejectLog(data.path / "rejects")
+        self._handles = list(handles)
+        self._of = {number: handle for handle in handles for number in handle.numbers}
+        self._bringing = {id(handle): threading.Lock() for handle in handles}
+        self._closing = closing
+        self._commanding = threading.Lock()
+        self._schema = self._read_schema()
+        self._pool = ThreadPoolExecutor(max(1, len(handles)), thread_name_prefix="engine")
+        self._stopped = threading.Event()
+        self._statuses: dict[tuple[int, ...], dict[str, Any]] = {}
+        for done in [self._pool.submit(self._bring, handle) for handle in handles]:
+            done.result()
+        start_ms = max(int(handle.call("status")["now_ms"]) for handle in handles)
+        self._clock: DrivenClock | WallClock = (DrivenClock if driven else WallClock)(start_ms)
+        self._looking = threading.Lock()
+        self._watchers = [
+            threading.Thread(target=self._watch, args=(handle,), name="watch", daemon=True)
+            for handle in handles
+        ]
+        for watcher in self._watchers:
+            watcher.start()
+
+    # Rows
+
+    def send(
+        self,
+        rows: Sequence[Any],
+        *,
+        source: bytes = b"",
+        sequence: int = 0,
+        batch: bytes = b"",
+        deadline_s: float = DEADLINE_S,
+    ) -> Reply:
+        """Take in events and changes of customers; see `actors.intake.rows` for how they look.
+
+        The reply comes when the disk has them. A batch that is sent again counts once: it has the
+        same `batch`, 16 random bytes, or a `source` that numbers its batches by `sequence` from 1
+        without a gap, or its rows have message ids of their own.
+
+        Raises BusyError, FullError, NoSpaceError, DownError and UnknownError when some or all rows
+        were not taken in, or when that is not known: the same may be sent again. Raises GapError.
+        """
+        number = not sequence and not batch
+        decoded = decode_rows(
+            rows,
+            self._schema,
+            source=source,
+            sequence=sequence,
+            batch=os.urandom(BATCH_BYTES) if number else batch,
+        )
+        self._put_people(decoded)
+        end = time.monotonic() + deadline_s
+        receipts = self._deliver(split(decoded.frame, self.partitions), end)
+        return self._reply(decoded, receipts, source or batch)
+
+    def _put_people(self, decoded: Decoded) -> None:
+        by_partition: dict[int, dict[str, dict[str, Any]]] = {}
+        for customer, values in decoded.personal.items():
+            by_partition.setdefault(self.partition_of(customer), {})[customer] = values
+        for number, people in by_partition.items():
+            self._of[number].call("put_people", number, people)
+
+    def _deliver(self, parts: Sequence[tuple[int, Frame]], end: float) -> dict[int, Receipt]:
+        receipts: dict[int, Receipt] = {}
+        left = dict(parts)
+        failure: Exception | None = None
+        while left:
+            sent = {number: self._submit(number, frame) for number, frame in left.items()}
+            failure, wait_s = None, 0.0
+            final = False
+            for number, future in sent.items():
+                try:
+                    receipts[number] = future.result(max(0.0, end - time.monotonic()))
+                    del left[number]
+                except BehindError as error:
+                    failure = error
+                    self._bring(self._of[number])
+                except BusyError as error:
+                    failure, wait_s = error, max(wait_s, error.retry_after_ms / 1000)
+                except GoneError as error:
+                    failure, final = error, True
+                except DownError as error:
+                    failure, wait_s = error, max(wait_s, AGAIN_S)
+                except TimeoutError:
+                    failure, final = _unknown(), True
+                except Exception as error:
+                    failure, final = error, True
+            if failure is not None and (final or time.monotonic() + wait_s >= end):
+                raise failure
+            time.sleep(wait_s)
+        return receipts
+
+    def _submit(self, number: int, frame: Frame) -> Future[Receipt]:
+        return self._of[number].submit(number, frame, self.control.last)
+
+    def _reply(self, decoded: Decoded, receipts: Mapping[int, Receipt], source: bytes) -> Reply:
+        rejects = [(r.row, r.pointer, r.code, r.message) for r in decoded.rejects]
+        frame = decoded.frame
+        if any(receipt.rejects for receipt in receipts.values()):
+            of_row = partition_of(frame.id_hash, self.partitions)[frame.customer]
+            for number, receipt in receipts.items():
+                rows = decoded.rows[np.flatnonzero(of_row == number)]
+                for row, reason in receipt.rejects:
+                    at = int(rows[row])
+                    rejects.append((at, f"/{at}", reason, reason.replace("_", " ")))
+        rejects.sort()
+        told = [(row, place, code) for row, place, code, _ in rejects]
+        self.rejects.write(self.now_ms(), source.hex(), told)
+        return Reply(
+            sum(receipt.accepted for receipt in receipts.values()),
+            sum(receipt.duplicates for receipt in receipts.values()),
+            rejects,
+            decoded.dropped,
+        )
+
+    def sequence_of(self, source: bytes) -> int:
+        """The last batch of a numbered source that every partition has; it goes on after that."""
+        cursors = [self._of[n].call("read", n, "cursors") for n in range(self.partitions)]
+        return min(int(cursor.get(source, 0)) for cursor in cursors)
+
+    # Commands
+
+    @property
+    def schema(self) -> TenantSchema:
+        """The tenant's schema."""
+        return self._schema
+
+    def set_schema(self, schema: Mapping[str, Any], *, request: str = "") -> Done:
+        """Let rows have other attributes and events from now on. Raises HeadraceError.
+
+        Attributes and events may come and go; what had a type keeps it.
+        """
+        with self._commanding:
+            new = TenantSchema.of(schema)
+            changes = schema_changes(self._schema, new)
+            if changes:
+                first = changes[0]
+                raise RefusedError(first.message, advice=first.advice, pointer=first.pointer)
+            command = {"kind": "schema", "schema": new.to_json()}
+            return self._decide("", command, request)
+
+    def publish(
+        self,
+        document: str,
+        *,
+        name: str = "flow",
+        in_flight: InFlight = "pin",
+        request: str = "",
+    ) -> Done:
+        """Publish a flow, or a new version of one, to all partitions or none.
+
+        `in_flight` says what becomes of those inside an older version: they go on in it (pin),
+        leave (drop), or enter the new one anew (reset). `name` is the document's file, for errors.
+        Raises FlowError with all that is wrong, RefusedError for the text that is published
+        already, DownError while a partition is down, and what a partition says against it.
+        """
+        flow, violations = read_flow(document, name=name)
+        if flow is not None:
+            violations = [*violations, *located(lint(flow), document, name=name)]
+        if flow is None or any(v.severity == "error" for v in violations):
+            raise FlowError(violations, file=name)
+        _check_in_flight(in_flight, ("pin", "drop", "reset"))
+        with self._commanding:
+            if request in self.control.standing.requests:
+                return self._again(request)
+            return self._publish(flow, document, in_flight, request)
+
+    def _publish(self, flow: Flow, document: str, in_flight: InFlight, request: str) -> Done:
+        known = self.control.standing.flows.get(flow.flow)
+        if known is not None and known.document == document and known.status != "stopped":
+            raise RefusedError(
+                f"this very document is version {known.version} of flow {flow.flow} already",
+                advice="Nothing needs to be done",
+            )
+        command = {
+            "kind": "publish",
+            "flow": flow.flow,
+            "version": 1 if known is None else known.version + 1,
+            "document": document,
+            "in_flight": in_flight,
+        }
+        return self._decide(flow.flow, command, request)
+
+    def stop(
+        self, flow: str, *, in_flight: Literal["pin", "drop"] = "pin", request: str = ""
+    ) -> Done:
+        """Let nobody enter a flow any more; those inside go on to its end (pin) or leave (drop).
+
+        Raises RefusedError, DownError.
+        """
+        _check_in_flight(in_flight, ("pin", "drop"))
+        return self._change(flow, "stop", ("active", "paused"), request, in_flight=in_flight)
+
+    def pause(self, flow: str, *, request: str = "") -> Done:
+        """Let a flow stand still. Raises RefusedError, DownError."""
+        return self._change(flow, "pause", ("active",), request)
+
+    def resume(self, flow: str, *, request: str = "") -> Done:
+        """Let a paused flow go on. Raises RefusedError, DownError."""
+        return self._change(flow, "resume", ("paused",), request)
+
+    def _change(
+        self, flow: str, kind: str, statuses: tuple[str, ...], request: str, **more: str
+    ) -> Done:
+        with self._commanding:
+            if request in self.control.standing.requests:
+                return self._again(request)
+            known = self._known(flow)
+            if known.status not in statuses:
+                raise RefusedError(
+                    f"flow {flow} is {known.status}, so there is nothing to {kind}",
+                    advice=f"Only what is {' or '.join(statuses)} can be told to {kind}",
+                )
+            return self._decide(flow, {"kind": kind, "flow": flow, **more}, request)
+
+    def _known(self, flow: str) -> FlowState:
+        flows = self.control.standing.flows
+        if flow not in flows:
+            advice = close_to(flow, flows, "Publish it first").rstrip(".")
+            raise RefusedError(f"no flow {flow!r} was published", advice=advice)
+        return flows[flow]
+
+    def _decide(self, flow: str, command: dict[str, Any], request: str) -> Done:
+        """Prepare, write down, apply. What is written down is decided, whatever comes then."""
+        if request in self.control.standing.requests:
+            return self._again(request)
+        command = {**command, "at_ms": self.now_ms(), "request": request}
+        for done in [self._pool.submit(h.call, "prepare", command) for h in self._handles]:
+            done.result()
+        number = self.control.append(command)
+        if command["kind"] == "schema":
+            self._schema = self._read_schema()
+        version = int(command.get("version", 0)) or self._version(flow)
+        return Done(flow, version, number, self._apply())
+
+    def _again(self, request: str) -> Done:
+        number = self.control.standing.requests[request]
+        command = self.control.after(number - 1)[0][1]
+        flow = command.get("flow", "")
+        return Done(flow, command.get("version", self._version(flow)), number, self._apply())
+
+    def _version(self, flow: str) -> int:
+        return self.control.standing.flows[flow].version if flow else 0
+
+    def _apply(self) -> list[int]:
+        """Have all shards apply what is decided; the partitions that will do so later."""
+        pending: list[int] = []
+        for handle, done in [(h, self._pool.submit(self._bring, h)) for h in self._handles]:
+            try:
+                done.result()
+                states = handle.call("status")["partitions"]
+                pending += [number for number, s in states.items() if s["state"] != "open"]
+            except DownError:
+                pending += handle.numbers
+        return sorted(pending)
+
+    def _bring(self, handle: ShardHandle) -> None:
+        """Bring a shard the commands that it lacks."""
+        with self._bringing[id(handle)]:
+            applied = handle.call("control_sequence")
+            commands: list[tuple[int, Command]] = [*self.control.after(applied)]
+            handle.call("follow", commands, self.control.last)
+
+    # Reading
+
+    def now_ms(self) -> int:
+        """The time, guarded as that of the shards, milliseconds UTC."""
+        with self._looking:
+            return self._clock.now_ms()
+
+    def partition_of(self, customer: str) -> int:
+        """The partition of a customer."""
+        hashed = np.array([hash_customer(customer)], np.uint64)
+        return int(partition_of(hashed, self.partitions)[0])
+
+    def state_of(self, customer: str) -> Mapping[str, Any] | None:
+        """What is known of a customer and where in which flows they are, None if unknown.
+
+        Raises DownError while their partition is down.
+        """
+        number = self.partition_of(customer)
+        found: Mapping[str, Any] | None = self._of[number].call(
+            "read", number, "state_of", customer
+        )
+        return found
+
+    def counts(self, flow: str) -> Counters:
+        """What a flow counted, over all partitions. Raises RefusedError, DownError."""
+        self._known(flow)
+        counts = [
+            done.result()
+            for done in [
+                self._pool.submit(self._of[n].call, "read", n, "counts", flow)
+                for n in range(self.partitions)
+            ]
+        ]
+        total: Counters = counts[0]
+        for other in counts[1:]:
+            total.add(other)
+        return total
+
+    def flows(self) -> list[FlowState]:
+        """Every flow that was published, with its newest version and whether it takes people in."""
+        return list(self.control.standing.flows.values())
+
+    def export_journal(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write each partition's journal as an audience folder below the new folder `path`.
+
+        Raises RefusedError if it is there, DownError, OSError.
+        """
+        folder = Path(path).absolute()
+        if folder.exists():
+            raise RefusedError(
+                "there is something already", advice="Name a new folder", file=str(folder)
+            )
+        folder.mkdir(parents=True)
+        made = [folder / f"{number:03}" for number in range(self.partitions)]
+        for number, target in enumerate(made):
+            self._of[number].call("read", number, "export", target)
+        return made
+
+    def status(self) -> dict[str, Any]:
+        """What the engine, its shards and its flows do, for people."""
+        return {
+            "tenant": self.data.manifest.tenant,
+            "folder": str(self.data.path),
+            "partitions": self.partitions,
+            "commands": self.control.last,
+            "flows": [
+                {"flow": f.flow, "version": f.version, "status": f.status} for f in self.flows()
+            ],
+            "rejects": dict(self.rejects.counts),
+            "shards": [
+                self._statuses.get(handle.numbers, {"numbers": handle.numbers, "alive": False})
+                for handle in self._handles
+            ],
+        }
+
+    def advance(self, to_ms: int) -> None:
+        """Set the driven clock of all shards. Raises RefusedError where it is the machine's."""
+        for done in [self._pool.submit(h.call, "advance", to_ms) for h in self._handles]:
+            done.result()
+        if isinstance(self._clock, DrivenClock):
+            self._clock.advance(to_ms)
+
+    def close(self) -> None:
+        """Commit what is queued, end the shards, give the folder back. Again does nothing."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._closing()
+        for watcher in self._watchers:
+            watcher.join()
+        self._pool.shutdown()
+        self.control.close()
+        self.data.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def _watch(self, handle: ShardHandle) -> None:
+        """Look after a shard every second: bring an actor that was started anew what it lacks."""
+        next_tend_s = time.monotonic() + TEND_S
+        first = handle is self._handles[0]
+        while not self._stopped.wait(WATCH_S if handle.numbers in self._statuses else 0):
+            try:
+                status = handle.call("status")
+                if not status["ready"] or status["control"] < self.control.last:
+                    self._bring(handle)
+                self._statuses[handle.numbers] = status
+            except DownError as error:
+                gone = {"numbers": handle.numbers, "alive": False, "error": str(error)}
+                self._statuses[handle.numbers] = gone
+            if first and time.monotonic() >= next_tend_s:
+                next_tend_s = time.monotonic() + TEND_S
+                self.control.tend()
+
+    def _read_schema(self) -> TenantSchema:
+        return TenantSchema.of(self.control.standing.schema)
+
+
+def _check_in_flight(in_flight: str, allowed: Sequence[str]) -> None:
+    if in_flight not in allowed:
+        raise RefusedError(f"in_flight is {in_flight!r}, expected one of {', '.join(allowed)}")
+
+
+def _unknown() -> UnknownError:
+    return UnknownError(
+        "no answer came in time, so it is not known whether all rows were stored",
+        advice="Send the same again, with the same batch or source and sequence: nothing doubles",
+    )
