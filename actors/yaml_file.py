@@ -33,6 +33,8 @@ def load_yaml(path: Path, model: type[Model], what: str, advice: str = "") -> Mo
         return model.model_validate(document.value)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
+        # A name that does not belong there explains one that is missing, not the other way round.
+        problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         pointer = _pointer(document.value, first["loc"])

@@ -9,11 +9,13 @@ becomes of unknown fate by it.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, overload
 
+from actors.relay.effect_block import expand
 from actors.relay.outbox import Cursor
 from actors.store.errors import NoSpaceError, StoreError
 from actors.store.partition import Partition
@@ -22,6 +24,7 @@ from actors.store.relay_marks import Position
 T = TypeVar("T")
 TRIM_COMMITS = 256
 SPACE_LOOK_S = 1.0
+PACKED_MAX = 4
 
 
 class StoreOutbox:
@@ -62,9 +65,12 @@ class StoreOutbox:
         """Up to `limit` blocks of commits beyond `commit`, ascending. Raises StoreError."""
         if self._partition.head.outbox_last <= commit:
             return []
-        return await self._run(
-            lambda: list(itertools.islice(self._partition.outbox(commit, limit), limit))
-        )
+
+        def read() -> list[tuple[int, Sequence[bytes]]]:
+            blocks = itertools.islice(self._partition.outbox(commit, limit), limit)
+            return [(block.commit, _effects(block.effects)) for block in blocks]
+
+        return await self._run(read)
 
     async def wait_for_block(self, after: int) -> None:
         """Return once there is a committed block of a commit > `after`."""
@@ -133,3 +139,38 @@ class StoreOutbox:
             return
         finally:
             self._threads.shutdown(wait=True)
+
+
+def _effects(stored: Sequence[bytes]) -> Sequence[bytes]:
+    """The single effects of a commit; those of a large one are taken apart as they are read."""
+    return expand(stored) if len(stored) <= PACKED_MAX else _Packed(stored)
+
+
+class _Packed(Sequence[bytes]):
+    """The effects of a commit with many packed blocks, of which one at a time is taken apart."""
+
+    def __init__(self, stored: Sequence[bytes]) -> None:
+        self._stored = stored
+        self._ends = list(itertools.accumulate(len(expand([each])) for each in stored))
+        self._at = -1
+        self._open: list[bytes] = []
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(index)
+        at = bisect.bisect_right(self._ends, number)
+        if at != self._at:
+            self._at, self._open = at, expand([self._stored[at]])
+        return self._open[number - self._ends[at]]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook
 
 from actors.relay.channels.base import Message
@@ -20,6 +22,12 @@ from local_http import Server, answer, certificate, serving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+PRIVATE = (
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+)
+PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+# Its public half is another's.
+MISMATCHED = "whsk_" + base64.b64encode(bytes(range(64))).decode()
 AT_MS = 1_614_265_330_000
 
 
@@ -44,6 +52,32 @@ def test_the_official_vector() -> None:
     }
 
 
+def test_the_vector_of_a_private_key() -> None:
+    """The reference libraries' key; `openssl pkeyutl -sign -rawin` gives the same signature."""
+    channel = WebhookChannel([PRIVATE], Guard())
+    headers = channel.signed("msg_p5jXN8AQM9LWM0D4loKWxJek", AT_MS, '{"test": 2432232314}')
+    assert headers["webhook-signature"] == (
+        "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+    )
+    seed = base64.b64encode(base64.b64decode(PRIVATE.removeprefix("whsk_"))[:32]).decode()
+    for form in ("whsk_" + seed, "whsk_" + seed.rstrip("=")):
+        alone = WebhookChannel([form], Guard())
+        again = alone.signed("msg_p5jXN8AQM9LWM0D4loKWxJek", AT_MS, '{"test": 2432232314}')
+        assert again == headers
+
+
+def test_a_receiver_verifies_with_the_public_half_while_secrets_are_rotated() -> None:
+    channel = WebhookChannel([SECRET, PRIVATE], Guard())
+    body = '{"data":"é"}'
+    shared, private = channel.signed("k1", AT_MS, body)["webhook-signature"].split(" ")
+    assert shared.startswith("v1,")
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(PUBLIC.removeprefix("whpk_")))
+    signature = base64.b64decode(private.removeprefix("v1a,"))
+    public.verify(signature, f"k1.{AT_MS // 1_000}.{body}".encode())
+    with pytest.raises(InvalidSignature):
+        public.verify(signature, f"k2.{AT_MS // 1_000}.{body}".encode())
+
+
 def test_a_receiver_can_verify_with_either_secret() -> None:
     now_ms = int(datetime.now(UTC).timestamp() * 1_000)
 
@@ -64,11 +98,14 @@ def test_a_receiver_can_verify_with_either_secret() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("secret", ["", "abc", "whsec_", "whsec_x", "whsec_é"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "abc", "whsec_", "whsec_x", "whsec_é", "whsk_", "whsk_x", "whsk_é", "whsk_!!", MISMATCHED],
+)
 def test_what_is_no_secret_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(ValueError, match="webhook") as raised:
         WebhookChannel([secret], Guard())
-    assert secret in ("", "whsec_") or secret not in str(raised.value)
+    assert secret in ("", "whsec_", "whsk_") or secret not in str(raised.value)
 
 
 @pytest.mark.parametrize(
