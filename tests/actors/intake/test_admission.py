@@ -210,7 +210,7 @@ def test_rows_are_judged_as_if_they_came_one_by_one(
             elif message in messages and message is not None:
                 expected.append("duplicate")
             else:
-                messages.add(message) if message is not None else None
+                messages |= set() if message is None else {message}
                 customers.add(row["customer"])
                 late = "event" in row and occurred < now - late_ms
                 expected.append("historical" if late else "accepted")

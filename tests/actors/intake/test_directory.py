@@ -132,7 +132,7 @@ headrace: 1
 flow: welcome
 nodes:
   start: {type: on_event, event: order, next: gold}
-  gold: {type: branch_if, if: {attribute: plan, is: gold}, yes: hello, no: done}
+  gold: {type: condition, if: {attribute: plan, is: gold}, next: {yes: hello, no: done}}
   hello: {type: send, channel: email, template: hello, next: done}
   done: {type: end}
 """

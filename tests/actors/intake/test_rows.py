@@ -308,7 +308,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(JSON, max_size=5), st.sampled_from(["reject", "drop"]))
 def test_whatever_comes_every_row_is_taken_or_refused(rows: list[Any], unknown: str) -> None:
     decoded = read(*rows, unknown_fields=unknown)
