@@ -7,7 +7,7 @@ type can hold, never rounded. Text predicates are evaluated once for each distin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -295,13 +295,18 @@ def _table(row: np.void, table: NDArray[np.uint8], pools: _Pools) -> None:
 
 def _text_table(column: Column, operator: str, operand: str) -> NDArray[np.uint8]:
     assert column.dictionary is not None
+    return text_hits(column.dictionary, operator, operand)
+
+
+def text_hits(texts: Sequence[str], operator: str, operand: str) -> NDArray[np.uint8]:
+    """Which of `texts` pass a test of TEXT_TESTS or `matches`: 1 or 0 each, uint8[len(texts)]."""
     if operator == "matches":
         search = pattern(operand).search
-        hits = (search(text) is not None for text in column.dictionary)
+        hits = (search(text) is not None for text in texts)
     else:
         test = TEXT_TESTS[operator]
-        hits = (test(text, operand) for text in column.dictionary)
-    return np.fromiter(hits, np.uint8, len(column.dictionary))
+        hits = (test(text, operand) for text in texts)
+    return np.fromiter(hits, np.uint8, len(texts))
 
 
 def pattern(text: str) -> re2._Regexp:

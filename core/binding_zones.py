@@ -19,6 +19,8 @@ from core.zones import ZoneTable, local_to_utc, transitions, zone_names
 class Zones:
     """The zones of a run. `of_customer` int32[n]: an index into `tables`.
 
+    `of_code` int32[names + 1]: the same of a zone's code in the audience, of none at the end.
+
     Table z stands in `utc_ms` and `offset_ms`, int64[], from `offsets[z]` to `offsets[z + 1]`.
     `flow` is the table of the flow's own zone, table 0. `invalid`: customers whose zone's name does
     not exist.
@@ -26,6 +28,7 @@ class Zones:
 
     tables: list[ZoneTable]
     of_customer: NDArray[np.int32]
+    of_code: NDArray[np.int32]
     offsets: NDArray[np.int32]
     utc_ms: NDArray[np.int64]
     offset_ms: NDArray[np.int64]
@@ -53,6 +56,7 @@ def bind_zones(program: Program, audience: Audience, options: RunOptions) -> Zon
     return Zones(
         tables=tables,
         of_customer=index[audience.zone_code],
+        of_code=index,
         offsets=np.cumsum([0] + [len(t.utc_ms) for t in tables], dtype=np.int32),
         utc_ms=np.concatenate([t.utc_ms for t in tables]),
         offset_ms=np.concatenate([t.offset_ms for t in tables]),

@@ -206,6 +206,19 @@ LOG = np.dtype(
     align=True,
 )
 
+EFFECT = np.dtype(
+    [
+        ("customer", "u4"),  # number in the partition
+        ("node", "i4"),
+        ("time_ms", "i8"),
+        ("entry", "u8"),
+        ("id_hash", "u8"),  # of the customer
+        ("visit", "u4"),
+        ("pad", "u4"),
+    ],
+    align=True,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnName:

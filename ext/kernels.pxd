@@ -379,6 +379,7 @@ cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t vis
     effect.node = i
     effect.time_ms = person.now_ms
     effect.entry = hash_of(m, person)[0]
+    effect.id_hash = m.p.id_hash[at(m, person)]
     effect.visit = visit
     effect.pad = 0
 

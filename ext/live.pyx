@@ -22,11 +22,12 @@ from core.program import EFFECT
 from ext.calendar cimport (
     OUTSIDE, calendar_due, calendar_next, calendar_put, calendar_remove, calendar_take,
 )
+from ext.admission cimport enter_all
 from ext.hashing cimport xxh64
 from ext.machine cimport Machine
-from ext.predicates cimport read_cell
+from ext.predicates cimport read_cell, write_cell
 from ext.structs cimport *
-from ext.timeline cimport SEGMENT_UNSEEN
+from ext.timeline cimport SEGMENT_UNSEEN, remember
 from ext.tokens cimport next_ms
 from ext.waves cimport begin_person, count_place, run_waves
 
@@ -389,6 +390,86 @@ cdef class LiveMachine(Machine):
         if self.m.s.trap:
             raise MemoryError(_NO_ROOM)
 
+    def observe(self):
+        """Remember the rows that were fed, and let nobody move: events are history, changes are made."""
+        cdef int32_t k, c, type
+        cdef int64_t row
+        cdef PersonC* person
+        for k in range(self.fed):
+            c = self.queue[k]
+            if self.owed[c >> BLOCK_BITS]:
+                self._keep(c >> BLOCK_BITS)
+        with nogil:
+            for k in range(self.fed):
+                c = self.queue[k]
+                person = &self.m.s.persons[c]
+                self.dirty[c >> BLOCK_BITS] = 1
+                for row in range(person.row, self.row_end[c]):
+                    type = self.m.p.row_type[row]
+                    if type < 0:
+                        write_cell(&self.m.p.columns[-1 - type], c, self.m.p.row_value[row])
+                    else:
+                        remember(&self.m, person, type | HISTORICAL, row)
+                person.row = self.row_end[c]
+                person.input_ms = INT64_MAX
+                person.stage = STAGE_REST
+                if self.m.p.n_segments:
+                    self.m.s.details[c].dirty = 1
+                self.m.w.idles = 0
+                if next_ms(person) < self.m.p.horizon_ms:
+                    calendar_put(&self.calendar, c, next_ms(person))
+        self.fed = 0
+
+    def admit(self, customers, int64_t at_ms):
+        """Let customers, int32[k] ascending, begin at the first trigger's node, if they may enter.
+
+        What they do then is carried out up to that time.
+        """
+        cdef TriggerC trigger
+        cdef PersonC* person
+        cdef int32_t k, n = 0
+        who_array = np.ascontiguousarray(customers, np.int32)
+        cdef const int32_t* who = <const int32_t*>address(who_array)
+        if self.m.s.trap:
+            raise MemoryError(_NO_ROOM)
+        if len(who_array) and not 0 <= who_array.min() <= who_array.max() < self.m.s.persons_n:
+            raise ValueError("no such customers")
+        for k in range(<int32_t>len(who_array)):
+            if self.owed[who[k] >> BLOCK_BITS]:
+                self._keep(who[k] >> BLOCK_BITS)
+        trigger = self.m.p.triggers[0]
+        trigger.kind = TRIGGER_SEGMENT
+        trigger.cond = -1
+        for k in range(<int32_t>len(who_array)):
+            person = &self.m.s.persons[who[k]]
+            calendar_remove(&self.calendar, who[k])
+            person.now_ms = at_ms
+            enter_all(&self.m, &trigger, &person, 1, NO_ROW, 0)
+            person.stage = STAGE_SEGMENTS
+            self.queue[n] = who[k]
+            n += 1
+        self._run(n, at_ms + 1)
+
+    def drop(self):
+        """Take all tokens out; returns the numbers of the customers who had any, int32[k]."""
+        cdef int32_t c
+        cdef PersonC* person
+        inside = []
+        for c in range(self.m.s.persons_n):
+            person = &self.m.s.persons[c]
+            if person.state > TOKEN_GONE or person.crowd:
+                inside.append(c)
+                if self.owed[c >> BLOCK_BITS]:
+                    self._keep(c >> BLOCK_BITS)
+                self.dirty[c >> BLOCK_BITS] = 1
+                person.state = TOKEN_GONE
+                person.crowd = person.stage = 0
+                person.due_ms = person.other_ms = INT64_MAX
+            calendar_remove(&self.calendar, c)
+        self.m.s.tokens_used = self.m.s.entries_used = self.m.s.watches_used = 0
+        self.m.s.tokens_free = self.m.s.entries_free = self.m.s.watches_free = -1
+        return np.array(inside, np.int32)
+
     def next_due_ms(self):
         """The earliest time at which somebody has work; None for never."""
         cdef int64_t best
@@ -452,6 +533,8 @@ cdef class LiveMachine(Machine):
         limits = np.ascontiguousarray(before_ms, np.int64)
         if limits.shape != (self.m.p.n_events,):
             raise ValueError("one time for each event type")
+        if not self.retains:
+            return 0
         bound_ms = <const int64_t*>address(limits)
         places = np.full(n, -1, np.int64)
         place = <int64_t*>address(places)

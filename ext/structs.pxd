@@ -229,6 +229,7 @@ cdef struct EffectC:
     int32_t node
     int64_t time_ms
     uint64_t entry
+    uint64_t id_hash  # of the customer
     uint32_t visit
     uint32_t pad
 

@@ -52,8 +52,17 @@ def encode_effects(
 ) -> list[bytes]:
     """Blocks of at most EFFECTS_MAX `effects` (COLUMN records, `send` an index into `sends`)."""
     said = [
-        [s.flow, s.version, s.node, s.channel, s.template, s.to, list(s.variables)]
-        + [s.expires_ms, s.fresh_ms]
+        [
+            s.flow,
+            s.version,
+            s.node,
+            s.channel,
+            s.template,
+            s.to,
+            s.variables,
+            s.expires_ms,
+            s.fresh_ms,
+        ]
         for s in sends
     ]
     return [
@@ -95,7 +104,7 @@ def decode_effects(data: bytes) -> list[Effect]:
         if block[KEY] != FORMAT:
             raise UnreadableError(f"effects: of format {block[KEY]!r}")
         tenant = str(block["tenant"])
-        sends = [SendText(*s[:6], tuple(s[6]), *s[7:]) for s in block["sends"]]
+        sends = [_send(*said) for said in block["sends"]]
         columns = np.frombuffer(block["effects"], COLUMN)
         return [
             _effect(tenant, sends[send], customer, entry, committed_ms, visit)
@@ -103,6 +112,22 @@ def decode_effects(data: bytes) -> list[Effect]:
         ]
     except (ValueError, TypeError, KeyError, IndexError, msgpack.UnpackException) as error:
         raise UnreadableError(f"effects: {error}") from None
+
+
+def _send(
+    flow: str,
+    version: int,
+    node: str,
+    channel: str,
+    template: str,
+    to: str,
+    variables: list[str],
+    expires_ms: int,
+    fresh_ms: int,
+) -> SendText:
+    return SendText(
+        flow, version, node, channel, template, to, tuple(variables), expires_ms, fresh_ms
+    )
 
 
 def _effect(

@@ -12,7 +12,7 @@ from random_flows import random_case
 
 SEEDS = st.integers(0, 2**63 - 1)
 PHASES = (Phase.explicit, Phase.generate)
-CASES = 150
+CASES = 60
 
 
 def check(seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -85,7 +86,7 @@ def feed_all(
         )
         machine.work(until)
         edges = np.linspace(0, bound.customers, feeding.slices + 1).astype(int)
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             machine.tick(until, low, high)
         assert machine.due(until, 1) == 0
         due = machine.next_due_ms()

@@ -1,0 +1,479 @@
+"""Run a tenant's flows for one partition's customers: rows, timers and commands in, effects out.
+
+The state is a function of the journal. A batch is carried out in memory first, because only that
+tells its effects; then inputs, effects and cursors are committed in one transaction, and whatever
+goes wrong with that leaves a state that nobody was told of: it is dropped, and recovered from the
+last snapshot and the journal behind it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.admission import Admission, Judged
+from actors.intake.directory import Directory
+from actors.intake.frame import Frame
+from actors.live.control import SOURCE, Command, TenantSettings
+from actors.live.effects import stored_effects
+from actors.live.errors import RefusedError
+from actors.live.records import CommandRecord, Record, RowsRecord, TickRecord, decode_record
+from actors.live.snapshots import Snapshotting, load_state
+from actors.live.state import LiveState
+from actors.live.version import LiveVersion
+from actors.store.errors import HaltedError
+from actors.store.partition import Partition
+from core.counters import Counters
+from core.hashing import hash_bytes
+from core.tenant_schema import TenantSchema
+
+SLICE_CUSTOMERS = 65_536
+"""So many due customers are worked at a time, so that inputs wait no longer than for those."""
+STATES = ("none", "gone", "ready", "woken", "waits", "listens", "idle", "parked", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReceipt:
+    """What became of a frame that was committed: rows taken in, known before, and refused."""
+
+    source: bytes
+    sequence: int
+    accepted: int
+    duplicates: int
+    historical: int
+    rejects: list[tuple[int, str]]
+    commit: int
+
+
+class LivePartition:
+    """One partition, open; make one with `open`. One thread uses it at a time."""
+
+    def __init__(self, store: Partition, tenant: TenantSettings, *, log: bool = False) -> None:
+        """Recover what the store holds."""
+        self.store = store
+        self._tenant = tenant
+        self._log = log
+        self._applied = 0  # the last journal record that was carried out
+        self._next_first = 0  # where the next slice of due customers begins
+        self._state = self._recovered()
+        self._snapshotting = Snapshotting(store)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        tenant: TenantSettings,
+        *,
+        create: bool = False,
+        takeover: bool = False,
+        log: bool = False,
+    ) -> Self:
+        """Open the partition in `folder` and recover it. Raises as `store.Partition.open` does.
+
+        With `log` every decision is kept for `take_log`.
+        """
+        store = Partition.open(Path(folder), create=create, takeover=takeover)
+        try:
+            return cls(store, tenant, log=log)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Close it; what was acknowledged is on the disk. Closing again does nothing."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    # -- what there is
+
+    @property
+    def clock_ms(self) -> int:
+        """Its time: all work before it was carried out, of whoever had an input or was due."""
+        return self._state.clock_ms
+
+    @property
+    def control_sequence(self) -> int:
+        """The number of the last command that it applied."""
+        return self._state.control
+
+    @property
+    def cursors(self) -> Mapping[bytes, int]:
+        """The last sequence of every source."""
+        return self.store.cursors
+
+    @property
+    def customers(self) -> int:
+        """How many customers there are."""
+        return len(self._state.directory)
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """The earliest time at which a timer is due, None for never."""
+        due = [v.next_due_ms() for v in self._state.versions]
+        return min((ms for ms in due if ms is not None), default=None)
+
+    @property
+    def row_counts(self) -> dict[str, int]:
+        """Rows by what became of them, since the partition was made."""
+        return dict(self._state.counts)
+
+    def flows(self) -> list[dict[str, Any]]:
+        """Every version under way, as a mapping of its name, number and standing."""
+        return [
+            {
+                "flow": v.name,
+                "version": v.number,
+                "at_ms": v.at_ms,
+                "entering": v.entering,
+                "paused": v.paused,
+                "inside": v.machine.inside(),
+            }
+            for v in self._state.versions
+        ]
+
+    def counts(self, flow: str, version: int | None = None) -> Counters:
+        """What a version of a flow counted, the newest unless stated. RefusedError without one."""
+        return self._version(flow, version).machine.count()
+
+    def version(self, flow: str, number: int | None = None) -> LiveVersion:
+        """A version of a flow, the newest unless stated. RefusedError without one."""
+        return self._version(flow, number)
+
+    def state_of(self, customer_id: str) -> dict[str, Any] | None:
+        """What is known of a customer and where he stands in each flow; None for a stranger."""
+        directory = self._state.directory
+        hashed = np.array([hash_bytes(customer_id.encode())], np.uint64)
+        number = int(directory.find(hashed)[0])
+        if number < 0:
+            return None
+        attributes = {
+            name: value
+            for name in directory.schema.kept
+            if (value := directory.column(name).value(number)) is not None
+        }
+        return {
+            "customer": customer_id,
+            "attributes": attributes,
+            "places": [
+                {
+                    "flow": v.name,
+                    "version": v.number,
+                    "node": v.program.node_ids[node],
+                    "state": STATES[state],
+                    "due_ms": due,
+                    "entry": entry,
+                    "since_ms": since,
+                }
+                for v in self._state.versions
+                for node, state, due, entry, since in v.machine.places(number)
+            ],
+        }
+
+    def digest(self) -> int:
+        """A hash of all customers and tokens, modulo 2**64: a sum over partitions is the tenant's.
+
+        It does not depend on the number of partitions, on batches or on restarts.
+        """
+        return sum(v.digest() for v in self._state.versions) % 2**64
+
+    def take_log(self, flow: str, version: int | None = None) -> NDArray[Any]:
+        """The decisions since the last call, as `Machine.take_log`; customers by `id_of`."""
+        return self._version(flow, version).machine.take_log()
+
+    def id_of(self, customer: int) -> str:
+        """The id of a customer number."""
+        return self._state.directory.id_of(customer)
+
+    def _version(self, flow: str, number: int | None) -> LiveVersion:
+        found = self._state.find(flow)
+        if number is not None:
+            found = [v for v in found if v.number == number]
+        if not found:
+            what = flow if number is None else f"{flow}, version {number},"
+            raise RefusedError(f"{what} was never published", advice="Publish it first")
+        return found[-1]
+
+    # -- rows
+
+    def take(self, frames: Sequence[Frame], now_ms: int) -> list[LiveReceipt]:
+        """Carry out and commit frames, all or nothing; when it returns, the disk has them.
+
+        Raises GapError for a numbered source that left one out, NoSpaceError and TooLargeError:
+        with nothing taken in; other errors of the store, after which it must be opened again.
+        """
+        records: list[Record] = []
+        judged: list[Judged] = []
+        cursors: dict[bytes, int] = {}
+        try:
+            for frame in frames:
+                found = self._judge(frame, now_ms)
+                judged.append(found)
+                if frame.sequence and not found.whole:
+                    cursors[frame.source] = frame.sequence
+                if len(found.rows) == 0 and (found.whole or not frame.sequence):
+                    continue
+                record = RowsRecord(found.frame, found.historical, self._until(found.frame))
+                self._apply(record)
+                self._state.admission.accept(found)
+                records.append(record)
+            commit = self._commit(records, cursors)
+        except BaseException:
+            if records:
+                self._recover()
+            raise
+        counts = self._state.counts
+        for found in judged:
+            for reason, n in found.counts.items():
+                counts[reason] = counts.get(reason, 0) + n
+        return [
+            LiveReceipt(
+                frame.source,
+                frame.sequence,
+                len(found.rows),
+                found.duplicates,
+                int(np.count_nonzero(found.historical)),
+                found.rejects,
+                commit,
+            )
+            for frame, found in zip(frames, judged, strict=True)
+        ]
+
+    def _judge(self, frame: Frame, now_ms: int) -> Judged:
+        """Judge a frame; times that it states are not before the partition's clock."""
+        clock = self._state.clock_ms
+        found = self._state.admission.judge(frame, max(now_ms, clock), self._state.directory)
+        received = found.frame.received_ms
+        if len(received) and (received.min() < clock or np.any(np.diff(received) < 0)):
+            found.frame.received_ms = np.maximum.accumulate(np.maximum(received, clock))
+        return found
+
+    def _until(self, frame: Frame) -> int:
+        latest = int(frame.received_ms.max()) + 1 if frame.rows else 0
+        return max(latest, self._state.clock_ms)
+
+    # -- time
+
+    def tick(self, now_ms: int) -> bool:
+        """Fire timers due by `now_ms` and commit; whether more are due, left for the next call."""
+        until_ms = max(now_ms + 1, self._state.clock_ms)
+        due = sum(v.due(until_ms, 64 * SLICE_CUSTOMERS) for v in self._state.versions)
+        if due == 0:
+            return False
+        first, last = self._slice(due)
+        record = TickRecord(until_ms, first, last)
+        try:
+            self._apply(record)
+            self._commit([record], {})
+        except BaseException:
+            self._recover()
+            raise
+        self._next_first = last if last < self.customers else 0
+        return any(v.due(until_ms, 1) for v in self._state.versions)
+
+    def _slice(self, due: int) -> tuple[int, int]:
+        """Which customers to work: all, or a range that holds about a slice of those due."""
+        customers = self.customers
+        if due <= SLICE_CUSTOMERS:
+            return 0, customers
+        width = max(1, customers * SLICE_CUSTOMERS // due)
+        first = self._next_first if self._next_first < customers else 0
+        return first, min(customers, first + width)
+
+    # -- commands
+
+    def prepare(self, command: Command) -> None:
+        """Raise what `command` would raise, and change nothing."""
+        self._checked(command)
+
+    def command(self, sequence: int, command: Command) -> None:
+        """Apply a command of the control log and commit it; one that was applied does nothing."""
+        if sequence <= self._state.control:
+            return
+        record = CommandRecord(sequence, command)
+        try:
+            self._apply(record)
+            self._commit([record], {SOURCE: sequence})
+        except BaseException:
+            self._recover()
+            raise
+
+    def _checked(self, command: Command, sequence: int = 0) -> LiveVersion | None:
+        """The version that a command publishes; what can't be is refused."""
+        kind = command["kind"]
+        if kind == "schema":
+            TenantSchema.of(command["schema"])
+            return None
+        if kind != "publish":
+            self._version(command["flow"], None)
+            return None
+        known = [v.number for v in self._state.find(command["flow"])]
+        if command["version"] in known:
+            raise RefusedError(
+                f"version {command['version']} of {command['flow']} was published already",
+                advice="Give a new version a new number",
+            )
+        fresh = self._new_version(command, sequence, self._state.directory)
+        if fresh.name != command["flow"]:
+            raise RefusedError(
+                f"the document is of flow {fresh.name!r}, not {command['flow']!r}",
+                advice="Publish it under its own name",
+            )
+        return fresh
+
+    def _new_version(
+        self,
+        said: Mapping[str, Any],
+        serial: int,
+        directory: Directory,
+        dictionaries: Mapping[str, list[str]] | None = None,
+    ) -> LiveVersion:
+        return LiveVersion(
+            said,
+            serial,
+            directory,
+            salt=self._tenant.salt,
+            zone=self._tenant.zone,
+            log=self._log,
+            dictionaries=dictionaries,
+        )
+
+    def _command(self, record: CommandRecord) -> None:
+        """Carry out a command; it takes effect at its own time, the same in every partition."""
+        state, command = self._state, record.command
+        at_ms, kind = int(command["at_ms"]), command["kind"]
+        fresh = self._checked(command, record.sequence)
+        state.control = record.sequence
+        state.clock_ms = max(state.clock_ms, at_ms)
+        if kind == "schema":
+            schema = TenantSchema.of(command["schema"])
+            state.directory.adopt(schema)
+            state.admission.settings = schema.settings
+            return
+        older = state.find(command["flow"])
+        if kind in ("pause", "resume"):
+            for version in older:
+                version.paused = kind == "pause"
+            return
+        inside = np.zeros(0, np.int32)
+        for version in older:
+            version.stop_entering(at_ms)
+            if command.get("in_flight", "pin") != "pin" and not version.dropped:
+                inside = np.union1d(inside, version.drop())
+        if fresh is None:
+            return
+        state.versions.append(fresh)
+        if fresh.looks_back:
+            self._backfill(fresh)
+        if command.get("in_flight") == "reset":
+            fresh.machine.admit(inside, at_ms)
+
+    def _backfill(self, fresh: LiveVersion) -> None:
+        """Remember the journal's events, as far as it goes back, for a version that asks."""
+        head, file = self.store.head, str(self.store.folder)
+        for number, data in self.store.journal(head.journal_first - 1):
+            if number > self._applied:
+                return
+            record = decode_record(number, data, file)
+            if isinstance(record, RowsRecord):
+                fresh.backfill(record.frame, self._state.directory.find(record.frame.id_hash))
+
+    # -- carrying out, committing, recovering
+
+    def _apply(self, record: Record) -> None:
+        """Carry a record out in memory; live and in a replay alike."""
+        if isinstance(record, CommandRecord):
+            self._command(record)
+            return
+        state = self._state
+        state.clock_ms = max(state.clock_ms, record.until_ms)
+        if isinstance(record, TickRecord):
+            for version in state.versions:
+                version.tick(record.until_ms, record.first, record.last)
+            return
+        frame = record.frame
+        numbers, new = state.directory.numbers(frame, record.until_ms - 1)
+        state.directory.apply(frame, numbers)
+        if new.any():
+            joined = frame.id_hash[new]
+            for version in state.versions:
+                version.join(joined, state.directory)
+        for version in state.versions:
+            version.learn_zones(state.directory)
+            version.take(frame, numbers, record.historical, record.until_ms)
+
+    def _commit(self, records: Sequence[Record], cursors: Mapping[bytes, int]) -> int:
+        """Store records with the effects they had, and the cursors of their sources."""
+        if not records:
+            return self.store.head.journal_last
+        effects: list[bytes] = []
+        for version in self._state.versions:
+            taken = version.machine.take_effects()
+            if len(taken):
+                effects += stored_effects(self._tenant.tenant, version, taken)
+        encoded = [record.encode() for record in records]
+        self._applied = self.store.commit(encoded, effects, cursors)
+        self._snapshotting.noted(sum(map(len, encoded)))
+        return self._applied
+
+    def _recovered(self) -> LiveState:
+        """The state of the last snapshot and all records behind it."""
+        snapshot = self.store.load_snapshot()
+        if snapshot is None:
+            after = 0
+            schema = TenantSchema.of(self._tenant.schema)
+            directory = Directory(schema, self._tenant.zone)
+            self._state = LiveState(directory, Admission(schema.settings, {}))
+        else:
+            after = snapshot.manifest.sequence
+            self._state = load_state(snapshot, self._tenant, self._new_version)
+        file = str(self.store.folder)
+        self._applied = after
+        for number, data in self.store.journal(after):
+            record = decode_record(number, data, file)
+            self._apply(record)
+            self._applied = number
+            if isinstance(record, RowsRecord):
+                self._recount(record)
+            for version in self._state.versions:
+                version.machine.take_effects()
+        return self._state
+
+    def _recount(self, record: RowsRecord) -> None:
+        """Remember that rows of the journal were taken in."""
+        frame = record.frame
+        now_ms = record.until_ms - 1
+        rows = np.arange(frame.rows)
+        self._state.admission.accept(Judged(frame, rows, record.historical, now_ms))
+
+    def _recover(self) -> None:
+        """Drop what was carried out and not committed."""
+        try:
+            self._state = self._recovered()
+            self._snapshotting = Snapshotting(self.store)
+        except HaltedError:
+            # The store halts with whatever failed; that is what the caller is told.
+            return
+
+    # -- care
+
+    def snapshot(self, now: bool = False) -> bool:
+        """Do a slice of a snapshot's work, if one is due or asked for; True while unfinished."""
+        return self._snapshotting.work(self._state, now=now)
+
+    def tend(self) -> None:
+        """Do what must be done every minute."""
+        self.store.tend()
+        if not self._snapshotting.under_way:
+            for version in self._state.versions:
+                version.forget(self._state.clock_ms)

@@ -1,0 +1,96 @@
+"""Write what changes a partition as journal records, and read them back.
+
+A record is a msgpack list: the format, the kind, and what the kind says. All that decides anything
+is in one of them, so that replaying them in order ends in the same state.
+
+    rows     until_ms, whether they were judged late (bytes, one for each row, or empty), frame
+    tick     until_ms, first and last + 1 of the customers whose timers fired
+    command  its number in the control log, the command
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.frame import Frame, FrameError, decode, encode
+from actors.store.errors import CorruptError
+from actors.store.frames import RESTORE
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRecord:
+    """Rows that were taken in; all work before `until_ms` of their customers was carried out."""
+
+    frame: Frame
+    historical: NDArray[np.bool_]
+    until_ms: int
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        late = np.packbits(self.historical).tobytes() if self.historical.any() else b""
+        return bytes(msgpack.packb([FORMAT, "rows", self.until_ms, late, encode(self.frame)]))
+
+
+@dataclass(frozen=True, slots=True)
+class TickRecord:
+    """Timers due before `until_ms` fired, of the customers numbered [first, last)."""
+
+    until_ms: int
+    first: int
+    last: int
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        return bytes(msgpack.packb([FORMAT, "tick", self.until_ms, self.first, self.last]))
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A command of the control log was applied."""
+
+    sequence: int
+    command: Mapping[str, Any]
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        return bytes(msgpack.packb([FORMAT, "command", self.sequence, dict(self.command)]))
+
+
+Record = RowsRecord | TickRecord | CommandRecord
+
+
+def decode_record(number: int, data: bytes, file: str) -> Record:
+    """The record that was encoded. CorruptError for anything else, naming its number and `file`."""
+    try:
+        format_, kind, *said = msgpack.unpackb(data)
+        if format_ == FORMAT and kind == "rows":
+            until_ms, late, packed = said
+            frame = decode(packed)
+            historical = np.zeros(frame.rows, np.bool_)
+            if late:
+                bits = np.unpackbits(np.frombuffer(late, np.uint8), count=frame.rows)
+                historical = bits.astype(np.bool_)
+            return RowsRecord(frame, historical, int(until_ms))
+        if format_ == FORMAT and kind == "tick":
+            return TickRecord(*said)
+        if format_ == FORMAT and kind == "command":
+            return CommandRecord(*said)
+        problem = f"it is of format {format_!r} and kind {kind!r}"
+    except FrameError as error:
+        problem = str(error)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        problem = f"it cannot be read: {error}"
+    raise CorruptError(
+        f"the record makes no sense: {problem}",
+        advice=RESTORE,
+        file=file,
+        pointer=f"journal record {number}",
+    )

@@ -1,0 +1,217 @@
+"""Write a partition's state to its store, a slice at a time between batches, and read it back.
+
+What is not in blocks of customers (the directory, rows kept, tokens of crowds, counters) is copied
+when the snapshot begins; blocks follow, each as it was then, and only those that changed since the
+snapshot before. The manifest is flipped last, so a snapshot counts whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.admission import Admission
+from actors.intake.directory import Directory
+from actors.live.control import TenantSettings
+from actors.live.state import LiveState
+from actors.live.version import LiveVersion
+from actors.store.errors import CorruptError
+from actors.store.frames import RESTORE, SLICE_BYTES_MAX
+from actors.store.partition import Partition
+from actors.store.snapshot import Snapshot, SnapshotWriter
+from core.tenant_schema import TenantSchema
+
+FORMAT = 1
+TAIL_RECORDS = 2_000
+TAIL_BYTES = 64 << 20
+"""A snapshot is due behind so many records or bytes of the journal: about two seconds of replay."""
+
+
+class Snapshotting:
+    """The snapshots of one partition: when one is due, and the one under way."""
+
+    def __init__(self, store: Partition) -> None:
+        """Begin with what the store has; a snapshot that was under way is given up."""
+        self._store = store
+        self._writer: SnapshotWriter | None = None
+        self._work: Iterator[None] | None = None
+        found = store.load_snapshot()
+        self._covered = 0 if found is None else found.manifest.sequence
+        self._kept = {} if found is None else _owners(found)
+        self._bytes = 0
+
+    @property
+    def covered(self) -> int:
+        """The last journal record that a snapshot includes."""
+        return self._covered
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one was begun and has not ended."""
+        return self._work is not None
+
+    def noted(self, size: int) -> None:
+        """Count bytes that were added to the journal."""
+        self._bytes += size
+
+    def work(self, state: LiveState, *, now: bool = False) -> bool:
+        """Do a slice of it, if one is due; True while one is unfinished."""
+        if self._work is None:
+            tail = self._store.head.journal_last - self._covered
+            if tail == 0 or not (now or tail >= TAIL_RECORDS or self._bytes >= TAIL_BYTES):
+                return False
+            self._work = self._write(state)
+        try:
+            next(self._work)
+        except StopIteration:
+            self._work = None
+            return False
+        except BaseException:
+            self._work = None
+            for version in state.versions:
+                version.machine.mark_all()
+                version.machine.give_up_snapshot()
+            raise
+        return True
+
+    def _write(self, state: LiveState) -> Iterator[None]:
+        writer = self._store.begin_snapshot()
+        self._bytes = 0
+        arrays, meta = state.directory.blocks()
+        parts = {f"directory/{name}": np.array(array) for name, array in arrays.items()}
+        parts |= {f"admission/{n}": np.array(a) for n, a in state.admission.blocks().items()}
+        versions, blocks = [], []
+        for version in state.versions:
+            key = str(version.serial)
+            changed = set(version.machine.begin_snapshot())
+            rest, numbers = version.machine.rest()
+            parts |= {f"version/{key}/{name}": array for name, array in rest.items()}
+            for number in range(-(-version.machine.customers // 1024)):
+                # Only a version that the snapshot before knew can have left blocks there.
+                fresh = number in changed or key not in self._kept
+                blocks.append((version, f"block/{key}/{number:08}", number, fresh))
+            versions.append(_said(version, numbers))
+        payload = msgpack.packb(
+            {
+                "format": FORMAT,
+                "clock_ms": state.clock_ms,
+                "control": state.control,
+                "counts": state.counts,
+                "schema": state.directory.schema.to_json(),
+                "directory": meta,
+                "versions": versions,
+                "parts": {n: [str(a.dtype), list(a.shape)] for n, a in parts.items()},
+            }
+        )
+        yield
+        for name, array in parts.items():
+            data = array.tobytes()
+            for number, start in enumerate(range(0, len(data), SLICE_BYTES_MAX)):
+                writer.put_slice(_name(name, number), data[start : start + SLICE_BYTES_MAX])
+                yield
+        for version, name, number, fresh in blocks:
+            if fresh:
+                data = version.machine.take_block(number).tobytes()
+                for piece, start in enumerate(range(0, len(data), SLICE_BYTES_MAX)):
+                    writer.put_slice(_name(name, piece), data[start : start + SLICE_BYTES_MAX])
+                yield
+            else:
+                for kept in self._kept[str(version.serial)][number]:
+                    writer.keep(kept)
+        for number, start in enumerate(range(0, len(payload), SLICE_BYTES_MAX)):
+            writer.put_slice(_name("payload", number), payload[start : start + SLICE_BYTES_MAX])
+        writer.flip()
+        self._covered = writer.sequence
+        found = self._store.load_snapshot()
+        assert found is not None
+        self._kept = _owners(found)
+        yield
+        self._store.sweep_snapshots()
+
+
+def _said(version: LiveVersion, numbers: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "serial": version.serial,
+        "document": version.document,
+        "flow": version.name,
+        "number": version.number,
+        "at_ms": version.at_ms,
+        "entering": version.entering,
+        "paused": version.paused,
+        "dropped": version.dropped,
+        "numbers": dict(numbers),
+        "dictionaries": version.dictionaries(),
+    }
+
+
+def _name(name: str, number: int) -> bytes:
+    return f"{name}#{number:06}".encode()
+
+
+def _owners(snapshot: Snapshot) -> dict[str, dict[int, list[bytes]]]:
+    """The slices of each version's blocks, by block."""
+    found: dict[str, dict[int, list[bytes]]] = {}
+    for name in snapshot.names():
+        text = name.decode()
+        if text.startswith("block/"):
+            key, _, rest = text.removeprefix("block/").rpartition("/")
+            number = int(rest.split("#")[0])
+            found.setdefault(key, {}).setdefault(number, []).append(name)
+    return found
+
+
+NewVersion = Callable[..., LiveVersion]
+
+
+def load_state(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion) -> LiveState:
+    """The state that a snapshot holds. CorruptError where its parts contradict each other."""
+    try:
+        return _loaded(snapshot, tenant, new_version)
+    except (KeyError, ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+        raise CorruptError(
+            f"the snapshot makes no sense: {error}",
+            advice=RESTORE,
+            pointer=f"snapshot {snapshot.manifest.number}",
+        ) from error
+
+
+def _loaded(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion) -> LiveState:
+    slices: dict[str, list[bytes]] = {}
+    for name in snapshot.names():
+        slices.setdefault(name.decode().rpartition("#")[0], []).append(name)
+
+    def part(name: str) -> bytes:
+        return b"".join(snapshot.slice(each) for each in slices.get(name, ()))
+
+    said = msgpack.unpackb(part("payload"), strict_map_key=False)
+    if said["format"] != FORMAT:
+        raise ValueError(f"its format is {said['format']}, not {FORMAT}")
+
+    def array(name: str) -> NDArray[Any]:
+        dtype, shape = said["parts"][name]
+        return np.frombuffer(part(name), np.dtype(dtype)).reshape(shape)
+
+    def family(prefix: str) -> dict[str, NDArray[Any]]:
+        return {n.removeprefix(prefix): array(n) for n in said["parts"] if n.startswith(prefix)}
+
+    schema = TenantSchema.of(said["schema"])
+    directory = Directory.restore(family("directory/"), said["directory"], schema, tenant.zone)
+    admission = Admission.restore(family("admission/"), schema.settings, {})
+    state = LiveState(directory, admission, said["clock_ms"], said["control"])
+    state.counts = dict(said["counts"])
+    for each in said["versions"]:
+        version = new_version(each, each["serial"], directory, dictionaries=each["dictionaries"])
+        version.entering, version.paused = each["entering"], each["paused"]
+        version.dropped = each["dropped"]
+        key = str(version.serial)
+        numbers = each["numbers"]
+        blocks = (
+            part(f"block/{key}/{number:08}") for number in range(-(-numbers["customers"] // 1024))
+        )
+        version.machine.load_state(blocks, family(f"version/{key}/"), numbers)
+        state.versions.append(version)
+    return state

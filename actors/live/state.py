@@ -1,0 +1,30 @@
+"""Hold all that a partition remembers, apart from what its store does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors.intake.admission import Admission
+from actors.intake.directory import Directory
+from actors.live.version import LiveVersion
+
+
+@dataclass(slots=True)
+class LiveState:
+    """Customers, what was taken in, and versions in the order in which they were published.
+
+    `clock_ms` is the partition's time: all work before it was carried out of whoever had an input
+    or was due. `control` is the number of the last command applied; `counts` are rows by what
+    became of them.
+    """
+
+    directory: Directory
+    admission: Admission
+    clock_ms: int = 0
+    control: int = 0
+    versions: list[LiveVersion] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def find(self, flow: str) -> list[LiveVersion]:
+        """The versions of a flow, the newest last."""
+        return [v for v in self.versions if v.name == flow]

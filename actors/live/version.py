@@ -1,0 +1,409 @@
+"""Run one version of a flow in one partition: translate frames to its program, and keep its state.
+
+Texts are coded by the version's own dictionaries, whose order means nothing; those that its
+document names are in them from the start, so a text that is new can pass no test of equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.directory import Directory
+from actors.intake.frame import DTYPES, UPSERT, Frame, Sparse
+from actors.live.text_tables import TextTables
+from core.audience import INT64_MIN, Audience, Column
+from core.binding import Bound, bind
+from core.compiler import compile_flow
+from core.conditions import EntryRef
+from core.document import read_flow
+from core.duration import DAY_MS
+from core.errors import HeadraceError
+from core.flow import Flow
+from core.hashing import hash_bytes, hash_parts
+from core.nodes import BranchAttribute
+from core.options import RunOptions
+from core.program import ColumnName, Program
+from ext.live import LiveMachine
+
+LIFE_MS = 3653 * DAY_MS
+"""A version lives for ten years at most; hours and schedules are laid out for as long."""
+HISTORICAL = 1 << 30
+ROOM_MIN = 1024
+FORGET_ROWS = 1 << 16
+Array = NDArray[Any]
+
+
+def flow_of(document: str, name: str) -> Flow:
+    """The flow that a document's text is. HeadraceError with the first thing that is wrong."""
+    flow, violations = read_flow(document, name=name)
+    if flow is None:
+        first = min(violations)
+        raise HeadraceError(first.message, advice=first.advice, file=name, pointer=first.pointer)
+    return flow
+
+
+class LiveVersion:
+    """One published version; `machine` holds its state.
+
+    `entering` says whether it takes people in, `paused` whether it stands still, `dropped` whether
+    everybody was taken out of it for good.
+    """
+
+    def __init__(
+        self,
+        said: Mapping[str, Any],
+        serial: int,
+        directory: Directory,
+        *,
+        salt: str,
+        zone: str,
+        log: bool = False,
+        dictionaries: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        """Compile and bind it for the customers that `directory` has now; it begins at `at_ms`.
+
+        `said` has `flow` (its name), `document` (its text), `number` or `version`, and `at_ms`, as
+        a command to publish does; `serial` is that command's number. With `dictionaries`, those of
+        a snapshot, it begins without customers, who are loaded then. Raises HeadraceError where the
+        flow is wrong or does not fit the tenant's schema.
+        """
+        self.serial = serial
+        self.document: str = said["document"]
+        self.flow = flow_of(self.document, said["flow"])
+        self.number: int = said["number"] if "number" in said else said["version"]
+        self.at_ms: int = said["at_ms"]
+        self.entering, self.paused, self.dropped = True, False, False
+        self.program: Program = compile_flow(self.flow)
+        self._options = RunOptions(
+            from_ms=self.at_ms,
+            until_ms=self.at_ms + LIFE_MS,
+            horizon_ms=self.at_ms + LIFE_MS,
+            salt=salt,
+            audience_zone=zone,
+        )
+        audience = directory.audience()
+        if dictionaries is not None:
+            audience = _without_customers(audience, dictionaries)
+        self.bound: Bound = bind(self.program, self._seeded(audience), self._options)
+        self._zones = len(audience.zone_names)
+        self._type_of = {name: i for i, name in enumerate(self.program.events)}
+        self._column_of = {name: i for i, name in enumerate(self.program.columns)}
+        self._codes: dict[int, dict[str, int]] = {}
+        self._texts = TextTables(self.bound)
+        self._windows = self._look_backs()
+        self._forget_at = FORGET_ROWS
+        self.machine = LiveMachine(self.bound, max(ROOM_MIN, self.bound.customers), log=log)
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self.flow.flow
+
+    def _look_backs(self) -> dict[str, int | None]:
+        """How far conditions look back to events of each type, ms; None for ever."""
+        found: dict[str, int | None] = {}
+        for spec in self.program.preds:
+            if spec.event is None:
+                continue
+            before = found.get(spec.event, 0)
+            window = spec.window_ms
+            found[spec.event] = None if window is None or before is None else max(before, window)
+        return found
+
+    def _literals(self) -> Iterator[tuple[str, str]]:
+        """Every text that the document compares a column with: (column's name, text)."""
+        for spec in self.program.preds:
+            if spec.test is None or isinstance(spec.test.operand, EntryRef):
+                continue
+            operand = spec.test.operand
+            found = operand if isinstance(operand, list) else [operand]
+            held: Any = self.program.columns if spec.source == 0 else self.program.properties
+            name = held[spec.column]
+            for each in found:
+                if isinstance(each, str):
+                    yield (name.name if isinstance(name, ColumnName) else name), each
+        for node in self.flow.nodes.values():
+            if isinstance(node, BranchAttribute):
+                for values in node.branches.values():
+                    for each in values:
+                        if isinstance(each, str):
+                            yield node.attribute, each
+
+    def _seeded(self, audience: Audience) -> Audience:
+        """The audience with the document's texts in the dictionaries."""
+        literals: dict[str, dict[str, None]] = {}
+        for name, text in self._literals():
+            literals.setdefault(name, {})[text] = None
+
+        def extended(name: str, column: Column) -> Column:
+            if column.kind != "string":
+                return column
+            known = list(column.dictionary or ())
+            there = set(known)
+            known += [text for text in literals.get(name, ()) if text not in there]
+            return Column("string", column.values, known)
+
+        return replace(
+            audience,
+            attributes={n: extended(n, c) for n, c in audience.attributes.items()},
+            properties={n: extended(n, c) for n, c in audience.properties.items()},
+        )
+
+    # -- work
+
+    def take(
+        self,
+        frame: Frame,
+        numbers: NDArray[np.int32],
+        historical: NDArray[np.bool_],
+        until_ms: int,
+    ) -> None:
+        """Carry out those rows of a frame that the flow refers to, and their customers' timers.
+
+        `numbers` int32[k] are those of the frame's customers, `historical` bool[n] says which
+        events came too late to be more than history. While it is paused nobody moves: events are
+        history, and changes are made.
+        """
+        if self.dropped or not self._feed(frame, numbers, historical):
+            return
+        if self.paused:
+            self.machine.observe()
+        else:
+            self.machine.work(until_ms)
+
+    def backfill(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
+        """Remember a frame's events of the time before the version began."""
+        if self._feed(frame, numbers, np.ones(frame.rows, np.bool_), changes=False):
+            self.machine.observe()
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether any condition asks for events of the past."""
+        return bool(self.program.histories)
+
+    def tick(self, until_ms: int, first: int, last: int) -> None:
+        """Fire the timers due before `until_ms` of the customers [first, last)."""
+        if not self.paused and not self.dropped:
+            self.machine.tick(until_ms, first, last)
+
+    def due(self, until_ms: int, enough: int) -> int:
+        """How many customers are due before `until_ms`, counted up to `enough`."""
+        return 0 if self.paused or self.dropped else self.machine.due(until_ms, enough)
+
+    def next_due_ms(self) -> int | None:
+        """When the next timer is due, None for never, or while it is paused."""
+        return None if self.paused or self.dropped else self.machine.next_due_ms()
+
+    def stop_entering(self, at_ms: int) -> None:
+        """Let nobody enter from `at_ms` on."""
+        self.entering = False
+        self.machine.close_entries(at_ms)
+
+    def drop(self) -> NDArray[np.int32]:
+        """Take everybody out for good; returns the numbers of those who were inside."""
+        self.dropped = True
+        return self.machine.drop()
+
+    def forget(self, now_ms: int) -> None:
+        """Drop rows that no condition looks back to any more, once most are such."""
+        rows = self.machine.rows()
+        if rows < self._forget_at:
+            return
+        limits = np.full(len(self.program.events), INT64_MIN, np.int64)
+        for name, i in self._type_of.items():
+            window = self._windows.get(name, 0)
+            if window is not None:
+                limits[i] = now_ms - window
+        kept = self.machine.forget(limits)
+        self._forget_at = max(FORGET_ROWS, 2 * kept)
+
+    def join(self, id_hash: NDArray[np.uint64], directory: Directory) -> None:
+        """Add the last customers of the directory, uint64[k]; what they have comes as rows."""
+        self.learn_zones(directory)
+        columns = [
+            np.full(len(id_hash), _missing(c.kind, name), c.values.dtype)
+            for c, name in zip(self.bound.columns.customer, self.program.columns, strict=True)
+        ]
+        created_ms, zone_code = directory.since(len(directory) - len(id_hash))
+        self.machine.join(id_hash, created_ms, self.bound.zones.of_code[zone_code], columns)
+
+    def learn_zones(self, directory: Directory) -> None:
+        """Take in zones that nobody was in before."""
+        if len(directory.zone_names) == self._zones:
+            return
+        empty = _without_customers(directory.audience(), self.dictionaries())
+        self.bound = bind(self.program, self._seeded(empty), self._options)
+        self._zones = len(directory.zone_names)
+        self._codes = {}
+        self._texts = TextTables(self.bound)
+        self.machine.rebind(self.bound)
+
+    def _feed(
+        self,
+        frame: Frame,
+        numbers: NDArray[np.int32],
+        historical: NDArray[np.bool_],
+        *,
+        changes: bool = True,
+    ) -> bool:
+        """Hand over those rows of a frame that the flow refers to; False if there are none."""
+        types = np.array([self._type_of.get(n, -1) for n in frame.event_names] + [-1], np.int32)
+        type_of_row = types[frame.type]
+        rows = np.flatnonzero(type_of_row >= 0)
+        type_ = type_of_row[rows] + np.where(historical[rows], HISTORICAL, 0).astype(np.int32)
+        value = np.zeros(len(rows), np.int64)
+        made = list(self._changes(frame)) if changes and np.any(frame.type == UPSERT) else []
+        if made:
+            rows = np.concatenate([rows, *(r for r, _, _ in made)])
+            type_ = np.concatenate([type_, *(np.full(len(r), t, np.int32) for r, t, _ in made)])
+            value = np.concatenate([value, *(v for _, _, v in made)])
+        if len(rows) == 0:
+            return False
+        customer = numbers[frame.customer[rows]]
+        order = np.lexsort((rows, customer)) if made else np.argsort(customer, kind="stable")
+        rows, type_, value = rows[order], type_[order], value[order]
+        received = frame.received_ms[rows]
+        self.machine.feed(
+            customer[order],
+            type_,
+            received,
+            np.minimum(frame.occurred_ms[rows], received),
+            frame.hash[rows],
+            value,
+            self._properties(frame, rows, type_ >= 0),
+        )
+        if self._texts.extend():
+            self.machine.rebind(self.bound)
+        return True
+
+    def _changes(self, frame: Frame) -> Iterator[tuple[NDArray[np.int32], int, NDArray[np.int64]]]:
+        """Rows, type and value of the frame's changes of columns that the flow refers to."""
+        families = (
+            ("attribute", frame.attributes), ("tag", frame.tags), ("group", frame.groups)
+        )  # fmt: skip
+        for family, parts in families:
+            for name, part in parts.items():
+                c = self._column_of.get(ColumnName(family, name))
+                if c is None:
+                    continue
+                column = self.bound.columns.customer[c]
+                if part.kind != column.kind:
+                    continue
+                values = part.values
+                if part.kind == "string":
+                    values = self._coded(column, part)
+                elif part.kind == "float64":
+                    values = np.ascontiguousarray(values).view(np.int64)
+                yield part.rows, -1 - c, values.astype(np.int64)
+        if frame.zone is not None:
+            names = frame.zone.dictionary or []
+            code_of = {name: code for code, name in enumerate(self.bound.audience.zone_names)}
+            codes = np.array([code_of.get(name, -1) for name in names] + [-1])
+            table = self.bound.zones.of_code[codes].astype(np.int64)
+            yield frame.zone.rows, -1 - len(self.program.columns), table[frame.zone.values]
+
+    def _coded(self, column: Column, part: Sparse) -> NDArray[np.int32]:
+        """The version's codes of a text column's values; new texts get one."""
+        assert column.dictionary is not None
+        texts = column.dictionary
+        codes = self._codes.get(id(texts))
+        if codes is None:
+            codes = self._codes[id(texts)] = {text: code for code, text in enumerate(texts)}
+        moved = np.empty(len(part.dictionary or ()) + 1, np.int32)
+        moved[-1] = -1
+        for place, text in enumerate(part.dictionary or ()):
+            code = codes.get(text)
+            if code is None:
+                code = codes[text] = len(texts)
+                texts.append(text)
+            moved[place] = code
+        found: NDArray[np.int32] = moved[part.values]
+        return found
+
+    def _properties(
+        self, frame: Frame, rows: NDArray[np.int64], events: NDArray[np.bool_]
+    ) -> list[Array]:
+        """A column of each property for the rows as they are fed."""
+        found = []
+        place: NDArray[np.int64] | None = None
+        for name, column in zip(self.program.properties, self.bound.columns.property, strict=True):
+            values = np.full(len(rows), _missing(column.kind), column.values.dtype)
+            part = frame.properties.get(name)
+            if part is not None and part.kind == column.kind:
+                if place is None:
+                    place = np.full(frame.rows, -1, np.int64)
+                    place[rows[events]] = np.flatnonzero(events)
+                mine = self._coded(column, part) if part.kind == "string" else part.values
+                at = place[part.rows]
+                values[at[at >= 0]] = mine[at >= 0]
+            found.append(values)
+        return found
+
+    # -- what is there
+
+    def dictionaries(self) -> dict[str, list[str]]:
+        """The texts of every column by name, `attribute/...` and `property/...`, for a snapshot."""
+        found = {}
+        for name, column in zip(self.program.columns, self.bound.columns.customer, strict=True):
+            if column.kind == "string" and column.dictionary is not None:
+                found[f"attribute/{name.name}"] = column.dictionary
+        for prop, column in zip(self.program.properties, self.bound.columns.property, strict=True):
+            if column.kind == "string" and column.dictionary is not None:
+                found[f"property/{prop}"] = column.dictionary
+        return found
+
+    def digest(self) -> int:
+        """An order-free hash of all that the version remembers, modulo 2**64."""
+        ids = self.program.node_ids
+        nodes = np.array([hash_parts(self.name, self.number, node) for node in ids], np.uint64)
+        columns: list[Array | None] = []
+        for column in self.bound.columns.customer:
+            texts = column.dictionary if column.kind == "string" else None
+            columns.append(
+                None
+                if texts is None
+                else np.array([hash_bytes(t.encode()) for t in texts] or [0], np.uint64)
+            )
+        zones = np.zeros(len(self.bound.zones.tables), np.uint64)
+        tables = self.bound.zones.of_code.tolist()
+        for name, table in zip(self.bound.audience.zone_names, tables, strict=False):
+            zones[table] = hash_bytes(name.encode()) if table else 0
+        columns.append(zones)
+        return self.machine.digest(nodes, columns)
+
+
+def _missing(kind: str, name: ColumnName | None = None) -> float | int:
+    if name is not None and name.family != "attribute":
+        return 0
+    if kind == "float64":
+        return float("nan")
+    return -1 if kind in ("string", "bool") else INT64_MIN
+
+
+def _without_customers(audience: Audience, dictionaries: Mapping[str, list[str]]) -> Audience:
+    """The audience with nobody in it, and with these dictionaries."""
+
+    def column(family: str, name: str, known: Column) -> Column:
+        texts = dictionaries.get(f"{family}/{name}", known.dictionary or [])
+        kept = list(texts) if known.kind == "string" else None
+        return Column(known.kind, np.zeros(0, DTYPES[known.kind]), kept)
+
+    none = np.zeros(0, np.int8)
+    return replace(
+        audience,
+        id_offsets=audience.id_offsets[:1],
+        id_data=audience.id_data[:0],
+        id_hash=audience.id_hash[:0],
+        created_ms=audience.created_ms[:0],
+        zone_code=audience.zone_code[:0],
+        attributes={n: column("attribute", n, c) for n, c in audience.attributes.items()},
+        properties={n: column("property", n, c) for n, c in audience.properties.items()},
+        tags=dict.fromkeys(audience.tags, none),
+        groups=dict.fromkeys(audience.groups, none),
+        event_offsets=audience.event_offsets[:1],
+    )
