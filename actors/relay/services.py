@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,3 +24,13 @@ class Services:
     report: Report
     clock: Callable[[], int]
     rng: np.random.Generator
+
+
+def wall_services(people: People, contents: Contents, report: Report, seed: int) -> Services:
+    """Services by the wall clock. `seed` is for the jitter of retries, which decides nothing."""
+    return Services(people, contents, report, wall_ms, np.random.default_rng(seed))
+
+
+def wall_ms() -> int:
+    """The time now, UTC milliseconds."""
+    return time.time_ns() // 1_000_000
