@@ -172,7 +172,7 @@ class _Column:
         self.kind = kind
         self.rows: list[int] = []
         self.values: list[Any] = []
-        self.codes: dict[str, int] = {}
+        self.codes: dict[Value, int] = {}
 
     def put(self, row: int, value: Value | None) -> None:
         self.rows.append(row)
@@ -181,14 +181,14 @@ class _Column:
         elif value is None:
             self.values.append(-1)
         else:
-            self.values.append(self.codes.setdefault(str(value), len(self.codes)))
+            self.values.append(self.codes.setdefault(value, len(self.codes)))
 
     def sparse(self) -> Sparse:
         return Sparse(
             self.kind,
             np.array(self.rows, np.int32),
             np.array(self.values, DTYPES[self.kind]),
-            list(self.codes) if self.kind == "string" else None,
+            [str(text) for text in self.codes] if self.kind == "string" else None,
         )
 
 
@@ -313,6 +313,8 @@ class _Reader:
     def _message_of(self, row: Mapping[str, Any], number: int, is_event: bool) -> bytes | None:
         if "message_id" in row:
             value = row["message_id"]
+            if type(value) is str and 0 < len(value) < 256 and value.isascii():
+                return value.encode()
             text: str = _at(lambda v: text_of(v, MESSAGE_ID_BYTES_MAX), value, "message_id")
             if not text:
                 raise RefusedError("out-of-range", "the message id is empty", "message_id")
@@ -395,9 +397,12 @@ class _Reader:
 
     def _cell(self, family: Family, name: str, kind: Kind, value: Any, *steps: str | int) -> _Cell:
         """A value with the column that it belongs to; a refusal is told with its place."""
-        if value is not None:
-            value = _at(_READS.get(family, self._readers[kind]), value, *steps)
-        return family, name, kind, value
+        if value is None:
+            return family, name, kind, None
+        try:
+            return family, name, kind, (_READS.get(family) or self._readers[kind])(value)
+        except RefusedError as refused:
+            raise _moved(refused, *steps) from None
 
     def _bounded(self, values: Any, place: str) -> None:
         if type(values) is not dict:
@@ -412,7 +417,7 @@ class _Reader:
     def _unknown(self, row: Mapping[str, Any], fields: frozenset[str]) -> list[str]:
         """The fields of a row that it cannot have, if these are dropped, else a refusal."""
         dropped: list[str] = []
-        for name in row.keys() - fields:
+        for name in () if row.keys() <= fields else row.keys() - fields:
             self._miss(name, "a row", sorted(fields), dropped)
         return dropped
 
