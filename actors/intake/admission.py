@@ -7,7 +7,7 @@ judged counts once it is accepted, so frames are judged and accepted one after t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -98,11 +98,7 @@ class Admission:
             cursor = self._cursors.get(frame.source, 0)
             if frame.sequence <= cursor:
                 return _nothing(frame, now_ms)
-            if frame.sequence > cursor + 1:
-                raise GapError(
-                    f"source {frame.source!r} sent frame {frame.sequence} after {cursor}",
-                    advice=f"Send it again from frame {cursor + 1} on",
-                )
+            _check_gap(frame, cursor)
         received = np.where(frame.received_ms == 0, np.int64(now_ms), frame.received_ms)
         occurred = np.where(frame.occurred_ms == NOT_STATED_MS, received, frame.occurred_ms)
         future = occurred > received + self.settings.future_ms
@@ -134,6 +130,18 @@ class Admission:
             duplicates=int(np.count_nonzero(duplicates)),
         )
 
+    def check_order(self, frames: Iterable[Frame]) -> None:
+        """Raise GapError if taking frames in one after the other would; nothing is changed.
+
+        Whoever takes several at once asks before the first, for then there is nothing to undo.
+        """
+        cursors: dict[bytes, int] = {}
+        for frame in frames:
+            if frame.sequence:
+                cursor = cursors.get(frame.source, self._cursors.get(frame.source, 0))
+                _check_gap(frame, cursor)
+                cursors[frame.source] = max(cursor, frame.sequence)
+
     def accept(self, judged: Judged) -> None:
         """Count what was judged as taken in. Between, no other frame may have been accepted."""
         frame = judged.frame
@@ -157,7 +165,10 @@ class Admission:
         settings: IntakeSettings,
         cursors: Mapping[bytes, int],
     ) -> Admission:
-        """The admission that gave these `blocks`; ValueError if they contradict each other."""
+        """The admission that gave these `blocks`; ValueError if they contradict each other.
+
+        `cursors` are those of the store: without them every numbered source would show a gap.
+        """
         prints, run_ms, run_rows = (blocks[n] for n in ("fingerprints", "run_ms", "run_rows"))
         found = FingerprintSet.of_arrays(prints, run_ms, run_rows, HORIZON_MS, FINGERPRINTS_MAX)
         return cls(settings, cursors, found)
@@ -182,6 +193,14 @@ class Admission:
             prints = frame.message if len(rows) == frame.rows else frame.message[rows]
             found[rows] = ~self._fingerprints.unseen(np.ascontiguousarray(prints), now_ms)
         return found
+
+
+def _check_gap(frame: Frame, cursor: int) -> None:
+    if frame.sequence > cursor + 1:
+        raise GapError(
+            f"source {frame.source!r} sent frame {frame.sequence} after {cursor}",
+            advice=f"Send it again from frame {cursor + 1} on",
+        )
 
 
 def _with_message(frame: Frame) -> NDArray[np.bool_]:

@@ -197,7 +197,10 @@ class Directory:
     # A snapshot
 
     def blocks(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """All of it: arrays by name, views that hold until the next change; the rest as JSON."""
+        """All of it: arrays by name, views that hold until the next change; the rest as JSON.
+
+        Names are short whatever attributes are called, so that they can be keys of a store.
+        """
         n = len(self)
         found: dict[str, Array] = {
             "id_offsets": self._offsets[: n + 1],
@@ -206,13 +209,14 @@ class Directory:
             "created_ms": self._created[:n],
             "zone_code": self._zone_code[:n],
         }
-        for name, values in self._values.items():
-            found[f"attribute/{name}"] = values[:n]
-        for name, texts in self._texts.items():
-            found[f"offsets/{name}"], found[f"texts/{name}"] = _packed(texts.texts)
+        for place, (name, values) in enumerate(self._values.items()):
+            found[f"attribute/{place}"] = values[:n]
+            if name in self._texts:
+                packed = _packed(self._texts[name].texts)
+                found[f"offsets/{place}"], found[f"texts/{place}"] = packed
         for family, marks in (("tag", self._tags), ("group", self._groups)):
-            for name, members in marks.items():
-                found[f"{family}/{name}"] = members[:n]
+            for place, members in enumerate(marks.values()):
+                found[f"{family}/{place}"] = members[:n]
         meta = {
             "zones": self._zones.texts,
             "attributes": {name: self._schema.kept[name] for name in self._values},
@@ -244,18 +248,18 @@ class Directory:
         made._zones = Texts(meta["zones"])
         codes = _checked(blocks["zone_code"], np.int32, n)
         made._zone_code = _coded(codes, made._zones, "zones").copy()
-        for name, kind in meta["attributes"].items():
+        for place, (name, kind) in enumerate(meta["attributes"].items()):
             if schema.kept.get(name) != kind:
                 raise ValueError(f"attribute {name!r} in the snapshot is not of the schema")
-            values = _checked(blocks[f"attribute/{name}"], DTYPES[kind], n)
+            values = _checked(blocks[f"attribute/{place}"], DTYPES[kind], n)
             if kind == "string":
-                packed = blocks[f"offsets/{name}"], blocks[f"texts/{name}"]
+                packed = blocks[f"offsets/{place}"], blocks[f"texts/{place}"]
                 made._texts[name] = Texts(_unpacked(*packed))
                 _coded(values, made._texts[name], name)
             made._values[name] = values.copy()
         for family, marks in (("tag", made._tags), ("group", made._groups)):
-            for name in meta[f"{family}s"]:
-                marks[name] = _checked(blocks[f"{family}/{name}"], np.int8, n).copy()
+            for place, name in enumerate(meta[f"{family}s"]):
+                marks[name] = _checked(blocks[f"{family}/{place}"], np.int8, n).copy()
         return made
 
     # Growth

@@ -92,6 +92,17 @@ def test_a_gap_is_refused_and_names_what_is_missing() -> None:
     assert gate.take(numbered(2)).rows.tolist() == [0, 1]
 
 
+def test_the_order_of_frames_can_be_asked_beforehand() -> None:
+    gate = Gate()
+    gate.take(numbered(1))
+    check = gate.admission.check_order
+    check([numbered(1), numbered(2), numbered(2), numbered(3), numbered(1, b"other")])
+    check([frame_of([visit()])])
+    with pytest.raises(GapError, match="sent frame 4 after 2"):
+        check([numbered(2), numbered(1), numbered(4)])
+    assert gate.admission.cursors == {b"shop": 1}
+
+
 def test_cursors_go_on_from_the_store() -> None:
     admission = Admission(IntakeSettings(), {b"shop": 41})
     directory = Directory(SCHEMA)
