@@ -1,4 +1,4 @@
-"""Offer the `headrace` command: dry runs, checks, imports and samples from a shell.
+"""Offer the `headrace` command: live engines, dry runs, checks and imports from a shell.
 
 Each command imports what it needs when it runs, so that `headrace --help` stays quick. Errors are
 told in one line with what to do; no traceback reaches a user, unless HEADRACE_TRACEBACK=1 asks for
@@ -66,7 +66,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     # Plain help: what draws boxes takes as long to import as all else that help needs.
     rich_markup_mode=None,
-    help="Dry-run marketing flows on real past customers before they go live.",
+    help="Dry-run marketing flows on real past customers, then run them live.",
 )
 
 FlowFile = Annotated[Path, typer.Argument(metavar="FLOW", help="The flow document, YAML or JSON.")]
@@ -265,6 +265,67 @@ def sample(
     from api.importing import make
 
     make(out, customers=customers, days=days, seed=seed, replace=replace, quiet=quiet)
+
+
+@app.command()
+def serve(
+    data_dir: Annotated[
+        Path, typer.Argument(metavar="DATA_DIR", help="Where everything is kept; made if absent.")
+    ],
+    inline: Annotated[bool, typer.Option("--inline", help="One process, without Ray.")] = False,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Join this Ray cluster.")
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=256, help="Shards; default: one for each core."),
+    ] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=1000,
+            help="Partitions of a new one; default: as many as cores.",
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose a new one is; default: the folder's name."),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Time zone of customers without one; default: UTC."),
+    ] = None,
+    salt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Salt of assignments of a new one.")
+    ] = None,
+    schema_: Annotated[
+        Path | None,
+        typer.Option(
+            "--schema", metavar="FILE", help="Attributes and events, YAML or JSON, from now on."
+        ),
+    ] = None,
+    relays: Annotated[
+        bool, typer.Option("--send/--no-send", help="Whether messages leave the outbox.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status.")] = False,
+) -> None:
+    """Run flows for real customers until Ctrl-C; starting again goes on."""
+    if inline and address is not None:
+        raise HeadraceError("--inline does without Ray, so there is no --address to join")
+    from actors.live.starting import Hosting, Making
+    from api.serve import Request, run
+
+    run(
+        Request(
+            data_dir,
+            Making(tenant, partitions, salt, zone),
+            Hosting(inline, shards or 0, address, relays),
+            schema_,
+            quiet,
+        )
+    )
 
 
 @app.callback(invoke_without_command=True)

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -40,6 +39,7 @@ from actors.live.errors import (
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
 from actors.live.rejects import RejectLog
+from actors.live.replies import Done, InFlight, Reply
 from core.counters import Counters
 from core.document import located, read_flow
 from core.flow import Flow
@@ -53,35 +53,6 @@ WATCH_S = 1.0
 TEND_S = 60.0
 AGAIN_S = 0.05
 BATCH_BYTES = 16
-
-InFlight = Literal["pin", "drop", "reset"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a batch of rows.
-
-    `rejects`: row, place within it, code, what is wrong. `dropped`: fields that the schema does not
-    know, where it says to leave them out, and how often each stood in a row.
-    """
-
-    accepted: int
-    duplicates: int
-    rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a command: the flow's version, and the partitions that apply it later.
-
-    `command` is its number in the control log; `pending` are partitions that are down.
-    """
-
-    flow: str
-    version: int
-    command: int
-    pending: list[int] = field(default_factory=list)
 
 
 class Engine:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from actors.intake.frame import Frame
@@ -37,6 +37,18 @@ class Receipt(Protocol):
         ...
 
 
+class Surroundings(Protocol):
+    """What a shard offers to what works beside its partitions. Any thread but its own may call."""
+
+    def submit(self, partition: int, frame: Frame | bytes, control: int = 0) -> Future[Receipt]:
+        """Queue a frame; see `Shard.submit`."""
+        ...
+
+    def ask(self, run: Callable[[], Any]) -> Any:
+        """Have the shard's thread do something between batches."""
+        ...
+
+
 class HostedPartition(Protocol):
     """One partition, open. One thread uses it at a time."""
 
@@ -64,8 +76,8 @@ class HostedPartition(Protocol):
         """Commit frames at a time, all or nothing; when it returns, the disk has them."""
         ...
 
-    def tick(self, now_ms: int) -> None:
-        """Fire what is due by `now_ms`."""
+    def tick(self, now_ms: int) -> object:
+        """Fire what is due by `now_ms`, or a part of it."""
         ...
 
     def prepare(self, command: Mapping[str, Any]) -> None:
@@ -88,8 +100,13 @@ class HostedPartition(Protocol):
         """What is known of a customer, and where in which flows they are; None if unknown."""
         ...
 
-    def export(self, path: Path) -> None:
-        """Write the journal as an audience folder."""
+    @property
+    def companions(self) -> str:
+        """What is wrong with what works beside it, such as its relay; "" for nothing."""
+        ...
+
+    def begin(self, surroundings: Surroundings) -> None:
+        """Start what works beside it, now that all commands are applied. Called once."""
         ...
 
     def snapshot(self, now: bool = False) -> bool:

@@ -18,7 +18,7 @@ from actors.intake.admission import GapError
 from actors.intake.frame import FrameError
 from actors.live.control import Command
 from actors.live.errors import DownError, GoneError
-from actors.live.hosted import HostedPartition, Opener
+from actors.live.hosted import HostedPartition, Opener, Surroundings
 from actors.store.errors import (
     CorruptError,
     FencedError,
@@ -52,6 +52,8 @@ class Seat:
         self._failures = 0
         self._retry_at_s: float | None = None
         self._rest_until_s = 0.0
+        self._closer: threading.Thread | None = None
+        self._begun: HostedPartition | None = None
         try:
             self.partition = opener(number)
         except Exception as error:
@@ -63,6 +65,12 @@ class Seat:
         if self.partition is not None:
             return "open"
         return "halted" if self._retry_at_s is None else "opening"
+
+    @property
+    def companions(self) -> str:
+        """What is wrong with what works beside the partition, "" for nothing."""
+        partition = self.partition
+        return "" if partition is None else partition.companions
 
     def opened(self) -> HostedPartition:
         """The partition. Raises DownError while it is halted."""
@@ -85,9 +93,10 @@ class Seat:
         self.error = told
         partition, self.partition = self.partition, None
         if partition is not None:
-            # It is given up anyway, and why is known already.
-            with contextlib.suppress(Exception):
-                partition.close()
+            # What works beside it may take seconds to end, and the others must not wait for that.
+            name = f"closing-{self.number:03}"
+            self._closer = threading.Thread(target=_give_up, args=(partition,), name=name)
+            self._closer.start()
         if isinstance(error, FINAL):
             self._retry_at_s = None
             return
@@ -147,11 +156,27 @@ class Seat:
     def close(self) -> None:
         """Close the partition and try nothing more."""
         self._retry_at_s = None
+        self._await_closing()
         if self.partition is not None:
             partition, self.partition = self.partition, None
             partition.close()
 
+    def begin(self, surroundings: Surroundings) -> None:
+        """Start what works beside the partition, unless that was done; it halts if that fails."""
+        if self.partition is None or self._begun is self.partition:
+            return
+        self._begun = self.partition
+        try:
+            self.partition.begin(surroundings)
+        except Exception as error:
+            self.halt(error)
+
+    def _await_closing(self) -> None:
+        if self._closer is not None:
+            self._closer.join()
+
     def _open(self, commands: Sequence[tuple[int, Command]], run: Run) -> None:
+        self._await_closing()
         try:
             partition = self._opener(self.number)
         except Exception as error:
@@ -169,6 +194,12 @@ class Seat:
         self.error = None
         self._retry_at_s = None
         self.follow(commands)
+
+
+def _give_up(partition: HostedPartition) -> None:
+    # Why it is given up is known already.
+    with contextlib.suppress(Exception):
+        partition.close()
 
 
 def _told(error: Exception) -> HeadraceError:

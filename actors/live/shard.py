@@ -168,6 +168,7 @@ class Shard:
                 number: {
                     "state": seat.state,
                     "error": str(seat.error) if seat.error else "",
+                    "companions": seat.companions,
                     "commits": seat.commits,
                     "rows": seat.rows,
                 }
@@ -202,6 +203,8 @@ class Shard:
         if batch:
             self._take(batch)
         if self._control is not None:
+            for seat in self._seats.values():
+                seat.begin(self)
             self._tick()
         self._snapshot()
         if time.monotonic() >= self._next_tend_s:

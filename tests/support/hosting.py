@@ -18,6 +18,7 @@ import numpy as np
 
 from actors.intake.frame import Frame
 from actors.live.data_dir import partition_path
+from actors.live.hosted import Surroundings
 from actors.live.opening import patiently
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
@@ -27,7 +28,6 @@ from ext.hashing import hash_strings
 
 FLOW_TEXT = "headrace: 1\nflow: f\nnodes: {t: {type: on_event, event: a, next: x}, x: {type: end}}"
 FLOW, _ = read_flow(FLOW_TEXT, name="f.yaml")
-assert FLOW is not None
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,14 @@ class FakePartition:
         self.disk.people.update({k: dict(v) for k, v in values.items()})
         self.disk.order.append("people")
 
+    companions = ""
+
+    def begin(self, surroundings: Surroundings) -> None:
+        self._may_fail("begin")
+        self.disk.order.append("begun")
+
     def counts(self, flow: str) -> Counters:
+        assert FLOW is not None
         found = Counters.zeros(FLOW, 1, 0)
         found.customers = len(self.disk.events)
         return found

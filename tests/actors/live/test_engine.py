@@ -136,7 +136,7 @@ def test_personal_values_are_stored_before_their_row_and_apart(
     engine.send([{"customer": "c1", "set": {"age": 5, "email": "a@b.example"}}])
     disk = opener.disks[engine.partition_of("c1")]
     assert disk.people == {"c1": {"email": "a@b.example"}}
-    assert disk.order == ["people", "rows"]
+    assert disk.order == ["begun", "people", "rows"]
 
 
 def test_personal_values_that_cannot_be_stored_keep_their_rows_out(

@@ -165,7 +165,7 @@ def test_a_halt_is_told_and_the_others_go_on(start: Callable[..., Shard], opener
     broken.fail["take"] = CorruptError("a record is damaged")
     with pytest.raises(DownError, match="partition 0: the partition halted: a record is damaged"):
         done(shard.submit(0, frame_of("a")))
-    assert broken.closed
+    until(lambda: broken.closed)
     with pytest.raises(DownError, match="a record is damaged"):
         shard.submit(0, frame_of("a"))
     assert done(shard.submit(1, frame_of("b"))).accepted == 1

@@ -1,0 +1,287 @@
+"""Open a partition with all that lives beside it: its customers' personal values, and its relay.
+
+The relay starts once the shard has all commands. What it learns of messages comes back as rows of
+the partition. If it ends it is started again within a minute, and the partition goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import TimeoutError as WaitingError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from actors.intake.frame import Frame
+from actors.intake.rows import decode_rows
+from actors.live.control import TenantSettings
+from actors.live.data_dir import partition_path, people_path
+from actors.live.errors import BehindError, BusyError, DownError, FullError
+from actors.live.hosted import Opener, Receipt, Surroundings
+from actors.live.opening import patiently
+from actors.live.partition import LivePartition
+from actors.people.lookup import Lookup
+from actors.people.people import People
+from actors.relay.contents import FolderContents
+from actors.relay.relay_thread import RelayThread
+from actors.relay.reports import BatchedReport, Row
+from actors.relay.reports import BusyError as ReportsWaitError
+from actors.relay.results import Name as ResultName
+from actors.relay.services import Services
+from actors.relay.settings import load_providers
+from actors.store.errors import NoSpaceError
+from core.counters import Counters
+from core.errors import HeadraceError
+from core.tenant_schema import TenantEvent, TenantSchema
+
+TEMPLATES = "templates"
+CLOSE_S = 5.0
+TAKEN_S = 30.0
+_HASHES = 2**64
+# What a relay tells of a message, as events of the customer.
+RESULT_SCHEMA = TenantSchema(
+    events={
+        name: TenantEvent(
+            properties={
+                "flow": "string",
+                "version": "int64",
+                "entry": "string",
+                "node": "string",
+                "visit": "int64",
+                "channel": "string",
+                "template": "string",
+                "reason": "string",
+                "attempts": "int64",
+                "provider_id": "string",
+                "delay_ms": "int64",
+            }
+        )
+        for name in get_args(ResultName)
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdFactory:
+    """Opens the households of a data directory; with `relays` their messages are sent."""
+
+    folder: Path
+    settings: TenantSettings
+    relays: bool = True
+
+    def __call__(self) -> Opener:
+        """The opener."""
+        return self.open
+
+    def open(self, number: int) -> Household:
+        """Open partition `number`, made if it is not there. Raises as the stores' `open` do."""
+        path = partition_path(self.folder, number)
+        partition = patiently(
+            lambda takeover: Resident.open(path, self.settings, create=True, takeover=takeover)
+        )
+        try:
+            people = patiently(
+                lambda takeover: People.open(
+                    people_path(self.folder, number), create=True, takeover=takeover
+                )
+            )
+        except BaseException:
+            partition.close()
+            raise
+        return Household(self, number, partition, people)
+
+
+class Resident(LivePartition):
+    """A partition that tells its relay of customers by the hash of their id."""
+
+    def id_of_hash(self, id_hash: int) -> str | None:
+        """The customer's id, None for a stranger."""
+        number = int(self._state.directory.find(np.array([id_hash], np.uint64))[0])
+        return None if number < 0 else self.id_of(number)
+
+    def attributes_of(self, id_hash: int, names: Collection[str]) -> dict[str, object]:
+        """The customer's values under those names, absent ones left out."""
+        directory = self._state.directory
+        number = int(directory.find(np.array([id_hash], np.uint64))[0])
+        if number < 0:
+            return {}
+        found = {
+            name: directory.column(name).value(number)
+            for name in names
+            if name in directory.schema.kept
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Household:
+    """One partition with its people and its relay. One thread uses it, but for `put_people`."""
+
+    def __init__(
+        self, factory: HouseholdFactory, number: int, partition: Resident, people: People
+    ) -> None:
+        """Take over what `HouseholdFactory.open` opened."""
+        self.partition = partition
+        self.people = people
+        self._factory = factory
+        self._number = number
+        self._surroundings: Surroundings | None = None
+        self._relay: RelayThread | None = None
+        self._relay_problem = ""
+
+    # What the partition does
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When its next timer is due, None without any."""
+        return self.partition.next_due_ms
+
+    @property
+    def clock_ms(self) -> int:
+        """Its time."""
+        return self.partition.clock_ms
+
+    @property
+    def control_sequence(self) -> int:
+        """The number of the last command that it applied."""
+        return self.partition.control_sequence
+
+    @property
+    def cursors(self) -> Mapping[bytes, int]:
+        """A copy of the last sequence of every source."""
+        return dict(self.partition.cursors)
+
+    def take(self, frames: Sequence[Frame], now_ms: int) -> Sequence[Receipt]:
+        """Commit frames; see `LivePartition.take`."""
+        return self.partition.take(frames, now_ms)
+
+    def tick(self, now_ms: int) -> bool:
+        """Fire what is due; see `LivePartition.tick`."""
+        return self.partition.tick(now_ms)
+
+    def prepare(self, command: Mapping[str, Any]) -> None:
+        """Raise what `command` would raise."""
+        self.partition.prepare(command)
+
+    def command(self, sequence: int, command: Mapping[str, Any]) -> None:
+        """Apply a command of the control log."""
+        self.partition.command(sequence, command)
+
+    def counts(self, flow: str) -> Counters:
+        """What the newest version of a flow counted here."""
+        return self.partition.counts(flow)
+
+    def state_of(self, customer: str) -> Mapping[str, Any] | None:
+        """What is known of a customer, personal values included; None if unknown."""
+        found = self.partition.state_of(customer)
+        personal = self.people.get([customer.encode()]).get(customer.encode())
+        if found is None or not personal:
+            return found
+        return {**found, "personal": dict(personal)}
+
+    def digest(self) -> int:
+        """A hash of all customers and tokens; see `LivePartition.digest`."""
+        return self.partition.digest()
+
+    def snapshot(self, now: bool = False) -> bool:
+        """Do a slice of a snapshot; True while one is unfinished."""
+        return self.partition.snapshot(now)
+
+    # What lives beside it
+
+    def put_people(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store personal values by customer's id, None to remove one. Any thread may call it."""
+        self.people.put({customer.encode(): found for customer, found in values.items()})
+
+    @property
+    def companions(self) -> str:
+        """Why no messages are sent, "" where they are or should not be."""
+        if self._relay is not None and not self._relay.running:
+            return f"the relay ended: {self._relay.failure}"
+        return self._relay_problem
+
+    def begin(self, surroundings: Surroundings) -> None:
+        """Start the relay. What keeps it from starting is told by `companions`."""
+        self._surroundings = surroundings
+        if self._factory.relays:
+            self._start_relay()
+
+    def tend(self) -> None:
+        """Do what must be done every minute; a relay that ended is started again."""
+        self.partition.tend()
+        self.people.tend()
+        if self._surroundings is not None and self.companions:
+            if self._relay is not None:
+                self._relay.close(CLOSE_S)
+            self._start_relay()
+
+    def close(self) -> None:
+        """Close everything: what the relay has under way settles first, for a few seconds."""
+        if self._relay is not None:
+            self._relay.close(CLOSE_S)
+        self.people.close()
+        self.partition.close()
+
+    def _start_relay(self) -> None:
+        folder = self._factory.folder
+        self._relay, self._relay_problem = None, ""
+        try:
+            providers = load_providers(folder).build(folder, f"{self._number:03}")
+            services = Services(
+                people=Lookup(
+                    self._factory.settings.tenant, self.people, _hash_of, self._attributes
+                ),
+                contents=FolderContents(folder / TEMPLATES),
+                report=BatchedReport(self._reported),
+                clock=lambda: time.time_ns() // 1_000_000,
+                rng=np.random.default_rng(),
+            )
+            relay = RelayThread(self.partition.store, providers, services)
+            relay.start()
+        except (HeadraceError, ValueError, OSError) as error:
+            # The partition goes on, and its messages wait in the outbox.
+            self._relay_problem = str(error)
+            return
+        self._relay = relay
+
+    # In the relay's threads
+
+    def _ask(self, run: Any) -> Any:
+        assert self._surroundings is not None
+        return self._surroundings.ask(run)
+
+    def _attributes(self, customer: int, names: Collection[str]) -> Mapping[str, object]:
+        """The values of a customer, by the hash of the id, that are not personal."""
+
+        found: dict[str, object] = self._ask(
+            lambda: self.partition.attributes_of(customer % _HASHES, names)
+        )
+        return found
+
+    def _reported(self, rows: Sequence[Row]) -> None:
+        """Take results in as rows of the customers; returns when the disk has them."""
+
+        def named() -> list[Row]:
+            found = []
+            for row in rows:
+                customer = self.partition.id_of_hash(int(row["customer"]) % _HASHES)
+                if customer is not None:  # else erased meanwhile
+                    found.append({**row, "customer": customer})
+            return found
+
+        assert self._surroundings is not None
+        try:
+            decoded = decode_rows(self._ask(named), RESULT_SCHEMA)
+            if decoded.frame.rows:
+                self._surroundings.submit(self._number, decoded.frame).result(TAKEN_S)
+        except (BusyError, FullError, BehindError, NoSpaceError, WaitingError) as error:
+            raise ReportsWaitError(str(error)) from None
+        except DownError as error:
+            raise HeadraceError(f"results cannot be taken in: {error}") from None
+
+
+def _hash_of(customer: int) -> int:
+    """The hash of a customer's id: an effect names him by it, as a signed number."""
+    return customer % _HASHES
