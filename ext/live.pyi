@@ -1,33 +1,19 @@
 """Typed face of ext/live.pyx."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 from core.binding import Bound
 from core.counters import Counters
-from ext.machine import Machine
+from ext.stored import StoredMachine
 
-__all__ = ["SNAPSHOT_BLOCK", "LiveMachine"]
-
-SNAPSHOT_BLOCK: int
-COUNTED: tuple[str, ...]
+__all__ = ["LiveMachine"]
 
 @disjoint_base
-class LiveMachine(Machine):
-    def __new__(cls, bound: Bound, block_max: int, lanes: int = ..., log: bool = ...) -> Self: ...
-    @property
-    def customers(self) -> int: ...
-    def reserve(self, customers: int) -> None: ...
-    def join(
-        self,
-        id_hash: NDArray[Any],
-        created_ms: NDArray[Any],
-        zones: NDArray[Any],
-        columns: Sequence[NDArray[Any]],
-    ) -> None: ...
+class LiveMachine(StoredMachine):
     def feed(
         self,
         customer: NDArray[Any],
@@ -56,11 +42,3 @@ class LiveMachine(Machine):
     def digest(
         self, node_hashes: NDArray[Any], column_hashes: Sequence[NDArray[Any] | None]
     ) -> int: ...
-    def begin_snapshot(self) -> list[int]: ...
-    def take_block(self, b: int) -> NDArray[Any]: ...
-    def give_up_snapshot(self) -> None: ...
-    def mark_all(self) -> None: ...
-    def rest(self) -> tuple[dict[str, NDArray[Any]], dict[str, int]]: ...
-    def load_state(
-        self, blocks: Iterable[Any], arrays: Mapping[str, Any], numbers: Mapping[str, int]
-    ) -> None: ...

@@ -212,9 +212,11 @@ class LivePartition:
         Raises GapError for a numbered source that left one out, NoSpaceError and TooLargeError:
         with nothing taken in; other errors of the store, after which it must be opened again.
         """
+        carried = False
         records: list[Record] = []
         judged: list[Judged] = []
         cursors: dict[bytes, int] = {}
+        self._state.admission.check_order(frames)
         try:
             for frame in frames:
                 found = self._judge(frame, now_ms)
@@ -224,12 +226,14 @@ class LivePartition:
                 if len(found.rows) == 0 and (found.whole or not frame.sequence):
                     continue
                 record = RowsRecord(found.frame, found.historical, self._until(found.frame))
+                carried = True
                 self._apply(record)
+                found.now_ms = record.until_ms - 1  # which a replay knows
                 self._state.admission.accept(found)
                 records.append(record)
             commit = self._commit(records, cursors)
         except BaseException:
-            if records:
+            if carried:
                 self._recover()
             raise
         counts = self._state.counts
@@ -433,10 +437,12 @@ class LivePartition:
             after = 0
             schema = TenantSchema.of(self._tenant.schema)
             directory = Directory(schema, self._tenant.zone)
-            self._state = LiveState(directory, Admission(schema.settings, {}))
+            self._state = LiveState(directory, Admission(schema.settings, self.store.cursors))
         else:
             after = snapshot.manifest.sequence
-            self._state = load_state(snapshot, self._tenant, self._new_version)
+            self._state = load_state(
+                snapshot, self._tenant, self.store.cursors, self._new_version
+            )
         file = str(self.store.folder)
         self._applied = after
         for number, data in self.store.journal(after):

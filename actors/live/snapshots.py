@@ -24,6 +24,7 @@ from actors.store.frames import RESTORE, SLICE_BYTES_MAX
 from actors.store.partition import Partition
 from actors.store.snapshot import Snapshot, SnapshotWriter
 from core.tenant_schema import TenantSchema
+from ext.stored import SNAPSHOT_BLOCK
 
 FORMAT = 1
 TAIL_RECORDS = 2_000
@@ -90,7 +91,7 @@ class Snapshotting:
             changed = set(version.machine.begin_snapshot())
             rest, numbers = version.machine.rest()
             parts |= {f"version/{key}/{name}": array for name, array in rest.items()}
-            for number in range(-(-version.machine.customers // 1024)):
+            for number in range(-(-version.machine.customers // SNAPSHOT_BLOCK)):
                 # Only a version that the snapshot before knew can have left blocks there.
                 fresh = number in changed or key not in self._kept
                 blocks.append((version, f"block/{key}/{number:08}", number, fresh))
@@ -167,10 +168,18 @@ def _owners(snapshot: Snapshot) -> dict[str, dict[int, list[bytes]]]:
 NewVersion = Callable[..., LiveVersion]
 
 
-def load_state(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion) -> LiveState:
-    """The state that a snapshot holds. CorruptError where its parts contradict each other."""
+def load_state(
+    snapshot: Snapshot,
+    tenant: TenantSettings,
+    cursors: Mapping[bytes, int],
+    new_version: NewVersion,
+) -> LiveState:
+    """The state that a snapshot holds; `cursors` are those of the store.
+
+    CorruptError where its parts contradict each other.
+    """
     try:
-        return _loaded(snapshot, tenant, new_version)
+        return _loaded(snapshot, tenant, cursors, new_version)
     except (KeyError, ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise CorruptError(
             f"the snapshot makes no sense: {error}",
@@ -179,7 +188,12 @@ def load_state(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersi
         ) from error
 
 
-def _loaded(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion) -> LiveState:
+def _loaded(
+    snapshot: Snapshot,
+    tenant: TenantSettings,
+    cursors: Mapping[bytes, int],
+    new_version: NewVersion,
+) -> LiveState:
     slices: dict[str, list[bytes]] = {}
     for name in snapshot.names():
         slices.setdefault(name.decode().rpartition("#")[0], []).append(name)
@@ -200,7 +214,7 @@ def _loaded(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion)
 
     schema = TenantSchema.of(said["schema"])
     directory = Directory.restore(family("directory/"), said["directory"], schema, tenant.zone)
-    admission = Admission.restore(family("admission/"), schema.settings, {})
+    admission = Admission.restore(family("admission/"), schema.settings, cursors)
     state = LiveState(directory, admission, said["clock_ms"], said["control"])
     state.counts = dict(said["counts"])
     for each in said["versions"]:
@@ -210,7 +224,7 @@ def _loaded(snapshot: Snapshot, tenant: TenantSettings, new_version: NewVersion)
         key = str(version.serial)
         numbers = each["numbers"]
         blocks = (
-            part(f"block/{key}/{number:08}") for number in range(-(-numbers["customers"] // 1024))
+            part(f"block/{key}/{number:08}") for number in range(-(-numbers["customers"] // SNAPSHOT_BLOCK))
         )
         version.machine.load_state(blocks, family(f"version/{key}/"), numbers)
         state.versions.append(version)

@@ -12,7 +12,7 @@ from random_flows import random_case
 
 SEEDS = st.integers(0, 2**63 - 1)
 PHASES = (Phase.explicit, Phase.generate)
-CASES = 60
+CASES = 150
 
 
 def check(seed: int) -> None:

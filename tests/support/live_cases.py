@@ -38,7 +38,7 @@ class Way:
 
 
 def live_options(case: dict[str, Any]) -> Loaded:
-    """The case, its entries not bounded before the horizon, as a flow's `stop` alone bounds them."""
+    """The case with entries up to the horizon: live, a flow's `stop` alone bounds them."""
     loaded = loaded_live(case)
     options = replace(
         loaded.options, until_ms=loaded.options.horizon_ms, step_budget=limits.STEP_BUDGET
@@ -57,7 +57,7 @@ def schema_of(audience: Audience) -> dict[str, Any]:
 
 
 class Inputs:
-    """The rows of a case in the order in which they happened, as arrays that frames are cut from."""
+    """The rows of a case in the order in which they happened, for frames to be cut from."""
 
     def __init__(self, audience: Audience) -> None:
         self.audience = audience

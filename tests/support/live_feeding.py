@@ -15,7 +15,8 @@ from core.binding import Bound
 from core.counters import Counters
 from core.reference import Record
 from differential import Loaded, load
-from ext.live import SNAPSHOT_BLOCK, LiveMachine
+from ext.live import LiveMachine
+from ext.stored import SNAPSHOT_BLOCK
 
 MISSING = {"float64": np.nan, "bool": -1, "string": -1}
 
