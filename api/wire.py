@@ -69,7 +69,7 @@ def read_message(connection: socket.socket) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        message = msgpack.unpackb(data, ext_hook=_unpacked)
+        message = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False)
         found = dict(message)
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
         raise WireError(f"the message cannot be read: {error}") from None
