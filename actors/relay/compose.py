@@ -80,4 +80,4 @@ async def compose(
             return Skipped(str(error)) if source.missing == "skip" else Dead(str(error))
         except RenderError as error:
             return Dead(str(error))
-    return Message(effect.key, address, parts, at_ms)
+    return Message(effect.key, address, parts, at_ms, effect.customer)

@@ -58,7 +58,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._stopping = False
         self._waiting: list[tuple[int, str, Row]] = []
-        self._active: set[str] = set()
+        self._active: dict[str, asyncio.Task[None]] = {}
         self._more_rows = False
         self._look_ms = 0
         self._disabled = DisabledAddresses(provider.name, ledger)
@@ -79,6 +79,11 @@ class Lane:
         else:
             self._more_rows = True
         self._wake.set()
+
+    async def settled(self) -> None:
+        """Return once every attempt that is now under way has ended."""
+        if self._active:
+            await asyncio.wait(list(self._active.values()))
 
     async def enable(self, address: str) -> bool:
         """Send to an address again that asked not to be sent to; False if it had not."""
@@ -111,10 +116,13 @@ class Lane:
         if self._more_rows and not self._waiting:
             await self._load()
         free = await self._slots()
-        permitted = breaker.permits(self._services.clock(), free)
+        # It may have been told to stop while it waited for a slot.
+        now_ms = self._services.clock()
+        permitted = 0 if self._stopping else breaker.permits(now_ms, free)
         batch: list[tuple[str, Row]] = []
         try:
-            batch = await self._claim(permitted)
+            if not self._stopping:
+                batch = await self._claim(permitted)
             for key, row in batch:
                 self._start(group, key, row)
         finally:
@@ -122,7 +130,7 @@ class Lane:
                 self._provider.slots.release()
             if permitted and not batch:
                 breaker.released()
-        if not batch:
+        if not batch and not self._stopping:
             await self._idle(probing=not permitted)
 
     def _start(self, group: asyncio.TaskGroup, key: str, row: Row) -> None:
@@ -132,11 +140,11 @@ class Lane:
             self._provider.slots.release()
             if task.cancelled():
                 self._provider.breaker.released()
-            self._active.discard(key)
+            self._active.pop(key, None)
             self._wake.set()
 
-        self._active.add(key)
-        group.create_task(self._attempt(key, row)).add_done_callback(ended)
+        self._active[key] = task = group.create_task(self._attempt(key, row))
+        task.add_done_callback(ended)
 
     async def _slots(self) -> int:
         """Acquire at least one slot, and what else is free."""

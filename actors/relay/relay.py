@@ -132,6 +132,10 @@ class Relay:
         await self._ledger.write({lane.name("parked", key): None})
         return True
 
+    async def settled(self) -> None:
+        """Return once every attempt that is now under way has ended: what it knew is forgotten."""
+        await asyncio.gather(*(lane.settled() for lane in self._lanes.values()))
+
     async def enable(self, provider: str, address: str) -> bool:
         """Send to an address again that asked not to be sent to; False if it had not.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
+from actors.relay.channels.base import Keeping
 from actors.relay.provider import Provider
 from actors.relay.relay import Relay
 from actors.relay.services import Services
@@ -76,6 +77,26 @@ class RelayThread:
             return await question(relay)
 
         return asyncio.run_coroutine_threadsafe(answer(), loop).result(timeout_s)
+
+    def forget(self, customers: Collection[int], timeout_s: float = 120) -> int:
+        """Remove what channels keep of customers that were erased; returns how many messages.
+
+        Call it once their values are gone: it waits for attempts that may have read them before.
+        It works whether the relay runs or not. Raises OSError, TimeoutError.
+        """
+
+        async def forget() -> int:
+            channels = {id(each): each.channel for each in self._providers.values()}.values()
+            keeping = [channel for channel in channels if isinstance(channel, Keeping)]
+            return sum([await channel.forget(customers) for channel in keeping])
+
+        async def settle_and_forget(relay: Relay) -> int:
+            await relay.settled()
+            return await forget()
+
+        if self.running:
+            return self.ask(settle_and_forget, timeout_s)
+        return asyncio.run(forget())
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """Take nothing new and let what is under way settle; whether it ended in time.

@@ -68,7 +68,10 @@ def test_11_a_relay_killed_after_the_answer(
             f"one key, {len(parked)} held as ambiguous"
         )
     assert effects == []
-    assert len(attempts) == COUNT == len(sends(COUNT))
+    wanted = {send.key for send in sends(COUNT)}
+    # What was claimed and had not left yet cannot be told from what had.
+    assert wanted - attempts.keys() <= {each.key for each in parked}
+    assert attempts.keys() <= wanted
     # Within one life of the relay a key is sent once.
     assert most == [1] * len(most)
     doubtful = attempts.total() - COUNT
@@ -77,7 +80,7 @@ def test_11_a_relay_killed_after_the_answer(
         assert results == {"message_sent": COUNT}
         assert 1 <= doubtful <= crashes * CONCURRENCY
     else:
-        assert doubtful == 0
+        assert max(attempts.values()) == 1
         assert {each.state for each in parked} == {"ambiguous"}
         assert {each.reason for each in parked} == {"relay_stopped"}
         assert results == {"message_sent": COUNT - len(parked), "message_ambiguous": len(parked)}

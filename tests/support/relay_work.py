@@ -46,7 +46,9 @@ def sends(count: int, **changed: object) -> list[Effect]:
     """Messages to customers 0, 1, 2, ..., wanted for a day from now on."""
     now_ms = wall_ms()
     times = {"committed_ms": now_ms, "expires_ms": now_ms + DAY_MS}
-    effect = replace(EFFECT, channel="sms", fresh_until_ms=now_ms + DAY_MS, **times)
+    names = ("name", "note") if changed.get("channel") == "email" else ("name",)
+    effect = replace(EFFECT, channel="sms", variables=names, **times)
+    effect = replace(effect, fresh_until_ms=effect.expires_ms)
     return [replace(effect, customer=n, **changed) for n in range(count)]  # type: ignore[arg-type]
 
 
@@ -100,7 +102,7 @@ class Engine:
             if self.relay.failure is not None:
                 raise self.relay.failure
             assert time.monotonic() < until, self.results()
-            time.sleep(0.005)
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Ends the relay, then the rest."""

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import quopri
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+
+_FORMS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda text: text,
+    lambda text: text.hex().encode(),
+    lambda text: text.decode().encode("utf-16-le"),
+    lambda text: json.dumps(text.decode())[1:-1].encode(),
+    quopri.encodestring,
+    *(
+        lambda text, shift=shift: base64.b64encode(b"x" * shift + text)[4 * (shift > 0) : -4]  # type: ignore[misc]
+        for shift in range(3)
+    ),
+)
 
 
 def hits(folder: Path, texts: Iterable[bytes]) -> dict[str, list[bytes]]:
-    """Texts found, by file; each is also looked for as UTF-16, hexadecimal and in other dress."""
-    forms = {form: text for text in texts for form in _forms(text)}
+    """Texts found, by file; each is also looked for in hexadecimal, as UTF-16, JSON, base64..."""
+    wanted = list(texts)
     found: dict[str, list[bytes]] = {}
     for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        inside = set(_inside(name.encode(), wanted))
         if path.is_file():
-            data = path.read_bytes()
-            inside = sorted({text for form, text in forms.items() if form in data})
-            if inside or any(form in str(path).encode() for form in forms):
-                found[str(path.relative_to(folder))] = inside
+            inside.update(_inside(path.read_bytes(), wanted))
+        if inside:
+            found[name] = sorted(inside)
     return found
 
 
-def _forms(text: bytes) -> set[bytes]:
-    word = text.decode()
-    shifted = [base64.b64encode(b"x" * shift + text)[4 * (shift > 0) : -4] for shift in range(3)]
-    return {
-        text,
-        text[::-1],
-        text.hex().encode(),
-        word.encode("utf-16-le"),
-        json.dumps(word)[1:-1].encode(),
-        quopri.encodestring(text),
-        *(form for form in shifted if len(form) > 8),
-    }
+def _inside(data: bytes, texts: Sequence[bytes]) -> list[bytes]:
+    found = []
+    for write in _FORMS:
+        forms = {text: write(text) for text in texts}
+        # Where not even their common beginning stands there is no need to look for each.
+        if _beginning(forms.values()) in data:
+            found += [text for text, form in forms.items() if len(form) > 4 and form in data]
+    return found
+
+
+def _beginning(texts: Collection[bytes]) -> bytes:
+    """What all of them begin with."""
+    low, high = min(texts, default=b""), max(texts, default=b"")
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+    return bytes(one for one, _ in same)

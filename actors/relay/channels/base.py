@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from actors.relay.channels.render import Encoding
 from actors.relay.outcomes import Outcome
@@ -12,12 +12,16 @@ from actors.relay.outcomes import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message ready to leave. Its repr shows nothing personal."""
+    """A message ready to leave. Its repr shows nothing personal.
+
+    `customer` is the partition's number, for channels that keep what they sent.
+    """
 
     key: str
     address: str = field(repr=False)
     parts: Mapping[str, str] = field(repr=False)
     at_ms: int
+    customer: int = -1
 
 
 class Channel(Protocol):
@@ -54,4 +58,13 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give back connections and files."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A channel that keeps what it sent, and so has to be told who was erased."""
+
+    async def forget(self, customers: Collection[int]) -> int:
+        """Remove what was sent to these customers, for good; returns how many messages."""
         ...

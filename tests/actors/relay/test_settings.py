@@ -102,7 +102,13 @@ def test_without_a_file_everything_goes_to_the_outgoing_folder(tmp_path: Path) -
     message = Message("k", "ann@example.com", {"body": "hi"}, 5)
     assert asyncio.run(providers["sms"].channel.send(message)) == Delivered()
     (line,) = (tmp_path / "outgoing" / "messages-000.jsonl").read_text().splitlines()
-    assert json.loads(line) == {"key": "k", "at_ms": 5, "to": "ann@example.com", "body": "hi"}
+    assert json.loads(line) == {
+        "key": "k",
+        "at_ms": 5,
+        "customer": -1,
+        "to": "ann@example.com",
+        "body": "hi",
+    }
     assert (tmp_path / "outgoing").stat().st_mode & 0o77 == 0
 
 

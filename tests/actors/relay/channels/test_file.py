@@ -39,6 +39,7 @@ def test_lines_are_whole_and_share_an_fsync(
     assert json.loads(lines[0]) == {
         "key": "k0",
         "at_ms": 1_700_000_000_000,
+        "customer": -1,
         "to": "zoe@example.org",
         "body": "Zeile\nZoë",
     }
@@ -76,3 +77,29 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
     asyncio.run(main())
     assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_lines_to_the_erased_are_removed_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "sent.ndjson"
+    (tmp_path / ".sent.ndjson.17.part").write_text("left behind")
+
+    def to(customer: int) -> Message:
+        return Message(f"k{customer}", f"canary{customer}@x.org", {"body": "hi"}, 5, customer)
+
+    async def main() -> None:
+        channel = FileChannel(path)
+        early = [channel.send(to(number)) for number in range(10)]
+        assert await asyncio.gather(*early) == [Delivered()] * 10
+        late = [asyncio.ensure_future(channel.send(to(number))) for number in (20, 21)]
+        assert await channel.forget({3, 4, 99}) == 2
+        assert await channel.forget({3, 4}) == 0
+        assert await asyncio.gather(*late) == [Delivered()] * 2
+        await channel.close()
+        assert await channel.forget({20}) == 1
+        await channel.close()
+
+    asyncio.run(main())
+    kept = [json.loads(line)["customer"] for line in path.read_text().splitlines()]
+    assert sorted(kept) == [0, 1, 2, 5, 6, 7, 8, 9, 21]
+    assert list(tmp_path.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
