@@ -206,6 +206,16 @@ LOG = np.dtype(
     align=True,
 )
 
+CHANGE = np.dtype(
+    [
+        ("customer", "u4"),  # number in the partition
+        ("column", "i4"),
+        ("time_ms", "i8"),
+        ("value", "i8"),  # what the column holds, widened; a fraction by its bits
+    ],
+    align=True,
+)
+
 EFFECT = np.dtype(
     [
         ("customer", "u4"),  # number in the partition

@@ -403,11 +403,27 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     leave_all(m, i, 0, items, n)
 
 
+cdef inline void tell(
+    MachineC* m, const PersonC* person, int32_t column, int64_t value
+) noexcept nogil:
+    """Tell of a change of the customer's record, for his other flows."""
+    cdef ChangeC* change = change_room(m)
+    if change == NULL:
+        return
+    change.customer = <uint32_t>at(m, person)
+    change.column = column
+    change.time_ms = person.now_ms
+    change.value = value
+
+
 cdef inline void set_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int32_t k
     for k in range(n):
         write_cell(&m.p.columns[node.a], at(m, items[k]), node.x)
+    if m.p.live:
+        for k in range(n):
+            tell(m, items[k], node.a, node.x)
     if node.flags & FLAG_SEGMENT:
         for k in range(n):
             detail_of(m, items[k]).dirty = 1
@@ -442,6 +458,8 @@ cdef inline void add_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noe
             rest(m, person)
             continue
         write_cell(column, at(m, person), total)
+        if m.p.live:
+            tell(m, person, node.a, total)
         if node.flags & FLAG_SEGMENT:
             detail_of(m, person).dirty = 1
         m.w.sorted[kept] = person

@@ -11,7 +11,7 @@ import numpy as np
 cimport numpy as cnp
 
 from core.counters import Counters
-from core.program import EFFECT
+from core.program import CHANGE, EFFECT
 
 from ext.admission cimport enter_all
 from ext.calendar cimport (
@@ -233,6 +233,13 @@ cdef class LiveMachine(StoredMachine):
         records = np.empty(self.m.t.effects_used, EFFECT)
         memcpy(address(records), self.m.t.effects, <size_t>records.nbytes)
         self.m.t.effects_used = 0
+        return records
+
+    def take_changes(self):
+        """The changes of customers' records since the last call, CHANGE records as they were made."""
+        records = np.empty(self.m.t.changes_used, CHANGE)
+        memcpy(address(records), self.m.t.changes, <size_t>records.nbytes)
+        self.m.t.changes_used = 0
         return records
 
     def close_entries(self, int64_t until_ms):

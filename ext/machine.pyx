@@ -54,6 +54,7 @@ _SIZES = {
     "EVENT": (layouts.EVENT, sizeof(EventC)),
     "LOG": (layouts.LOG, sizeof(LogC)),
     "EFFECT": (layouts.EFFECT, sizeof(EffectC)),
+    "CHANGE": (layouts.CHANGE, sizeof(ChangeC)),
     "VALUE_TABLE": (VALUE_TABLE, sizeof(ValueTableC)),
 }
 
@@ -125,6 +126,7 @@ cdef class Machine:
         free(self.m.t.delays)
         free(self.m.t.log)
         free(self.m.t.effects)
+        free(self.m.t.changes)
         free(self.m.p.columns)
         free(self.m.p.properties)
         free(self.m.scratch)

@@ -9,7 +9,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memset
 
 from ext.structs cimport (
-    AdmissionC, EffectC, EntryC, HeapC, LogC, MachineC, PastC, PendingC, StateC, TokenC, WatchOpenC,
+    AdmissionC, ChangeC, EffectC, EntryC, HeapC, LogC, MachineC, PastC, PendingC, StateC, TokenC, WatchOpenC,
 )
 
 cdef enum:
@@ -164,6 +164,22 @@ cdef inline EffectC* effect_room(MachineC* m) noexcept nogil:
         m.t.effects_size = size
     m.t.effects_used += 1
     return &m.t.effects[m.t.effects_used - 1]
+
+
+cdef inline ChangeC* change_room(MachineC* m) noexcept nogil:
+    """The next change, NULL where memory ran out."""
+    cdef int64_t size
+    cdef ChangeC* larger
+    if m.t.changes_used == m.t.changes_size:
+        size = m.t.changes_size * 2 if m.t.changes_size else FIRST_SIZE
+        larger = <ChangeC*>realloc(m.t.changes, sizeof(ChangeC) * <size_t>size)
+        if larger == NULL:
+            m.s.trap = TRAP_MEMORY
+            return NULL
+        m.t.changes = larger
+        m.t.changes_size = size
+    m.t.changes_used += 1
+    return &m.t.changes[m.t.changes_used - 1]
 
 
 cdef inline LogC* log_room(MachineC* m, int32_t n) noexcept nogil:

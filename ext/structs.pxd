@@ -223,6 +223,14 @@ cdef struct LogC:
     int32_t port
 
 
+# A change of a customer's record that a flow made.
+cdef struct ChangeC:
+    uint32_t customer
+    int32_t column
+    int64_t time_ms
+    int64_t value  # as `write_cell` takes it
+
+
 # A message that the world is asked to send.
 cdef struct EffectC:
     uint32_t customer
@@ -535,6 +543,9 @@ cdef struct TallyC:
     EffectC* effects  # since they were last taken, where the machine is live
     int64_t effects_used
     int64_t effects_size
+    ChangeC* changes  # likewise
+    int64_t changes_used
+    int64_t changes_size
 
 
 # The customers whose running token stands before a node.

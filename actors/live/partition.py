@@ -33,6 +33,8 @@ from core.counters import Counters
 from core.hashing import hash_bytes
 from core.tenant_schema import TenantSchema
 
+SHARE_ROUNDS = 8
+"""So often flows may answer each other's changes of a record before the next input."""
 SLICE_CUSTOMERS = 65_536
 """So many due customers are worked at a time, so that inputs wait no longer than for those."""
 STATES = ("none", "gone", "ready", "woken", "waits", "listens", "idle", "parked", "dead")
@@ -381,6 +383,7 @@ class LivePartition:
             self._backfill(fresh)
         if command.get("in_flight") == "reset":
             fresh.machine.admit(inside, at_ms)
+            state.clock_ms = max(state.clock_ms, at_ms + 1)
 
     def _backfill(self, fresh: LiveVersion) -> None:
         """Remember the journal's events, as far as it goes back, for a version that asks."""
@@ -396,16 +399,44 @@ class LivePartition:
 
     def _apply(self, record: Record) -> None:
         """Carry a record out in memory; live and in a replay alike."""
+        state = self._state
         if isinstance(record, CommandRecord):
             self._command(record)
+            self._share()
             return
-        state = self._state
         state.clock_ms = max(state.clock_ms, record.until_ms)
         if isinstance(record, TickRecord):
             for version in state.versions:
                 version.tick(record.until_ms, record.first, record.last)
-            return
-        frame = record.frame
+        else:
+            self._rows(record)
+        self._share()
+
+    def _share(self) -> None:
+        """Let the record and the other flows know what flows did to customers' records.
+
+        The other flows see it at the end of the batch, in the millisecond before the partition's
+        clock; what that makes them do is shared in turn, a few times over.
+        """
+        state = self._state
+        for _ in range(SHARE_ROUNDS):
+            told = [(version, version.take_changes()) for version in state.versions]
+            found = [(version, frame) for version, frame in told if frame is not None]
+            if not found:
+                return
+            at_ms = state.clock_ms - 1
+            everybody = np.arange(len(state.directory), dtype=np.int32)
+            for maker, frame in found:
+                state.directory.apply(frame, everybody)
+                frame.received_ms = frame.occurred_ms = np.full(frame.rows, at_ms, np.int64)
+                none = np.zeros(frame.rows, np.bool_)
+                for version in state.versions:
+                    if version is not maker:
+                        version.take(frame, everybody, none, at_ms + 1)
+
+    def _rows(self, record: RowsRecord) -> None:
+        """Carry out rows that were taken in."""
+        state, frame = self._state, record.frame
         numbers, new = state.directory.numbers(frame, record.until_ms - 1)
         state.directory.apply(frame, numbers)
         if new.any():
@@ -440,9 +471,7 @@ class LivePartition:
             self._state = LiveState(directory, Admission(schema.settings, self.store.cursors))
         else:
             after = snapshot.manifest.sequence
-            self._state = load_state(
-                snapshot, self._tenant, self.store.cursors, self._new_version
-            )
+            self._state = load_state(snapshot, self._tenant, self.store.cursors, self._new_version)
         file = str(self.store.folder)
         self._applied = after
         for number, data in self.store.journal(after):

@@ -232,6 +232,26 @@ class LiveVersion:
         created_ms, zone_code = directory.since(len(directory) - len(id_hash))
         self.machine.join(id_hash, created_ms, self.bound.zones.of_code[zone_code], columns)
 
+    def take_changes(self) -> Frame | None:
+        """What the flow did to customers' records since the last call; None where it did nothing.
+
+        The frame's customers are numbers of the partition, and its rows are in the order of time.
+        """
+        made = self.machine.take_changes()
+        if len(made) == 0:
+            return None
+        made = made[np.argsort(made["time_ms"], kind="stable")]
+        frame = frame_of_changes(made["customer"].astype(np.int32), made["time_ms"])
+        for c in np.unique(made["column"]).tolist():
+            rows = np.flatnonzero(made["column"] == c).astype(np.int32)
+            name, column = self.program.columns[c], self.bound.columns.customer[c]
+            bits = made["value"][rows]
+            values = bits.view(np.float64) if column.kind == "float64" else bits
+            part = Sparse(column.kind, rows, values.astype(column.values.dtype), column.dictionary)
+            families = {"attribute": frame.attributes, "tag": frame.tags, "group": frame.groups}
+            families[name.family][name.name] = part
+        return frame
+
     def learn_zones(self, directory: Directory) -> None:
         """Take in zones that nobody was in before."""
         if len(directory.zone_names) == self._zones:
@@ -375,6 +395,23 @@ class LiveVersion:
             zones[table] = hash_bytes(name.encode()) if table else 0
         columns.append(zones)
         return self.machine.digest(nodes, columns)
+
+
+def frame_of_changes(customer: NDArray[np.int32], ms: NDArray[np.int64]) -> Frame:
+    """A frame of changes of customers' records without any, by the partition's numbers."""
+    n = len(customer)
+    return Frame(
+        id_offsets=np.zeros(1, np.int64),
+        id_data=np.zeros(0, np.uint8),
+        id_hash=np.zeros(0, np.uint64),
+        customer=customer,
+        type=np.full(n, UPSERT, np.int32),
+        event_names=[],
+        occurred_ms=ms,
+        received_ms=ms,
+        message=np.zeros((n, 2), np.uint64),
+        hash=np.zeros(n, np.uint64),
+    )
 
 
 def _missing(kind: str, name: ColumnName | None = None) -> float | int:

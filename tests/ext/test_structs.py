@@ -26,6 +26,7 @@ LAYOUTS = {
     "EventC": program.EVENT,
     "LogC": program.LOG,
     "EffectC": program.EFFECT,
+    "ChangeC": program.CHANGE,
     "ValueTableC": binding.VALUE_TABLE,
 }
 C_TYPES = {
