@@ -13,7 +13,7 @@ import numpy as np
 from core.counters import Counters, port_base
 from core.errors import HeadraceError
 from core.flow import Flow
-from core.nodes import CHANNELS, NodeBase, Send, WaitEvent
+from core.nodes import CHANNELS, NodeBase, Send, TakeCoupon, WaitEvent
 from core.outcomes import ENDS, PARKS, REFUSALS, Outcome
 
 
@@ -76,7 +76,8 @@ class _Balance:
         place = f"node {node_id!r}: entered {c.entered[i]}, left {left}, ended {gone}, "
         place += f"parked {parked}, waiting {c.waiting[i]}, idle {c.idle[i]}, whole_flow {whole}"
         self._hold(f"{place}: more left than entered", standing >= 0)
-        self._hold(f"{place}: tokens vanished", standing == 0 or node.waits)
+        stands = node.waits or isinstance(node, TakeCoupon)
+        self._hold(f"{place}: tokens vanished", standing == 0 or stands)
         self._hold(f"{place}: more idle than came to a dead end", idle_out >= 0)
         if node.trigger:
             unmet = 0

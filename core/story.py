@@ -183,8 +183,6 @@ class _Listener(Observer):
         reentry = self.flow.settings.reentry
         when = "" if before is None else clock_text(before.began_ms, self.here)
         same = "" if reentry.key is None else f" with this `{reentry.key}`"
-        if isinstance(before, Lined):
-            when += ", in line"
         hindrance = {
             CoupledOutcome.REFUSED_CAP: "as many people as may had entered",
             CoupledOutcome.REFUSED_LATE: "the time of entries was over",
@@ -193,6 +191,8 @@ class _Listener(Observer):
             Outcome.REFUSED_INSIDE: f"still inside{same} since {when}",
             Outcome.REFUSED_GAP: f"the last entry{same} at {when} is less than {reentry.gap} ago",
         }[why]
+        if isinstance(before, Lined):
+            hindrance = f"stands in line{same} since {when} already"
         self.hindrance = self.triggers[node].refusal = f"{self.last[0]}, but {hindrance}"
 
     def condition(self, token: Token, condition: Model, result: bool, view: View) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.flow import Flow
-from core.nodes import ABTest, End, NodeBase, Send, WaitEvent
+from core.nodes import ABTest, End, NodeBase, Send, TakeCoupon, WaitEvent
 from core.responses import Responses, Rule
 from core.usage import Ref, reads, writes
 
@@ -116,6 +116,7 @@ class _Taint:
                 if node_id not in known and self._reads_assumed(node_id, node):
                     known.add(node_id)
             self._entries()
+            self._couplings()
             self._killed()
             self._flow_down()
         goal = self.flow.settings.goal
@@ -189,7 +190,7 @@ class _Taint:
         ]
         reached = self._reach([t for targets in forks for t in targets], self._targets())
         self.entered.update(t for targets in forks for t in targets[1:])
-        self.left.update(i for i in reached if self.flow.nodes[i].waits)
+        self.left.update(i for i in reached if _holds(self.flow.nodes[i]))
         self.idle |= reached
 
     def _targets(self) -> dict[str, list[str]]:
@@ -222,6 +223,25 @@ class _Taint:
         if coupled or (reentry.policy == "after_exit" and (self.left or self.idle)):
             self.begins.update(begins)
 
+    def _couplings(self) -> None:
+        """Assumed people take places, coupons and decisions from others (semantics D39)."""
+        nodes = self.flow.nodes.items()
+        for steps in self.flow.couplings:
+            if steps[0] == "settings" and self.begins:
+                self.begins.update(i for i, n in nodes if _enters(n))
+        pools = {n.pool for i, n in nodes if isinstance(n, TakeCoupon) and i in self.entered}
+        self.left.update(i for i, n in nodes if isinstance(n, TakeCoupon) and n.pool in pools)
+        for node_id, node in self.flow.tests.items():
+            if node.until is not None and (
+                node_id in self.entered or node.target.event in self.events
+            ):
+                self.left.add(node_id)
+
 
 def _enters(node: NodeBase) -> bool:
     return node.trigger or (isinstance(node, WaitEvent) and node.entry)
+
+
+def _holds(node: NodeBase) -> bool:
+    """Whether a token may stand at `node` between two items of work."""
+    return node.waits or isinstance(node, TakeCoupon)

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from cases import Case, ask, ms, on, send, sure, wait, wait_event
+from cases import Case, ask, log_of, ms, on, send, sure, wait, wait_event
 from core.counters import DELAY_CELLS, HOUR_MS, delay_cell
+from core.couplings import Grants, Kind
 from core.hashing import hash_parts
-from core.reference import Record, run
+from core.reference import Record, claims, run
 
 ALWAYS = {"reentry": {"policy": "always"}}
 STOP_ALL = {"type": "end", "whole_flow": True}
@@ -347,3 +348,48 @@ def test_customers_can_be_picked_and_do_not_depend_on_each_other() -> None:
         every.records, key=lambda r: ("cab".index(r.customer), r.step)
     )
     assert sum(part.counters.steps for part in parts) == every.counters.steps
+
+
+# -- couplings
+
+
+def test_D39_everybody_competes_whosever_decisions_are_asked_for() -> None:
+    case = Case(
+        {"t": on("go", "x")},
+        [("05-04 10:00", "go", {}, name) for name in ("a", "b")],
+        settings={"entry_cap": 1},
+        customers=[{"id": "a"}, {"id": "b"}],
+    )
+    given = (case.flow(), case.people(), case.run_options())
+    only = run(*given, customers=[0])
+    assert [(r.customer, r.port) for r in only.records] == [("a", "refused_cap")]
+    assert (only.counters.customers, only.counters.refused_cap.tolist()) == (1, [1, 0])
+    assert [r.customer for r in run(*given, customers=[1]).records] == ["b", "b"]
+
+
+def test_D40_grants_that_lack_an_answer_are_refused() -> None:
+    case = Case({"t": on("go", "x")}, [GO], settings={"entry_cap": 1})
+    given = (case.flow(), case.people(), case.run_options())
+    with pytest.raises(ValueError, match="lack an answer for 'c'"):
+        run(*given, grants=Grants.none(1))
+    (claim,) = claims(*given, None, Grants.none(1), [0])
+    assert (claim["time_ms"], claim["kind"], claim["number"]) == (ms("05-04 10:00"), Kind.ENTRY, 0)
+
+
+def test_D41_a_modelled_event_may_stand_in_line() -> None:
+    case = Case(
+        {"t": on("go", "m"), "m": send("email", "a", "x"), "o": on("opened", "x")},
+        [GO, ("05-04 11:00", "go")],
+        settings=ALWAYS | {"entry_rate": {"per_second": 1}},
+        responses=[{"outcomes": [sure("opened")]}],
+    )
+    ran = case.run()
+    assert [line for line in log_of(ran) if line[12:].startswith(("o", "t"))] == [
+        "05-04 10:00 t next",
+        "05-04 11:00 t next",
+        "05-04 11:00:01 o next",
+        "05-04 12:00 o next",
+    ]
+    assert ran.counters.modelled_entries.tolist() == [0, 0, 2, 0]
+    assert ran.counters.queued.tolist() == [0, 0, 1, 0]
+    assert ran.counters.line_sum_ms.tolist() == [0, 0, 1000, 0]

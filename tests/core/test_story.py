@@ -352,3 +352,53 @@ def test_of_many_customers_one_is_told() -> None:
     assert told(case, 0).never_entered == ["`t`: no `go` ever"]
     with pytest.raises(IndexError):
         told(case, 2)
+
+
+def test_whoever_stands_in_line_is_told_so() -> None:
+    go = [("05-04 10:00", "go", {}, name) for name in ("e", "b", "a", "c")]
+    case = Case(
+        {"t": on("go", "k"), "k": {"type": "take_coupon", "pool": "p", "next": {"taken": "x"}}},
+        [*go, ("05-04 10:00:01", "go", {}, "a")],
+        settings={"entry_rate": {"per_second": 1}, "entry_cap": 3, "coupons": {"p": 1}},
+        customers=[{"id": name} for name in "abce"],
+        window=("05-01", "06-01", "06-01"),
+    )
+    assert lines(told(case, 3)) == [
+        "t next: `go` happened",
+        "k taken: Take a coupon of `p` -> taken",
+        "x end: End",
+    ]
+    assert lines(told(case, 2)) == [
+        "t next: `go` happened, then stood in line since 2026-05-04 10:00",
+        "k sold_out: Take a coupon of `p` -> sold_out; nothing follows",
+    ]
+    assert lines(told(case, 0)) == [
+        "t refused_cap: `go` happened, but as many people as may had entered",
+        "t refused_cap: `go` happened, but as many people as may had entered",
+    ]
+    rated = {"entry_rate": {"per_second": 1}}
+    short = Case(
+        case.nodes, case.events, settings={**rated, "coupons": {"p": 1}}, customers=case.customers,
+        window=("05-01", "05-04 10:00:02", "05-04 10:00:03"),
+    )  # fmt: skip
+    assert lines(told(short, 2)) == [
+        "t refused_late: `go` happened, then stood in line since 2026-05-04 10:00, "
+        "but the time of entries was over"
+    ]
+    waiting = told(short, 0)
+    assert lines(waiting) == [
+        "t refused_once: `go` happened, but stands in line since 2026-05-04 10:00 already"
+    ]
+
+
+def test_a_test_that_has_ended_is_told_so() -> None:
+    target = {"event": "buy", "within": "1 day"}
+    node = {"type": "ab_test", "branches": {"A": "50%", "B": "50%"}, "target": target}
+    until = {"people": 1, "then": "B"}
+    case = Case(
+        {"t": on("go", "s"), "s": {**node, "until": until, "next": {"A": "x", "B": "x"}}},
+        [("05-04 10:00", "go", {}, "c"), ("05-04 10:01", "go", {}, "f")],
+        customers=[{"id": "c"}, {"id": "f"}],
+    )
+    assert lines(told(case, 0))[1] == "s A: assigned to A: draw 3085 of 10000"
+    assert lines(told(case, 1))[1] == "s B: assigned to B: the test had ended"

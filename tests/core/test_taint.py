@@ -286,3 +286,53 @@ def test_a_figure_that_differs_and_is_called_exact_is_refused() -> None:
     assert found.totals.people.value == 20
     with pytest.raises(UnbalancedError, match="rests on no response"):
         build_report(welcome(), runs, OPTIONS, audience=audience)
+
+
+def coupled(settings: dict[str, Any], **nodes: Any) -> Assumptions:
+    """What is assumed where `opened` is modelled and lets people in at `o`."""
+    take = {"type": "take_coupon", "pool": "p", "next": {"taken": "x", "sold_out": "x"}}
+    flow = Flow.model_validate(
+        {
+            "headrace": 1,
+            "flow": "f",
+            "settings": {
+                "coupons": {"p": 1, "q": 1},
+                "reentry": {"policy": "always"},
+                **settings,
+            },
+            "nodes": {
+                "t": {"type": "on_event", "event": "go", "next": "m"},
+                "m": {"type": "send", "channel": "email", "template": "m", "next": "k"},
+                "o": {"type": "on_event", "event": "opened", "next": "l"},
+                "k": take,
+                "l": take,
+                "n": {**take, "pool": "q"},
+                "x": {"type": "end"},
+                **nodes,
+            },
+        }
+    )
+    outcomes = [{"event": "opened", "probability": 0.5, "delay": {"constant": "1 hour"}}]
+    responses = {"headrace_responses": 1, "rules": [{"outcomes": outcomes}]}
+    return assumptions(flow, Responses.model_validate(responses))
+
+
+def test_assumed_people_take_coupons_and_places_from_others() -> None:
+    found = coupled({})
+    assert ("k" in found.left, "k" in found.entered) == (True, False)
+    assert "n" not in found.left
+    assert "t" not in found.entered
+    assert "t" in coupled({"entry_cap": 5}).entered
+
+
+def test_a_test_that_ends_by_assumed_successes_is_assumed() -> None:
+    def ends(event: str, **until: Any) -> bool:
+        target = {"event": event, "within": "1 day"}
+        node = {"type": "ab_test", "branches": {"a": "50%", "b": "50%"}, "target": target}
+        found = coupled({}, t={"type": "on_event", "event": "go", "next": ["m", "s"]},
+                        s={**node, **until, "next": {"a": "x", "b": "x"}})  # fmt: skip
+        return "s" in found.left
+
+    assert ends("opened", until={"people": 5})
+    assert not ends("opened")
+    assert not ends("go", until={"people": 5})
