@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from actors import failpoints
 from actors.intake.admission import Admission, Judged
 from actors.intake.directory import Directory
 from actors.intake.frame import Frame
@@ -278,6 +279,8 @@ class LivePartition:
             return False
         first, last = self._slice(due)
         record = TickRecord(until_ms, first, last)
+        if failpoints.armed:
+            failpoints.hit("timer_pop")
         try:
             self._apply(record)
             self._commit([record], {})
@@ -451,6 +454,8 @@ class LivePartition:
         """Store records with the effects they had, and the cursors of their sources."""
         if not records:
             return self.store.head.journal_last
+        if failpoints.armed:
+            failpoints.hit("after_apply_before_commit")
         effects: list[bytes] = []
         for version in self._state.versions:
             taken = version.machine.take_effects()

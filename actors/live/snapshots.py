@@ -14,6 +14,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from actors import failpoints
 from actors.intake.admission import Admission
 from actors.intake.directory import Directory
 from actors.live.control import TenantSettings
@@ -114,6 +115,8 @@ class Snapshotting:
             for number, start in enumerate(range(0, len(data), SLICE_BYTES_MAX)):
                 writer.put_slice(_name(name, number), data[start : start + SLICE_BYTES_MAX])
                 yield
+        if failpoints.armed:
+            failpoints.hit("snapshot_mid")
         for version, name, number, fresh in blocks:
             if fresh:
                 data = version.machine.take_block(number).tobytes()
