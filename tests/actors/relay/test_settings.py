@@ -13,6 +13,7 @@ from actors.relay.channels.file import FileChannel
 from actors.relay.channels.http_provider import HttpProvider
 from actors.relay.channels.smtp import SmtpChannel
 from actors.relay.channels.webhook import WebhookChannel
+from actors.relay.contents import FolderContents
 from actors.relay.outcomes import Delivered
 from actors.relay.settings import DEFAULT, load_providers
 from core.errors import HeadraceError
@@ -171,3 +172,16 @@ def test_two_providers_may_not_write_one_file(tmp_path: Path) -> None:
     with pytest.raises(HeadraceError, match="'a' and 'b' write one file"):
         load_providers(written(tmp_path, text % ""))
     load_providers(written(tmp_path, text % ", file: other"))
+
+
+def test_the_examples_of_the_documentation_are_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
+    providers, content = (part.partition("```")[0] for part in text.split("```text\n")[1:])
+    settings = load_providers(written(tmp_path, providers))
+    secret = ENVIRON["HOOK_SECRET"]
+    built = settings.build(tmp_path, "000", {**ENVIRON, "OLD_HOOK_SECRET": secret})
+    assert built.keys() == {"email", "webhook", "sms", "whatsapp"}
+    (tmp_path / "hello.yaml").write_text(content)
+    found = FolderContents(tmp_path).template("hello")
+    assert found is not None
+    assert set(found.channels) == {"email", "sms"}
