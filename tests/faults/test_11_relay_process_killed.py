@@ -31,7 +31,7 @@ def run(folder: Path, failpoints: str = "") -> int:
     return done.returncode
 
 
-@pytest.mark.parametrize("kills", [(3,), pytest.param(range(1, 9), marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [(3,), pytest.param((1, 1, 2, 1), marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("keyed", "resend"), [(True, False), (False, False), (False, True)], ids=str
 )
