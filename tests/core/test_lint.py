@@ -117,8 +117,9 @@ GRAPH = [
      f"b: {SEND % ('t', 'done')}", "/nodes/a/message"),
 ]  # fmt: skip
 
-UNTIL = ("a: {type: ab_test, branches: {%s}, until: {%s}, target: {event: e, within: 1 day}, "
-         "next: {%s}}")
+UNTIL = (
+    "a: {type: ab_test, branches: {%s}, until: {%s}, target: {event: e, within: 1 day}, next: {%s}}"
+)
 SETTINGS = [
     ("reserved-branch", UNTIL % ("x: 50%, best: 50%", "people: 5", "x: done, best: done"), "",
      "/nodes/a/branches/best"),
