@@ -106,6 +106,7 @@ cdef class Machine:
         free(s.timers)
         free(s.entries)
         free(s.visits)
+        free(s.entry_visits)
         free(s.listening)
         free(s.admissions)
         free(s.keys)

@@ -52,8 +52,10 @@ cdef inline void token_free(MachineC* m, int32_t i) noexcept nogil:
 
 
 cdef inline uint32_t* visits_at(MachineC* m, int32_t row) noexcept nogil:
-    """The visit counters of an entry: in row `c` those of customer c's only one."""
-    return &m.s.visits[<int64_t>row * m.p.n_slots]
+    """The visit counters of an entry: in row c >= 0 those of customer c's only one."""
+    if row >= 0:
+        return &m.s.visits[<int64_t>row * m.p.n_slots]
+    return &m.s.entry_visits[<int64_t>(-1 - row) * m.p.n_slots]
 
 
 cdef inline int32_t entry_new(MachineC* m) noexcept nogil:
@@ -67,14 +69,14 @@ cdef inline int32_t entry_new(MachineC* m) noexcept nogil:
             if not grow(s, <void**>&s.entries, sizeof(EntryC), size):
                 return -1
             if slots and not grow(
-                s, <void**>&s.visits, 4 * <size_t>slots, s.persons_size + size
+                s, <void**>&s.entry_visits, 4 * <size_t>slots, size
             ):
                 return -1
             s.entries_size = size
         i = s.entries_used
         s.entries_used += 1
     if slots:
-        memset(visits_at(m, s.persons_size + i), 0, 4 * <size_t>slots)
+        memset(visits_at(m, -1 - i), 0, 4 * <size_t>slots)
     return i
 
 

@@ -15,7 +15,6 @@ cdef struct FieldC:
     size_t item
     uint8_t fill  # the byte that a new element consists of
     uint8_t saved  # whether a snapshot needs it
-    uint8_t owned  # whether it is freed here
 
 
 # An array with an element for each row.
@@ -39,7 +38,7 @@ cdef class StoredMachine(Machine):
     cdef int32_t n_arenas
     cdef bint retains
 
-    cdef void field(self, void** at, size_t item, uint8_t fill, bint saved, bint owned) except *
+    cdef void field(self, void** at, size_t item, uint8_t fill, bint saved) except *
     cdef void arena(self, int32_t i, void** at, size_t item) noexcept
     cdef void _make_fields(self) except *
     cdef void _alias(self) noexcept
@@ -47,8 +46,8 @@ cdef class StoredMachine(Machine):
     cdef void _rows_room(self, int64_t rows) except *
     cdef void* _longer(self, void* data, size_t used, size_t size) except NULL
     cdef void _grow(self, FieldC* f, int64_t size) except *
-    cdef void _grow_visits(self, int64_t size) except *
     cdef void _put(self, void* data, int64_t first, values, dtype, int64_t k) except *
+    cdef void _fill_fields(self, int64_t first, int64_t k) noexcept
     cdef object dtype_of(self, int32_t store)
     cdef void _keep(self, int64_t b) except *
     cdef size_t _block_bytes(self) noexcept
@@ -57,5 +56,4 @@ cdef class StoredMachine(Machine):
     cdef object _bytes(self, const void* data, size_t size)
     cdef void _load(self, void** at, array, size_t size) except *
     cdef void _fill(self, void* at, array, size_t size) except *
-    cdef void _load_visits(self, array) except *
     cdef void _load_delays(self, rows) except *

@@ -8,8 +8,6 @@ snapshot copies a block of customers just before work changes it.
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove, memset
-from posix.stdlib cimport posix_memalign
-
 import numpy as np
 
 cimport numpy as cnp
@@ -27,8 +25,23 @@ __all__ = ["SNAPSHOT_BLOCK", "StoredMachine"]
 
 SNAPSHOT_BLOCK = 1024
 
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    #ifndef MAP_NORESERVE
+    #define MAP_NORESERVE 0
+    #endif
+    static void* headrace_span(size_t bytes) {
+        void* span = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+        return span == MAP_FAILED ? NULL : span;
+    }
+    """
+    void* span "headrace_span"(size_t size) noexcept nogil
+    int munmap(void* at, size_t size) noexcept nogil
+
 cdef enum:
-    LINE = 64
+    FIRST_CUSTOMERS = 1 << 16
     FIRST_ROWS = 4096
     UNFILLED = 0xFF
 
@@ -56,8 +69,6 @@ cdef class StoredMachine(Machine):
     def __cinit__(self, bound, int block_max, int lanes=512, bint log=False):
         if len(bound.responses.rules) or len(bound.inputs.ms):
             raise ValueError("a live machine begins without rows, and models no responses")
-        if block_max < bound.customers:
-            raise ValueError("block_max must hold all customers")
         self.m.p.live = 1
         self.m.p.named = 1
         self.m.s.lo = 0
@@ -73,8 +84,8 @@ cdef class StoredMachine(Machine):
     def __dealloc__(self):
         cdef int32_t i
         for i in range(self.n_fields):
-            if self.fields[i].owned:
-                free(self.fields[i].at[0])
+            munmap(self.fields[i].at[0], self.fields[i].item * <size_t>self.block_max)
+            self.fields[i].at[0] = NULL
         free(self.fields)
         free(self.dirty)
         free(self.owed)
@@ -82,25 +93,28 @@ cdef class StoredMachine(Machine):
             free(self.arenas[i].at[0])
         free(self.arenas)
 
-    cdef void field(self, void** at, size_t item, uint8_t fill, bint saved, bint owned) except *:
-        """Add an array with an element of `item` bytes for each customer to the table."""
+    cdef void field(self, void** at, size_t item, uint8_t fill, bint saved) except *:
+        """Let an array with an element of `item` bytes for each customer be one of the table.
+
+        Its memory is zero and costs nothing until a customer comes; so it can be ample, and need
+        seldom be moved.
+        """
         cdef FieldC* f
+        cdef void* room
         if item == 0:
             return
         self.fields = <FieldC*>realloc(self.fields, sizeof(FieldC) * (self.n_fields + 1))
-        if self.fields == NULL:
+        room = span(item * <size_t>self.block_max)
+        if self.fields == NULL or room == NULL:
             raise MemoryError(_NO_ROOM)
+        free(at[0])
+        at[0] = room
         f = &self.fields[self.n_fields]
         f.at = at
         f.item = item
         f.fill = fill
         f.saved = saved
-        f.owned = owned
         self.n_fields += 1
-        if owned:
-            at[0] = self.room(self.block_max, item)
-        if fill:
-            memset(at[0], fill, <size_t>self.block_max * item)
 
     cdef void _make_fields(self) except *:
         cdef StateC* s = &self.m.s
@@ -112,35 +126,41 @@ cdef class StoredMachine(Machine):
         for i in range(p.n_columns):
             columns[i] = p.columns[i]
             columns[i].changed = NULL
+            columns[i].data = NULL  # its memory belongs to an array of NumPy
         free(p.columns)
         p.columns = columns
+        p.id_hash = NULL
+        p.created_ms = NULL
+        self.block_max = max(FIRST_CUSTOMERS, self.block_max)
+        s.persons_size = self.block_max
         columns[p.n_columns].store = STORE_INT32
         reads = [self.m.p.segment_column[i] for i in range(p.n_columns)] + [1]
         p.segment_column = <const uint8_t*>self.hold(reads, np.uint8)
-        self.field(<void**>&s.persons, sizeof(PersonC), 0, 1, 0)
-        self.field(<void**>&s.details, sizeof(DetailC), 0, not p.plain, 0)
-        self.field(<void**>&s.steps, 4, 0, 1, 0)
-        self.field(<void**>&s.hashes, 8, 0, 1, 0)
-        self.field(<void**>&s.last_row, 8 * p.n_histories, UNFILLED, 1, 0)
-        self.field(<void**>&s.last_past, 8 * p.n_histories, UNFILLED, 0, 0)
-        self.field(<void**>&s.segment_state, p.n_segments, SEGMENT_UNSEEN, 1, 0)
-        self.field(<void**>&s.schedule_next, 8 * p.n_schedules, 0, 1, 0)
-        self.field(<void**>&s.visited, 8 * p.words, 0, 1, 0)
-        self.field(<void**>&s.touched, 8 * p.words, 0, 0, 0)
-        self.field(<void**>&s.tested, 8 * p.test_words, 0, 1, 0)
-        self.field(<void**>&s.listening, 4 * p.n_listeners, UNFILLED, 1, 0)
-        self.field(<void**>&self.queue, 4, 0, 0, 0)
-        self.field(<void**>&self.calendar.next, 4, 0, 0, 0)
-        self.field(<void**>&self.calendar.prev, 4, UNFILLED, 0, 0)
-        self.field(<void**>&self.calendar.due_ms, 8, 0, 0, 0)
-        self.field(<void**>&p.id_hash, 8, 0, 1, 1)
-        self.field(<void**>&p.created_ms, 8, 0, 1, 1)
+        self.field(<void**>&s.persons, sizeof(PersonC), 0, 1)
+        self.field(<void**>&s.details, sizeof(DetailC), 0, not p.plain)
+        self.field(<void**>&s.steps, 4, 0, 1)
+        self.field(<void**>&s.hashes, 8, 0, 1)
+        self.field(<void**>&s.last_row, 8 * p.n_histories, UNFILLED, 1)
+        self.field(<void**>&s.last_past, 8 * p.n_histories, UNFILLED, 0)
+        self.field(<void**>&s.segment_state, p.n_segments, SEGMENT_UNSEEN, 1)
+        self.field(<void**>&s.schedule_next, 8 * p.n_schedules, 0, 1)
+        self.field(<void**>&s.visited, 8 * p.words, 0, 1)
+        self.field(<void**>&s.touched, 8 * p.words, 0, 0)
+        self.field(<void**>&s.tested, 8 * p.test_words, 0, 1)
+        self.field(<void**>&s.listening, 4 * p.n_listeners, UNFILLED, 1)
+        self.field(<void**>&s.visits, 4 * p.n_slots, 0, 1)
+        self.field(<void**>&self.queue, 4, 0, 0)
+        self.field(<void**>&self.calendar.next, 4, 0, 0)
+        self.field(<void**>&self.calendar.prev, 4, UNFILLED, 0)
+        self.field(<void**>&self.calendar.due_ms, 8, 0, 0)
+        self.field(<void**>&p.id_hash, 8, 0, 1)
+        self.field(<void**>&p.created_ms, 8, 0, 1)
         for i in range(p.n_columns):
-            self.field(&columns[i].data, _STORES[columns[i].store][1], 0, 1, 1)
-        self.field(&columns[p.n_columns].data, 4, 0, 1, 1)
+            self.field(&columns[i].data, _STORES[columns[i].store][1], 0, 1)
+        self.field(&columns[p.n_columns].data, 4, 0, 1)
         p.zone_of = <const int32_t*>columns[p.n_columns].data
         # A customer's rows end here; read at his number plus one.
-        self.field(<void**>&self.row_end, 8, 0, 0, 1)
+        self.field(<void**>&self.row_end, 8, 0, 0)
         self._alias()
         self.dirty = <uint8_t*>self.room((self.block_max >> BLOCK_BITS) + 1, 1)
         self.owed = <uint8_t*>self.room((self.block_max >> BLOCK_BITS) + 1, 1)
@@ -203,7 +223,7 @@ cdef class StoredMachine(Machine):
 
     def reserve(self, int64_t customers):
         """Make room for so many customers. MemoryError leaves the machine unusable."""
-        cdef int64_t size = max(customers, 2 * <int64_t>self.block_max)
+        cdef int64_t size = max(customers, 4 * <int64_t>self.block_max)
         cdef size_t blocks = (size >> BLOCK_BITS) + 1
         cdef int32_t i
         if customers <= self.block_max:
@@ -214,7 +234,6 @@ cdef class StoredMachine(Machine):
                 raise MemoryError("a partition holds at most 2**30 customers")
         for i in range(self.n_fields):
             self._grow(&self.fields[i], size)
-        self._grow_visits(size)
         self.dirty = <uint8_t*>self._longer(self.dirty, self.blocks_size, blocks)
         self.owed = <uint8_t*>self._longer(self.owed, self.blocks_size, blocks)
         self.blocks_size = blocks
@@ -231,30 +250,13 @@ cdef class StoredMachine(Machine):
         return larger
 
     cdef void _grow(self, FieldC* f, int64_t size) except *:
-        cdef void* larger = NULL
-        cdef size_t used = f.item * <size_t>self.block_max
-        if posix_memalign(&larger, LINE, f.item * <size_t>size):
-            self.m.s.trap = 1
-            raise MemoryError(_NO_ROOM)
-        memcpy(larger, f.at[0], used)
-        memset(<uint8_t*>larger + used, f.fill, f.item * <size_t>size - used)
-        free(f.at[0])
-        f.at[0] = larger
-
-    cdef void _grow_visits(self, int64_t size) except *:
-        """The rows of customers come first, those of entries in a crowd behind them."""
-        cdef size_t item = 4 * <size_t>self.m.p.n_slots, entries = self.m.s.entries_size
-        cdef size_t had = self.m.s.persons_size
-        cdef void* larger
-        if item == 0:
-            return
-        larger = realloc(self.m.s.visits, item * (<size_t>size + entries))
+        cdef void* larger = span(f.item * <size_t>size)
         if larger == NULL:
             self.m.s.trap = 1
             raise MemoryError(_NO_ROOM)
-        memmove(<uint8_t*>larger + item * <size_t>size, <uint8_t*>larger + item * had, item * entries)
-        memset(<uint8_t*>larger + item * had, 0, item * (<size_t>size - had))
-        self.m.s.visits = <uint32_t*>larger
+        memcpy(larger, f.at[0], f.item * <size_t>self.m.s.persons_n)
+        munmap(f.at[0], f.item * <size_t>self.block_max)
+        f.at[0] = larger
 
     def join(self, id_hash, created_ms, zones, columns):
         """Add customers behind the last: uint64[k], int64[k], int32[k], and a column of k each.
@@ -271,6 +273,7 @@ cdef class StoredMachine(Machine):
         self._put(self.m.p.columns[self.m.p.n_columns].data, first, zones, np.int32, k)
         for i in range(self.m.p.n_columns):
             self._put(self.m.p.columns[i].data, first, columns[i], _STORES[self.m.p.columns[i].store][0], k)
+        self._fill_fields(first, k)
         self.m.s.persons_n = <int32_t>(first + k)
         with nogil:
             for c in range(first, first + k):
@@ -280,6 +283,16 @@ cdef class StoredMachine(Machine):
                 self.dirty[c >> BLOCK_BITS] = 1
                 if due_ms < self.m.p.horizon_ms:
                     calendar_put(&self.calendar, <int32_t>c, due_ms)
+
+    cdef void _fill_fields(self, int64_t first, int64_t k) noexcept:
+        """Give new elements the bytes of fields that do not begin as zero."""
+        cdef int32_t i
+        for i in range(self.n_fields):
+            if self.fields[i].fill:
+                memset(
+                    <uint8_t*>self.fields[i].at[0] + self.fields[i].item * <size_t>first,
+                    self.fields[i].fill, self.fields[i].item * <size_t>k,
+                )
 
     cdef object dtype_of(self, int32_t store):
         """The dtype of a column stored so."""
@@ -355,7 +368,7 @@ cdef class StoredMachine(Machine):
         memset(self.dirty, 1, self.blocks_size)
 
     cdef size_t _block_bytes(self) noexcept:
-        cdef size_t total = 4 * <size_t>self.m.p.n_slots
+        cdef size_t total = 0
         cdef int32_t i
         for i in range(self.n_fields):
             if self.fields[i].saved:
@@ -373,16 +386,11 @@ cdef class StoredMachine(Machine):
         cdef size_t n = <size_t>(min(<int64_t>self.m.s.persons_n - first, <int64_t>SNAPSHOT_BLOCK)), item
         cdef int32_t i
         cdef uint8_t* mine
-        for i in range(self.n_fields + 1):
-            if i < self.n_fields:
-                if not self.fields[i].saved:
-                    continue
-                item = self.fields[i].item
-                mine = <uint8_t*>self.fields[i].at[0]
-            else:
-                item = 4 * <size_t>self.m.p.n_slots
-                mine = <uint8_t*>self.m.s.visits
-            mine += first * <int64_t>item
+        for i in range(self.n_fields):
+            if not self.fields[i].saved:
+                continue
+            item = self.fields[i].item
+            mine = <uint8_t*>self.fields[i].at[0] + first * <int64_t>item
             if out:
                 memcpy(data, mine, n * item)
             else:
@@ -397,10 +405,7 @@ cdef class StoredMachine(Machine):
             "tokens": self._bytes(s.tokens, s.tokens_used * sizeof(TokenC)),
             "timers": self._bytes(s.timers, s.tokens_used * sizeof(HeapC)),
             "entries": self._bytes(s.entries, s.entries_used * sizeof(EntryC)),
-            "entry_visits": self._bytes(
-                <uint8_t*>s.visits + <size_t>s.persons_size * self.m.p.n_slots * 4 if self.m.p.n_slots else NULL,
-                <size_t>s.entries_used * self.m.p.n_slots * 4,
-            ),
+            "entry_visits": self._bytes(s.entry_visits, <size_t>s.entries_used * self.m.p.n_slots * 4),
             "admissions": self._bytes(s.admissions, s.admissions_used * sizeof(AdmissionC)),
             "keys": self._bytes(s.keys, s.keys_size * sizeof(KeySlotC)),
             "watches": self._bytes(s.open_watches, s.watches_used * sizeof(WatchOpenC)),
@@ -441,6 +446,7 @@ cdef class StoredMachine(Machine):
             raise ValueError("the state of another program")
         self.reserve(numbers["customers"])
         s.persons_n = numbers["customers"]
+        self._fill_fields(0, s.persons_n)
         for data in blocks:
             block = np.frombuffer(data, np.uint8)
             if len(block) != <int64_t>self._block_bytes() or b << BLOCK_BITS >= s.persons_n:
@@ -464,7 +470,9 @@ cdef class StoredMachine(Machine):
         self._load(<void**>&s.admissions, arrays["admissions"], s.admissions_used * sizeof(AdmissionC))
         self._load(<void**>&s.keys, arrays["keys"], s.keys_size * sizeof(KeySlotC))
         self._load(<void**>&s.open_watches, arrays["watches"], s.watches_used * sizeof(WatchOpenC))
-        self._load_visits(arrays["entry_visits"])
+        self._load(
+            <void**>&s.entry_visits, arrays["entry_visits"], <size_t>s.entries_used * self.m.p.n_slots * 4
+        )
         self.rows_used = 0
         self._rows_room(numbers["rows_used"])
         for i in range(self.n_arenas):
@@ -500,17 +508,6 @@ cdef class StoredMachine(Machine):
             raise ValueError(f"{size} bytes expected, not {len(data)}")
         if size:
             memcpy(at, address(data), size)
-
-    cdef void _load_visits(self, array) except *:
-        cdef size_t item = 4 * <size_t>self.m.p.n_slots
-        cdef void* larger
-        if item == 0:
-            return
-        larger = realloc(self.m.s.visits, item * (<size_t>self.m.s.persons_size + self.m.s.entries_size))
-        if larger == NULL:
-            raise MemoryError(_NO_ROOM)
-        self.m.s.visits = <uint32_t*>larger
-        self._fill(<uint8_t*>larger + item * self.m.s.persons_size, array, item * self.m.s.entries_used)
 
     cdef void _load_delays(self, rows) except *:
         cdef int64_t key, count, total

@@ -439,7 +439,7 @@ cdef struct PersonC:
 cdef struct DetailC:
     AdmissionC admission  # where re-entry has no key
     uint32_t entry_number  # of the entry whose token runs, or is alone, as are the next two
-    int32_t entry_visits  # its row of visit counters
+    int32_t entry_visits  # its row of visit counters: the customer's, or -1 - entry in a crowd
     int32_t entry_admission
     uint32_t entries
     uint32_t budget
@@ -475,7 +475,8 @@ cdef struct StateC:
     TokenC* tokens
     HeapC* timers  # beside tokens
     EntryC* entries
-    uint32_t* visits  # n_slots each: of customers' single tokens, then beside entries
+    uint32_t* visits  # n_slots each, of customers' single tokens
+    uint32_t* entry_visits  # likewise, beside entries
     int32_t* listening  # by customer and listeners: the crowd's tokens that wait for an event
     AdmissionC* admissions  # by customer and key
     KeySlotC* keys

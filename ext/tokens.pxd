@@ -225,7 +225,7 @@ cdef inline void take_up(MachineC* m, PersonC* person, int32_t t) noexcept nogil
     person.entry_row = e.row
     hash_of(m, person)[0] = e.hash
     detail.entry_number = e.number
-    detail.entry_visits = m.s.persons_size + entry
+    detail.entry_visits = -1 - entry
     detail.token = t
 
 
@@ -300,7 +300,7 @@ cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
         return 0
     if m.p.n_slots:
         memcpy(
-            visits_at(m, m.s.persons_size + entry), visits_at(m, c), 4 * <size_t>m.p.n_slots
+            visits_at(m, -1 - entry), visits_at(m, c), 4 * <size_t>m.p.n_slots
         )
     t = token_make(m, detail, entry, person.node, state)
     if t < 0:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,7 @@ from actors.intake.routing import partition_of, split
 from actors.intake.rows import Decoded, decode_rows
 from actors.live.clock import DrivenClock, WallClock
 from actors.live.control import Command, ControlLog, FlowState
-from actors.live.data_dir import DataDir
+from actors.live.data_dir import DataDir, Manifest
 from actors.live.errors import (
     BehindError,
     BusyError,
@@ -38,6 +39,7 @@ from actors.live.errors import (
 )
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
+from actors.live.jobs import Jobs
 from actors.live.rejects import RejectLog
 from actors.live.replies import Done, InFlight, Reply
 from core.counters import Counters
@@ -52,6 +54,7 @@ DEADLINE_S = 30.0
 WATCH_S = 1.0
 TEND_S = 60.0
 AGAIN_S = 0.05
+JOB_LOOK_S = 0.02
 BATCH_BYTES = 16
 
 
@@ -76,6 +79,7 @@ class Engine:
         self.control = control
         self.partitions = data.manifest.partitions
         self.rejects = RejectLog(data.path / "rejects")
+        self.jobs = Jobs()  # of clients who ask again how it is going
         self._handles = list(handles)
         self._of = {number: handle for handle in handles for number in handle.numbers}
         self._bringing = {id(handle): threading.Lock() for handle in handles}
@@ -129,6 +133,14 @@ class Engine:
         end = time.monotonic() + deadline_s
         receipts = self._deliver(split(decoded.frame, self.partitions), end)
         return self._reply(decoded, receipts, source or batch)
+
+    def submit(self, frame: Frame) -> list[Future[Receipt]]:
+        """Send a frame on its way without waiting: a receipt for each partition that it concerns.
+
+        For bulk, where many are under way at once. A receipt may raise what `send` does, and then
+        the same frame must be sent again.
+        """
+        return [self._submit(number, part) for number, part in split(frame, self.partitions)]
 
     def _put_people(self, decoded: Decoded) -> None:
         by_partition: dict[int, dict[str, dict[str, Any]]] = {}
@@ -379,6 +391,42 @@ class Engine:
     def flows(self) -> list[FlowState]:
         """Every flow that was published, with its newest version and whether it takes people in."""
         return list(self.control.standing.flows.values())
+
+    # Copies: `actors.live.backup` copies an engine's data directory by these
+
+    @property
+    def path(self) -> Path:
+        """The data directory's folder."""
+        return self.data.path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the data directory says of itself."""
+        return self.data.manifest
+
+    def copy_partition(self, number: int, to: Path, people: Path | None) -> dict[str, int]:
+        """Copy a partition and its people into new folders, while it goes on.
+
+        Raises DownError while it is halted or if its process ends meanwhile, StoreError.
+        """
+        found: dict[str, int] = self._job(number, "copy", to, people)
+        return found
+
+    def copy_control(self, to: Path) -> dict[str, int]:
+        """Copy the control log."""
+        head = self.control.backup(to)
+        return {"commits": head.journal_last, "transactions": head.transactions}
+
+    def _job(self, number: int, name: str, *arguments: Any) -> Any:
+        """Have a partition do what takes long beside its work, and wait for the end."""
+        job, handle = uuid.uuid4().hex, self._of[number]
+        handle.call("begin", job, number, name, *arguments)
+        while True:
+            ended, found = handle.call("ended", job)
+            if ended:
+                return found
+            if self._stopped.wait(JOB_LOOK_S):
+                raise DownError("the engine is stopping")
 
     def export_journal(self, path: str | os.PathLike[str]) -> list[Path]:
         """Write each partition's journal as an audience folder below the new folder `path`.

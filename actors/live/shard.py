@@ -22,6 +22,7 @@ from actors.live.control import Command
 from actors.live.errors import BehindError, DownError, RefusedError
 from actors.live.hosted import HostedPartition, Opener, Receipt
 from actors.live.inbox import Delivery, Inbox, deadline_s, frame_bytes, timed_out
+from actors.live.jobs import Jobs
 from actors.live.seat import REFUSALS, Seat
 from actors.live.watermarks import Marks, Watermarks
 
@@ -62,6 +63,7 @@ class Shard:
         self.numbers = tuple(numbers)
         self.options = options or ShardOptions()
         self._inbox = Inbox(self.options.queue_rows, self.options.queue_bytes)
+        self._jobs = Jobs()
         self._marks = Watermarks(folder, self.options.marks)
         self._seats = {n: Seat(n, opener) for n in self.numbers}
         make = clock or (DrivenClock if self.options.driven else WallClock)
@@ -135,6 +137,20 @@ class Shard:
             return found(*arguments) if callable(found) else found
 
         return self.ask(read)
+
+    def begin(self, job: str, partition: int, name: str, *arguments: Any) -> None:
+        """Begin a partition's method `name`, one that any thread may call, in a thread of its own.
+
+        `ended` tells how it went. Raises DownError if the partition is halted, RefusedError.
+        """
+        if partition not in self._seats:
+            raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
+        hosted = self._seats[partition].opened()
+        self._jobs.begin(job, lambda: getattr(hosted, name)(*arguments))
+
+    def ended(self, job: str) -> tuple[bool, Any]:
+        """Whether what `begin` began has ended, and what it returned; raises what it raised."""
+        return self._jobs.ended(job)
 
     def put_people(self, partition: int, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Store personal values by customer's id, in the caller's thread.
@@ -242,6 +258,12 @@ class Shard:
         now = self._look()
         for number, deliveries in by_partition.items():
             self._commit(self._seats[number], deliveries, now)
+        if isinstance(self._clock, DrivenClock):
+            # Arrival times that rows state drive it too; more rows of the last may be to come.
+            stated = [
+                d.frame.received_ms[-1] for ds in by_partition.values() for d in ds if d.frame.rows
+            ]
+            self._clock.advance(int(max(stated, default=0)) - 1)
 
     def _commit(self, seat: Seat, deliveries: Sequence[Delivery], now_ms: int) -> None:
         try:

@@ -46,7 +46,10 @@ class Entrant:
         return found
 
 
+OURS, OURS_INLINE = "Headrace on Ray", "Headrace, one process"
 RIVALS = (
+    Entrant(OURS, "bench.live.headrace", "Headrace"),
+    Entrant(OURS_INLINE, "bench.live.headrace", "HeadraceInline"),
     Entrant(NAMED, "bench.rivals_live.lmdb_python", "LmdbPython"),
     Entrant(SQLITE, "bench.rivals_live.sqlite_sets", "SqliteSets"),
     Entrant(POSTGRES, "bench.rivals_live.postgres_sets", "PostgresSets"),
