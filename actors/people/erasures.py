@@ -125,6 +125,11 @@ class Ledger:
         """The number of the last erasure of a customer, 0 if there was none."""
         return self._numbers.get(digest, 0)
 
+    def last_ms(self, digest: bytes) -> int | None:
+        """The time of the last erasure of a customer, None if there was none."""
+        number = self.last(digest)
+        return self.erasures[number - 1].at_ms if number else None
+
     def append(self, digests: Sequence[bytes], at_ms: int) -> None:
         """Tell of erasures at a time; when it returns, the disk has them.
 

@@ -1,7 +1,7 @@
 """Look up for a relay what a message needs to know of a customer, by the partition's number.
 
-The partition's directory knows the hash of a customer's id by number, and forgets it when the
-customer is erased; so a message to an erased number finds nobody, whoever comes anew with that id.
+The partition knows the hash of a customer's id by number. A message that was decided before the
+customer was erased finds nobody, whoever comes anew with that id: the ledger knows when it was.
 """
 
 from __future__ import annotations
@@ -31,23 +31,27 @@ class Lookup:
         self._attributes = attributes
 
     async def values(
-        self, tenant: str, customer: int, names: Collection[str]
+        self, tenant: str, customer: int, names: Collection[str], committed_ms: int
     ) -> Mapping[str, object] | None:
-        """The customer's values under those names, absent ones left out; None if erased.
+        """The customer's values under those names, absent ones left out.
 
-        Of two values of one name the personal one counts. Raises StoreError, and ValueError for
-        another tenant.
+        None if the customer was erased at `committed_ms` or later, or is erased still. Of two
+        values of one name the personal one counts. Raises StoreError, and ValueError for another
+        tenant.
         """
         if tenant != self._tenant:
             raise ValueError("these people are another tenant's")
-        return await asyncio.to_thread(self._values, customer, names)
+        return await asyncio.to_thread(self._values, customer, names, committed_ms)
 
-    def _values(self, customer: int, names: Collection[str]) -> Mapping[str, object] | None:
+    def _values(
+        self, customer: int, names: Collection[str], committed_ms: int
+    ) -> Mapping[str, object] | None:
         id_hash = self._hash_of(customer)
         if id_hash is None:
             return None
         person = self._people.of_hashes([id_hash]).get(id_hash)
-        if person is None and self._people.is_erased(id_hash):
+        erased_ms = self._people.erased_ms(id_hash)
+        if erased_ms is not None and (person is None or erased_ms >= committed_ms):
             return None
         known = dict(self._attributes(customer, names)) if self._attributes else {}
         if person is not None:

@@ -215,6 +215,10 @@ class People:
         """Whether the customer was erased and did not come anew."""
         return self._ledger.last(self._digest(id_hash)) > 0 and not self.of_hashes([id_hash])
 
+    def erased_ms(self, id_hash: int) -> int | None:
+        """When the customer was last erased, UTC, None if never; it may have come anew since."""
+        return self._ledger.last_ms(self._digest(id_hash))
+
     def __len__(self) -> int:
         with self._reading() as partition:
             return partition.head.relay_rows - len(partition.relay_rows_of([ERASED]))

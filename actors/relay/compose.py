@@ -20,9 +20,13 @@ class People(Protocol):
     """Where personal values are kept."""
 
     async def values(
-        self, tenant: str, customer: int, names: Collection[str]
+        self, tenant: str, customer: int, names: Collection[str], committed_ms: int
     ) -> Mapping[str, object] | None:
-        """The customer's values under those names, absent ones left out; None if erased."""
+        """The customer's values under those names, absent ones left out; None if erased.
+
+        A message committed at `committed_ms`, UTC, means who had the number then: nobody, if that
+        customer was erased since and somebody came anew.
+        """
         ...
 
 
@@ -56,7 +60,8 @@ async def compose(
         if content is None:
             return Dead("no_template")
         to = effect.to or content.address
-        values = await people.values(effect.tenant, effect.customer, {to, *effect.variables})
+        names = {to, *effect.variables}
+        values = await people.values(effect.tenant, effect.customer, names, effect.committed_ms)
     except Exception as error:
         # The exception's text may hold a value, so only its kind is told.
         _LOG.warning("%s: cannot be composed now: %s", effect.key, type(error).__name__)

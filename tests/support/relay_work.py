@@ -63,6 +63,9 @@ class Engine:
             folder / "partitions" / "000", create=True, map_bytes=MAP_BYTES
         )
         self.people = People.open(folder / "people" / "000", create=True, map_bytes=MAP_BYTES)
+        # As the owner of both does every minute: this opening is not one that died young.
+        self.partition.tend()
+        self.people.tend()
         self.forgotten: set[int] = set()
         self._writing = threading.Lock()
         services = wall_services(

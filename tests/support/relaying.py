@@ -144,7 +144,7 @@ class Persons:
         self.asked = 0
 
     async def values(
-        self, tenant: str, customer: int, names: Collection[str]
+        self, tenant: str, customer: int, names: Collection[str], committed_ms: int = 0
     ) -> Mapping[str, object] | None:
         self.asked += 1
         known = {"email": f"c{customer}@example.com", "name": f"Secret{customer}"}

@@ -40,6 +40,7 @@ def test_what_was_appended_is_read_again(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l", KEY)
     assert ledger.erasures == [Erasure(1, A, 10), Erasure(2, B, 10), Erasure(3, A, 20)]
     assert [ledger.last(digest) for digest in (A, B, C)] == [3, 2, 0]
+    assert [ledger.last_ms(digest) for digest in (A, B, C)] == [20, 10, None]
     ledger.append([], 30)
     assert (ledger.count, (tmp_path / "l").stat().st_size) == (3, 4 * RECORD_BYTES)
     ledger.close()
