@@ -100,8 +100,10 @@ class _Search:
         self._run(everybody, np.full(self.runner.customers, NUMBERS, np.int64))
         while True:
             self._choose_limit()
+            decided = len(self.decisions)
             again = self._round()
-            if len(again):
+            # A decision that nobody meets may still be followed by one that somebody does.
+            if len(again) or len(self.decisions) > decided:
                 self.rounds += 1
                 self.epoch_rounds += 1
             elif self.limit_ms == NEVER_MS:
