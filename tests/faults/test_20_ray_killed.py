@@ -4,6 +4,7 @@ Every frame is sent again until it is acknowledged, as a gateway does. Then ever
 acknowledged is there once, in order, also when the partitions are opened without any cluster.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -18,8 +19,11 @@ import hosting
 from actors.live.errors import BehindError, BusyError, DownError
 from actors.live.shard import ShardOptions
 from actors.live.watermarks import Marks
+from api.client import Client
+from core.errors import HeadraceError
 from hosting import StoredFactory, frame_of
 from house import CHECKOUT
+from serving import SCHEMA, WELCOME, serving, signups
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -147,3 +151,55 @@ def _check_cold(folder: Path, sent: dict[int, int]) -> None:
             mine = [e for e in partition.events() if e.startswith(f"{lane}-")]
             assert mine == [f"{lane}-{n}" for n in range(1, sent[lane] + 1)]
         partition.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.soak)])
+def test_folders_outlive_their_cluster(
+    tmp_path: Path, victim: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "d"
+    acknowledged = 0
+    with serving(folder, "--no-send", "--partitions", "2", "--shards", "1") as process:
+        with Client(folder, timeout_s=60) as client:
+            client.set_schema(SCHEMA)
+            client.publish(WELCOME)
+            acknowledged += client.send_events(signups(200)).accepted
+        for found in _descendants(process.pid, victim):
+            os.kill(found, signal.SIGKILL)
+        # The actor may live on for a moment. What then gets no answer may be stored or not.
+        with Client(folder, timeout_s=2) as client, contextlib.suppress(HeadraceError):
+            for first in range(200, 600, 100):
+                acknowledged += client.send_events(signups(100, first)).accepted
+                time.sleep(0.3)
+        process.kill()
+        process.wait()
+    with serving(folder, "--inline", "--no-send"), Client(folder) as client:
+        entered = client.counts("welcome").entered.tolist()[0]
+        assert acknowledged <= entered <= acknowledged + 100
+        again = client.send_events(signups(600))
+        assert (again.accepted, again.duplicates) == (600 - entered, entered)
+        assert client.counts("welcome").entered.tolist()[0] == 600
+    with capsys.disabled():
+        print(f"\nscenario 20: {victim} killed, {acknowledged} acknowledged, lost or doubled: 0")
+
+
+def _descendants(process: int, name: str) -> list[int]:
+    """The processes of that name which a process started, or its children did."""
+    parents: dict[int, list[tuple[int, str]]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "stat").read_text()
+            except OSError:
+                continue
+            command, rest = line[line.index("(") + 1 :].rsplit(")", 1)
+            parents.setdefault(int(rest.split()[1]), []).append((int(entry.name), command))
+    found, ancestors = [], [process]
+    while ancestors:
+        for child, command in parents.get(ancestors.pop(), []):
+            ancestors.append(child)
+            if command.startswith(name):
+                found.append(child)
+    assert found, f"there is no {name}"
+    return found
