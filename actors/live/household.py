@@ -48,7 +48,7 @@ RESULT_SCHEMA = TenantSchema(
             properties={
                 "flow": "string",
                 "version": "int64",
-                "entry": "string",
+                "entry": "int64",
                 "node": "string",
                 "visit": "int64",
                 "channel": "string",
@@ -274,6 +274,8 @@ class Household:
         assert self._surroundings is not None
         try:
             decoded = decode_rows(self._ask(named), RESULT_SCHEMA)
+            for reject in decoded.rejects[:1]:
+                raise HeadraceError(f"a result cannot be taken in: {reject.message}")
             if decoded.frame.rows:
                 self._surroundings.submit(self._number, decoded.frame).result(TAKEN_S)
         except (BusyError, FullError, BehindError, NoSpaceError, WaitingError) as error:

@@ -1,0 +1,86 @@
+"""Tests of `actors.live.household`: a partition, its people and its relay, in one shard."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.live.shard import ShardOptions
+from actors.live.starting import Hosting, Making, start_engine
+from actors.live.watermarks import Marks
+from serving import SCHEMA, WELCOME, customers, signups
+
+HOSTING = Hosting(inline=True, shards=1, options=ShardOptions(marks=Marks(disk_full=1.1)))
+TEMPLATE = """
+channels:
+  email: {address: email, parts: {subject: "Hello", text: "from {{ shop }}"}}
+constants: {shop: Acme}
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Any]:
+    (tmp_path / "d").mkdir()
+    engine = start_engine(tmp_path / "d", Making(partitions=1), HOSTING)
+    templates = tmp_path / "d" / "templates"
+    templates.mkdir()
+    (templates / "welcome.yaml").write_text(TEMPLATE)
+    engine.set_schema(SCHEMA)
+    engine.publish(WELCOME)
+    yield engine
+    engine.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+def sent(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "outgoing" / "messages-000.jsonl"
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def test_messages_leave_with_personal_values_that_stay_apart(engine: Any, tmp_path: Path) -> None:
+    engine.send(customers(20))
+    engine.send(signups(20))
+    until(lambda: len(sent(tmp_path / "d")) == 20)
+    found = sent(tmp_path / "d")
+    assert {message["to"] for message in found} == {f"c{i}@shop.example" for i in range(20)}
+    assert {message["text"] for message in found} == {"from Acme"}
+    assert len({message["key"] for message in found}) == 20
+    assert engine.state_of("c3")["personal"] == {"email": "c3@shop.example"}
+    engine.close()
+    for part in ("partitions", "control"):
+        for path in (tmp_path / "d" / part).rglob("*"):
+            assert not path.is_file() or b"@shop.example" not in path.read_bytes()
+
+
+def test_what_became_of_messages_comes_back_as_rows(engine: Any, tmp_path: Path) -> None:
+    (tmp_path / "d" / "templates" / "welcome.yaml").unlink()
+    engine.send(customers(5))
+    engine.send(signups(5))
+    partition = engine._handles[0].shard._seats[0].partition.partition
+    until(lambda: partition.row_counts.get("accepted", 0) == 5 + 5 + 5)
+    assert sent(tmp_path / "d") == []
+
+
+def test_a_relay_that_cannot_start_is_told_and_the_partition_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    start_engine(folder, Making(partitions=1), HOSTING).close()
+    (folder / "providers.yaml").write_text("providers: 5\n")
+    with start_engine(folder, None, HOSTING) as engine:
+        engine.set_schema(SCHEMA)
+        engine.publish(WELCOME)
+        assert engine.send(signups(3)).accepted == 3
+        shard = engine._handles[0].shard
+        assert "providers.yaml" in shard.status()["partitions"][0]["companions"]
+        (folder / "providers.yaml").unlink()
+        shard.ask(shard._seats[0].tend)
+        assert shard.status()["partitions"][0]["companions"] == ""
