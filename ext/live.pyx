@@ -3,7 +3,7 @@
 The interpreter is that of `ext.machine`; customers, rows and snapshots are those of `ext.stored`.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 import numpy as np
@@ -19,6 +19,7 @@ from ext.calendar cimport (
 )
 from ext.hashing cimport xxh64
 from ext.predicates cimport read_cell, write_cell
+from ext.slabs cimport entry_free, token_free, watch_free
 from ext.stored cimport BLOCK_BITS, StoredMachine
 from ext.structs cimport *
 from ext.timeline cimport remember
@@ -193,6 +194,52 @@ cdef class LiveMachine(StoredMachine):
             self.queue[n] = who[k]
             n += 1
         self._run(n, at_ms + 1)
+
+    def erase(self, customers, int64_t at_ms):
+        """Forget all about customers, int32[k], but their numbers: each begins anew at a time.
+
+        Rows of theirs that others do not need are dropped by the next `forget`.
+        """
+        cdef int32_t i, c, f, t, following
+        cdef int64_t k
+        cdef int64_t due_ms
+        cdef EntryC* entry
+        who = np.unique(np.ascontiguousarray(customers, np.int32))
+        if len(who) and not 0 <= who[0] <= who[len(who) - 1] < self.m.s.persons_n:
+            raise ValueError("no such customers")
+        gone = np.zeros(self.m.s.persons_n, np.uint8)
+        gone[who] = 1
+        cdef const uint8_t* is_gone = <const uint8_t*>address(gone)
+        for i in range(self.m.s.entries_used):
+            entry = &self.m.s.entries[i]
+            if entry.tokens == 0 or not is_gone[entry.person]:
+                continue
+            t = entry.first
+            while t >= 0:
+                following = self.m.s.tokens[t].entry_next
+                token_free(&self.m, t)
+                t = following
+            entry.tokens = 0
+            entry_free(&self.m, i)
+        for i in range(self.m.s.keys_size):
+            if self.m.s.keys[i].admission >= 0 and is_gone[self.m.s.keys[i].person]:
+                self.m.s.admissions[self.m.s.keys[i].admission].last_ms = INT64_MIN
+                self.m.s.admissions[self.m.s.keys[i].admission].active = 0
+        for c in who:
+            if self.owed[c >> BLOCK_BITS]:
+                self._keep(c >> BLOCK_BITS)
+            self.dirty[c >> BLOCK_BITS] = 1
+            calendar_remove(&self.calendar, c)
+            if self.m.s.persons[c].state != TOKEN_FREE:
+                t = self.m.s.details[c].watches if self.m.p.n_watches else -1
+                while t >= 0:
+                    following = self.m.s.open_watches[t].next
+                    watch_free(&self.m, t)
+                    t = following
+            self._renew(c, at_ms)
+            due_ms = next_ms(&self.m.s.persons[c])
+            if due_ms < self.m.p.horizon_ms:
+                calendar_put(&self.calendar, c, due_ms)
 
     def drop(self):
         """Take all tokens out; returns the numbers of the customers who had any, int32[k]."""

@@ -30,6 +30,8 @@ cdef class StoredMachine(Machine):
     cdef uint8_t* dirty  # by block of customers: whether it changed since the last snapshot
     cdef uint8_t* owed  # whether a snapshot under way has yet to take it
     cdef object owing
+    cdef list kept
+    cdef const int64_t* absent  # by column, as `write_cell` takes it
     cdef dict saved
     cdef int64_t rows_used
     cdef int64_t rows_size
@@ -41,7 +43,10 @@ cdef class StoredMachine(Machine):
     cdef void field(self, void** at, size_t item, uint8_t fill, bint saved) except *
     cdef void arena(self, int32_t i, void** at, size_t item) noexcept
     cdef void _make_fields(self) except *
+    cdef void _make_absent(self, bound) except *
+    cdef void* hold_for_good(self, array) except? NULL
     cdef void _alias(self) noexcept
+    cdef void _renew(self, int32_t c, int64_t at_ms) noexcept
     cdef void _make_rows(self) except *
     cdef void _rows_room(self, int64_t rows) except *
     cdef void* _longer(self, void* data, size_t used, size_t size) except NULL

@@ -14,6 +14,7 @@ cimport numpy as cnp
 
 from ext.calendar cimport OUTSIDE, calendar_put
 from ext.machine cimport Machine
+from ext.predicates cimport write_cell
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
 from ext.tokens cimport next_ms
@@ -24,6 +25,7 @@ cnp.import_array()
 __all__ = ["SNAPSHOT_BLOCK", "StoredMachine"]
 
 SNAPSHOT_BLOCK = 1024
+ABSENT = {"bool": -1, "string": -1, "float64": int(np.float64(np.nan).view(np.int64))}
 
 cdef extern from *:
     """
@@ -74,8 +76,10 @@ cdef class StoredMachine(Machine):
         self.m.s.lo = 0
         self.begun = 1
         self.retains = bound.keeps_rows
+        self.kept = []
         self._make_fields()
         self._make_rows()
+        self._make_absent(bound)
         with nogil:
             self.begin(0)
         self.m.t.log_block = 0  # steps go on from one log to the next
@@ -167,6 +171,20 @@ cdef class StoredMachine(Machine):
         self.blocks_size = (self.block_max >> BLOCK_BITS) + 1
         self.saved = {}
         self.owing = set()
+
+    cdef void _make_absent(self, bound) except *:
+        """What each column holds of somebody of whom nothing is known."""
+        cdef int32_t i
+        values = [
+            0 if name.family != "attribute" else ABSENT.get(column.kind, -(2**63))
+            for name, column in zip(bound.program.columns, bound.columns.customer)
+        ]
+        self.absent = <const int64_t*>self.hold_for_good(np.array(values, np.int64))
+
+    cdef void* hold_for_good(self, array) except? NULL:
+        """Keep an array for as long as the machine is, whatever it is bound to."""
+        self.kept.append(array)
+        return address(array)
 
     cdef void _alias(self) noexcept:
         """Point at arrays that are found by another name too."""
@@ -283,6 +301,26 @@ cdef class StoredMachine(Machine):
                 self.dirty[c >> BLOCK_BITS] = 1
                 if due_ms < self.m.p.horizon_ms:
                     calendar_put(&self.calendar, <int32_t>c, due_ms)
+
+    cdef void _renew(self, int32_t c, int64_t at_ms) noexcept:
+        """Let a customer be as one who joins now, of whom nothing is known."""
+        cdef uint64_t id_hash = self.m.p.id_hash[c]
+        cdef uint32_t step = self.m.s.steps[c]
+        cdef ColumnC* column
+        cdef int32_t i
+        for i in range(self.n_fields):
+            memset(
+                <uint8_t*>self.fields[i].at[0] + self.fields[i].item * <size_t>c,
+                self.fields[i].fill, self.fields[i].item,
+            )
+        for i in range(self.m.p.n_columns):
+            column = &self.m.p.columns[i]
+            write_cell(column, c, self.absent[i])
+        (<uint64_t*>self.m.p.id_hash)[c] = id_hash
+        (<int64_t*>self.m.p.created_ms)[c] = at_ms
+        self.m.s.steps[c] = step
+        self.calendar.prev[c] = OUTSIDE
+        begin_person(&self.m, &self.m.s.persons[c])
 
     cdef void _fill_fields(self, int64_t first, int64_t k) noexcept:
         """Give new elements the bytes of fields that do not begin as zero."""

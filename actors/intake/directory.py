@@ -72,6 +72,7 @@ class Directory:
         self._texts: dict[str, Texts] = {}
         self._tags: dict[str, NDArray[np.int8]] = {}
         self._groups: dict[str, NDArray[np.int8]] = {}
+        self._erased: set[int] = set()
 
     def __len__(self) -> int:
         """The number of customers, n."""
@@ -121,6 +122,11 @@ class Directory:
         count = len(self) - before
         if count:
             self._add(frame, np.flatnonzero(new), before, now_ms)
+        for number in self._erased.intersection(numbers.tolist()) if self._erased else ():
+            place = int(np.flatnonzero(numbers == number)[0])
+            start, end = self._offsets[number : number + 2]
+            self._data[start:end] = np.frombuffer(frame.id_of(place).encode(), np.uint8)
+            self._erased.discard(number)
         return numbers, new
 
     @property
@@ -156,6 +162,24 @@ class Directory:
             self._zone_code[numbers[frame.customer[part_of_zone.rows]]] = codes
         if (created := frame.created_ms) is not None:
             self._created[numbers[frame.customer[created.rows]]] = created.values
+
+    def forget(self, numbers: NDArray[np.int32], at_ms: int) -> None:
+        """Forget all about customers but their numbers and the hashes of their ids.
+
+        They are as though created at `at_ms`; the bytes of their ids become zero, until somebody
+        comes by such an id again.
+        """
+        for number in numbers.tolist():
+            start, end = self._offsets[number : number + 2]
+            self._data[start:end] = 0
+            self._erased.add(number)
+        self._created[numbers] = at_ms
+        self._zone_code[numbers] = -1
+        for name, values in self._values.items():
+            values[numbers] = _absent(self._schema.kept[name])
+        for marks in (self._tags, self._groups):
+            for members in marks.values():
+                members[numbers] = 0
 
     def audience(self) -> Audience:
         """All customers as they are now, without events, for `core.binding.bind`.
@@ -219,6 +243,7 @@ class Directory:
                 found[f"{family}/{place}"] = members[:n]
         meta = {
             "zones": self._zones.texts,
+            "erased": sorted(self._erased),
             "attributes": {name: self._schema.kept[name] for name in self._values},
             "tags": list(self._tags),
             "groups": list(self._groups),
@@ -246,6 +271,7 @@ class Directory:
             raise ValueError("the ids in the snapshot do not fill their bytes")
         made._created = _checked(blocks["created_ms"], np.int64, n).copy()
         made._zones = Texts(meta["zones"])
+        made._erased = set(meta["erased"])
         codes = _checked(blocks["zone_code"], np.int32, n)
         made._zone_code = _coded(codes, made._zones, "zones").copy()
         for place, (name, kind) in enumerate(meta["attributes"].items()):

@@ -9,6 +9,7 @@ journal of a store of its own, a compressed msgpack map with at least `kind` and
     stop     flow, in_flight: pin or drop
     pause    flow
     resume   flow
+    erase    hashes: of the ids of customers to forget
 
 `request`, where it stands, is what the client named its request, so that one sent again is known.
 """
@@ -27,11 +28,12 @@ import msgpack
 from actors.live.data_dir import Manifest
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE
+from actors.store.head import Head
 from actors.store.partition import Partition
 from core.options import DEFAULT_SALT
 
 SOURCE = b"control"  # of the cursors that say how far a partition got
-KINDS = ("schema", "publish", "stop", "pause", "resume", "grant")
+KINDS = ("schema", "publish", "stop", "pause", "resume", "grant", "erase")
 MAP_BYTES = 64 << 20
 COMMAND_BYTES_MAX = 64 << 20  # unpacked
 
@@ -138,6 +140,15 @@ class ControlLog:
     def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
         """Numbers and commands after command `number`, in order."""
         return list(enumerate(self._commands[number:], number + 1))
+
+    @property
+    def store(self) -> Partition:
+        """The store that it lies in."""
+        return self._store
+
+    def backup(self, to: Path) -> Head:
+        """Copy it, compacted, into the new folder `to`; returns the counters of the copy."""
+        return self._store.backup(to)
 
     def tend(self) -> None:
         """Call this every minute."""

@@ -323,6 +323,8 @@ class LivePartition:
         if kind == "schema":
             TenantSchema.of(command["schema"])
             return None
+        if kind == "erase":
+            return None
         if kind != "publish":
             self._version(command["flow"], None)
             return None
@@ -368,6 +370,14 @@ class LivePartition:
             schema = TenantSchema.of(command["schema"])
             state.directory.adopt(schema)
             state.admission.settings = schema.settings
+            return
+        if kind == "erase":
+            hashes = np.array(command["hashes"], np.uint64)
+            found = state.directory.find(hashes)
+            numbers = found[found >= 0]
+            for version in state.versions:
+                version.erase(numbers, at_ms)
+            state.directory.forget(numbers, at_ms)
             return
         older = state.find(command["flow"])
         if kind in ("pause", "resume"):

@@ -209,6 +209,10 @@ class LiveVersion:
         self.dropped = True
         return self.machine.drop()
 
+    def erase(self, numbers: NDArray[np.int32], at_ms: int) -> None:
+        """Forget customers: their tokens leave, and they are as though they had just joined."""
+        self.machine.erase(numbers, at_ms)
+
     def forget(self, now_ms: int) -> None:
         """Drop rows that no condition looks back to any more, once most are such."""
         rows = self.machine.rows()
