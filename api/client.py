@@ -148,6 +148,21 @@ class Client:
         found = self._call("export_journal", path=str(Path(path).absolute()))
         return [Path(made) for made in found]
 
+    def back_up(self, path: str | os.PathLike[str], *, people: bool = True) -> dict[str, Any]:
+        """Have the engine copy the data directory into a new folder; returns its statement.
+
+        Rows are taken in meanwhile. Without `people` no personal value is in the copy.
+        """
+        job = self._call("back_up", to=str(Path(path).absolute()), people=people)
+        while True:
+            ended, found = self._call("ended", job=job)
+            if ended:
+                return dict(found)
+
+    def looks(self) -> dict[str, Any]:
+        """What an operator should know of each store, by its place."""
+        return dict(self._call("looks"))
+
     def close(self) -> None:
         """Give up the connection; the next call makes another."""
         with self._calling:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from api import operations
 from core.errors import HeadraceError
 
 INTERNAL_ERROR = 70
@@ -326,6 +327,9 @@ def serve(
             quiet,
         )
     )
+
+
+operations.add_to(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from actors.live.backup import back_up
+from actors.live.backup_manifest import check_new
 from actors.live.engine import Engine
 from actors.live.errors import DownError, LiveError
 from api.unix_socket import listen
@@ -28,6 +30,7 @@ from api.wire import (
 from core.errors import HeadraceError
 
 CONNECTIONS_MAX = 512
+JOB_WAIT_S = 1.0  # so long an answer to how a job is going may take
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,6 +54,14 @@ def answer(engine: Engine, message: Mapping[str, Any]) -> dict[str, Any]:
         return {"format": FORMAT, "error": error_map(told)}
 
 
+def _begin_backup(engine: Engine, to: str, people: bool = True) -> str:
+    """Begin to copy the data directory; returns the name to ask `ended` for."""
+    job = f"backup to {to}"
+    check_new(Path(to))
+    engine.jobs.begin(job, lambda: back_up(engine, Path(to), people=people).to_json())
+    return job
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
     "send": lambda engine, **a: asdict(engine.send(**a)),
     "sequence_of": lambda engine, **a: engine.sequence_of(**a),
@@ -63,6 +74,12 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "counts": lambda engine, **a: counters_map(engine.counts(**a)),
     "status": lambda engine: engine.status(),
     "export_journal": lambda engine, **a: [str(path) for path in engine.export_journal(**a)],
+    "back_up": lambda engine, **a: _begin_backup(engine, **a),
+    "looks": lambda engine: {
+        place: look if isinstance(look, str) else asdict(look)
+        for place, look in engine.looks().items()
+    },
+    "ended": lambda engine, **a: engine.jobs.ended(wait_s=JOB_WAIT_S, **a),
     "advance": lambda engine, **a: engine.advance(**a),
 }
 

@@ -90,9 +90,8 @@ class DataDir:
                 found = Manifest(**{**asdict(manifest), "instance": uuid.uuid4().hex})
                 for name in ("control", "partitions", "people", "rejects", "outgoing"):
                     (path / name).mkdir(mode=0o700, exist_ok=True)
-                text = json.dumps(asdict(found), indent=2, ensure_ascii=False)
                 # The manifest comes last: a folder without it was not made to its end.
-                write_synced(path / MANIFEST, text.encode() + b"\n")
+                write_synced(path / MANIFEST, manifest_text(found))
             except BaseException:
                 os.close(lock)
                 raise
@@ -155,6 +154,11 @@ def people_path(folder: Path, number: int) -> Path:
 def socket_path(folder: Path) -> Path:
     """Where the engine of the data directory `folder` listens."""
     return folder / "headrace.sock"
+
+
+def manifest_text(manifest: Manifest) -> bytes:
+    """What stands in a data directory's manifest."""
+    return json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def is_data_dir(folder: Path) -> bool:

@@ -42,8 +42,10 @@ from actors.live.hosted import Receipt
 from actors.live.jobs import Jobs
 from actors.live.rejects import RejectLog
 from actors.live.replies import Done, InFlight, Reply
+from actors.live.store_look import StoreLook, look_at
 from core.counters import Counters
 from core.document import located, read_flow
+from core.errors import HeadraceError
 from core.flow import Flow
 from core.hashing import hash_customer
 from core.lint import lint
@@ -416,6 +418,19 @@ class Engine:
         """Copy the control log."""
         head = self.control.backup(to)
         return {"commits": head.journal_last, "transactions": head.transactions}
+
+    def looks(self) -> dict[str, StoreLook | str]:
+        """A look at the control log and at each partition, but those that are down."""
+        found: dict[str, StoreLook | str] = {"control": look_at(self.control.store)}
+        for number in range(self.partitions):
+            try:
+                look: StoreLook | str = self._job(number, "look")
+            except DownError:
+                continue  # the status tells of it
+            except HeadraceError as error:
+                look = error.message
+            found[f"partitions/{number:03}"] = look
+        return found
 
     def _job(self, number: int, name: str, *arguments: Any) -> Any:
         """Have a partition do what takes long beside its work, and wait for the end."""

@@ -23,6 +23,7 @@ from actors.live.errors import BehindError, BusyError, DownError, FullError
 from actors.live.hosted import Opener, Receipt, Surroundings
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
+from actors.live.store_look import StoreLook, look_at
 from actors.people.lookup import Lookup
 from actors.people.people import People
 from actors.relay.contents import FolderContents
@@ -194,6 +195,21 @@ class Household:
     def put_people(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Store personal values by customer's id, None to remove one. Any thread may call it."""
         self.people.put({customer.encode(): found for customer, found in values.items()})
+
+    def copy(self, to: Path, people: Path | None) -> dict[str, int]:
+        """Copy the partition, then its people, into new folders. Any thread may call it.
+
+        Returns the `commits` and `transactions` of the one and the `erasures` of the other.
+        """
+        head = self.partition.store.backup(to)
+        found = {"commits": head.journal_last, "transactions": head.transactions}
+        if people is not None:
+            found["erasures"] = self.people.backup(people)
+        return found
+
+    def look(self) -> StoreLook:
+        """What an operator should know of its store. Any thread may call it."""
+        return look_at(self.partition.store)
 
     @property
     def companions(self) -> str:

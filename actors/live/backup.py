@@ -1,0 +1,263 @@
+"""Copy a data directory while it works, and restore it elsewhere without those who were erased.
+
+A backup is made of compacting copies, one store after the other: each partition, then its people,
+the control log last. So a copy of a partition may be of another moment than that of the next, which
+is what a crash leaves too: customers of two partitions never depend on each other. Whatever command
+a partition had applied is in the copy of the control log; what it had not, it applies when it is
+started. A customer's personal values are stored before the rows that need them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from actors.live import backup_manifest
+from actors.live.backup_manifest import BackupManifest, StoreFacts, check_files, check_new
+from actors.live.data_dir import (
+    MANIFEST,
+    DataDir,
+    Manifest,
+    manifest_text,
+    partition_path,
+    people_path,
+)
+from actors.live.household import TEMPLATES
+from actors.live.replay import reading
+from actors.people import backup as people_backup
+from actors.people.manifest import ERASURES
+from actors.people.people import People
+from actors.relay.settings import PROVIDERS
+from actors.store import backup as store_backup
+from actors.store.errors import CorruptError
+from actors.store.folder import SIDE, os_errors
+from actors.store.side_file import read_number, sync_folder, write_synced
+
+Progress = Callable[[str, int, int], None]
+CONFIG = "config"
+COPYING = "copying"
+RESTORING = "restoring"
+EMPTY_FOLDERS = ("control", "partitions", "people", "rejects", "outgoing")
+
+
+class Source(Protocol):
+    """A data directory that can be copied from: one that nobody has open, or a running engine."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it says of itself."""
+        ...
+
+    def copy_partition(self, number: int, to: Path, people: Path | None) -> dict[str, int]:
+        """Copy a partition and its people; {} if it was never opened.
+
+        Returns `commits` and `transactions` of the copy, and `erasures` of the people's.
+        """
+        ...
+
+    def copy_control(self, to: Path) -> dict[str, int]:
+        """Copy the control log; returns `commits` and `transactions` of the copy."""
+        ...
+
+
+class Stopped:
+    """A data directory that this process holds, and that no engine works in."""
+
+    def __init__(self, data: DataDir) -> None:
+        """Copy from `data`, which stays open meanwhile."""
+        self._data = data
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._data.path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it says of itself."""
+        return self._data.manifest
+
+    def copy_partition(self, number: int, to: Path, people: Path | None) -> dict[str, int]:
+        """Copy a partition and its people."""
+        folder = self._data.partition(number)
+        if not folder.is_dir():
+            return {}
+        found = _copied(folder, to)
+        if people is not None and self._data.people(number).is_dir():
+            with People.open(self._data.people(number)) as values:
+                found["erasures"] = values.backup(people)
+        return found
+
+    def copy_control(self, to: Path) -> dict[str, int]:
+        """Copy the control log."""
+        return _copied(self._data.control, to)
+
+
+def _copied(folder: Path, to: Path) -> dict[str, int]:
+    with reading(folder) as store:
+        head = store.backup(to)
+    return {"commits": head.journal_last, "transactions": head.transactions}
+
+
+def back_up(
+    source: Source, to: Path, *, people: bool = True, progress: Progress | None = None
+) -> BackupManifest:
+    """Copy `source` into the new folder `to`, which appears when it is whole; returns what it says.
+
+    Without `people` no personal value is in it: good for looking at, not for restoring. Raises
+    RefusedError if `to` is there, DownError while a partition is down, StoreError, NoSpaceError.
+    """
+    tell = progress or (lambda label, done, total: None)
+    count = source.manifest.partitions
+    with _new_folder(to) as part:
+        began_ms = _now_ms()
+        stores: dict[str, StoreFacts] = {}
+        erasures: dict[str, int] = {}
+        for number in range(count):
+            tell(COPYING, number, count + 1)
+            place = f"{number:03}"
+            found = source.copy_partition(
+                number,
+                partition_path(part, number),
+                people_path(part, number) if people else None,
+            )
+            if found:
+                stores[f"partitions/{place}"] = _facts(found)
+            if "erasures" in found:
+                erasures[f"people/{place}"] = found["erasures"]
+        tell(COPYING, count, count + 1)
+        stores["control"] = _facts(source.copy_control(part / "control"))
+        ended_ms = _now_ms()
+        _copy_config(source.path, part / CONFIG)
+        manifest = BackupManifest(source.manifest, began_ms, ended_ms, stores, erasures)
+        manifest = replace(manifest, files=backup_manifest.files_of(part))
+        backup_manifest.write_manifest(part, manifest)
+        tell(COPYING, count + 1, count + 1)
+    return manifest
+
+
+def _facts(found: dict[str, int]) -> StoreFacts:
+    return StoreFacts(found["commits"], found["transactions"])
+
+
+def _copy_config(folder: Path, to: Path) -> None:
+    """What says how messages leave; secrets are not in it."""
+    to.mkdir(mode=0o700)
+    if (folder / PROVIDERS).is_file():
+        shutil.copyfile(folder / PROVIDERS, to / PROVIDERS)
+    if (folder / TEMPLATES).is_dir():
+        shutil.copytree(folder / TEMPLATES, to / TEMPLATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored: the backup, and how much of what came after it is lost.
+
+    `lost`: transactions by place, where the former data directory tells; `erased`: how many
+    erasures were carried out again.
+    """
+
+    manifest: BackupManifest
+    erased: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a mapping that JSON can carry."""
+        return {
+            "began_ms": self.manifest.began_ms,
+            "ended_ms": self.manifest.ended_ms,
+            "erased": self.erased,
+            "lost": self.lost,
+        }
+
+
+def restore(
+    backup: Path, to: Path, *, former: Path | None = None, progress: Progress | None = None
+) -> Restored:
+    """Make the new data directory `to` of a backup, once it has been verified.
+
+    `former` is the data directory that is replaced, or what is left of it: whom its ledgers tell to
+    be erased is erased again, and it tells what is lost. Raises RefusedError if `to` is there,
+    CorruptError if the backup is damaged, FormatError if it is none, StoreError, NoSpaceError.
+    """
+    tell = progress or (lambda label, done, total: None)
+    manifest = backup_manifest.read_manifest(backup)
+    check_new(to)
+    stores = sorted(manifest.stores)
+    with os_errors(backup):
+        tell("checking the backup", 0, 1)
+        check_files(backup, manifest)
+        tell("checking the backup", 1, 1)
+    erased = 0
+    with _new_folder(to) as part:
+        for name in EMPTY_FOLDERS:
+            (part / name).mkdir(mode=0o700)
+        (part / "control").rmdir()
+        for done, place in enumerate(stores):
+            tell(RESTORING, done, len(stores))
+            store_backup.restore(backup / place, part / place)
+        for place, known in manifest.erasures.items():
+            ledger = None if former is None else former / place / ERASURES
+            ledgers = [ledger] if ledger is not None and ledger.is_file() else []
+            erased += people_backup.restore(backup / place, part / place, ledgers) - known
+        _restore_config(backup / CONFIG, part)
+        # Another instance: an engine ends what an engine of the same one left behind.
+        made = replace(manifest.data_dir, instance=uuid.uuid4().hex)
+        write_synced(part / MANIFEST, manifest_text(made))
+        tell(RESTORING, len(stores), len(stores))
+    return Restored(manifest, erased, {} if former is None else _lost(former, manifest))
+
+
+def _restore_config(config: Path, to: Path) -> None:
+    if not config.is_dir():
+        return
+    for path in config.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, to / path.name)
+        else:
+            shutil.copyfile(path, to / path.name)
+
+
+def _lost(former: Path, manifest: BackupManifest) -> dict[str, int]:
+    """How many transactions each store of the former data directory had that the backup lacks."""
+    found = {}
+    for place, facts in manifest.stores.items():
+        try:
+            number = read_number(former / place / SIDE)
+        except (CorruptError, OSError):
+            continue  # it does not tell any more
+        found[place] = max(0, number - facts.transactions)
+    return found
+
+
+@contextmanager
+def _new_folder(to: Path) -> Iterator[Path]:
+    """Yield a folder to fill beside `to`; it becomes `to` when the block ends well."""
+    check_new(to)
+    part = to.with_name(f".{to.name}.{os.getpid()}.part")
+    with os_errors(to):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700, parents=True)
+        try:
+            yield part
+            check_new(to)
+            part.rename(to)
+            sync_folder(to.parent)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
