@@ -133,7 +133,10 @@ class Shard:
             raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
 
         def read() -> Any:
-            found = getattr(self._seats[partition].opened(), name)
+            hosted = self._seats[partition].opened()
+            if not hasattr(hosted, name):
+                raise RefusedError(f"a partition has no {name!r}")
+            found = getattr(hosted, name)
             return found(*arguments) if callable(found) else found
 
         return self.ask(read)

@@ -264,6 +264,8 @@ def test_reads_come_between_batches(start: Callable[..., Shard], opener: Opener)
     assert shard.read(0, "cursors") == {}
     with pytest.raises(RefusedError, match="partition 9 is not in this shard"):
         shard.read(9, "counted")
+    with pytest.raises(RefusedError, match="a partition has no 'shoes'"):
+        shard.read(0, "shoes")
 
 
 def test_a_snapshot_is_taken_slice_by_slice(start: Callable[..., Shard], opener: Opener) -> None:
