@@ -11,6 +11,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32
 from ext.civil cimport (
     DAY_MS, add_months, add_wall, floor_div, local_to_utc, next_slot, utc_to_local,
 )
+from ext.effects cimport ask, tell
 from ext.heap cimport heap_push
 from ext.likely cimport rarely
 from ext.philox cimport draw64, scale, slot_of
@@ -370,20 +371,6 @@ cdef inline void branch_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     leave_by(m, i, items, n)
 
 
-cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t visit) noexcept nogil:
-    """Ask the world to send the message of node `i`."""
-    cdef EffectC* effect = effect_room(m)
-    if effect == NULL:
-        return
-    effect.customer = <uint32_t>at(m, person)
-    effect.node = i
-    effect.time_ms = person.now_ms
-    effect.entry = hash_of(m, person)[0]
-    effect.id_hash = m.p.id_hash[at(m, person)]
-    effect.visit = visit
-    effect.pad = 0
-
-
 cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int64_t* by_hour = &m.t.sends_by_hour[<int64_t>node.a * m.t.hours]
@@ -401,19 +388,6 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
             if m.p.live:
                 ask(m, items[k], i, visit)
     leave_all(m, i, 0, items, n)
-
-
-cdef inline void tell(
-    MachineC* m, const PersonC* person, int32_t column, int64_t value
-) noexcept nogil:
-    """Tell of a change of the customer's record, for his other flows."""
-    cdef ChangeC* change = change_room(m)
-    if change == NULL:
-        return
-    change.customer = <uint32_t>at(m, person)
-    change.column = column
-    change.time_ms = person.now_ms
-    change.value = value
 
 
 cdef inline void set_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:

@@ -136,7 +136,7 @@ cdef class LiveMachine(StoredMachine):
             raise MemoryError(_NO_ROOM)
 
     def observe(self):
-        """Remember the rows that were fed, and let nobody move: events are history, changes are made."""
+        """Remember the rows that were fed; nobody moves: events are history, changes are made."""
         cdef int32_t k, c, type
         cdef int64_t row
         cdef PersonC* person
@@ -283,7 +283,7 @@ cdef class LiveMachine(StoredMachine):
         return records
 
     def take_changes(self):
-        """The changes of customers' records since the last call, CHANGE records as they were made."""
+        """The changes of records since the last call, CHANGE records as they were made."""
         records = np.empty(self.m.t.changes_used, CHANGE)
         memcpy(address(records), self.m.t.changes, <size_t>records.nbytes)
         self.m.t.changes_used = 0
@@ -422,7 +422,7 @@ cdef class LiveMachine(StoredMachine):
         return copy
 
     def places(self, int32_t customer):
-        """Where a customer's tokens stand: (node, state, due ms, entry identity, start ms) of each."""
+        """Where a customer's tokens stand: node, state, due ms, entry identity, start ms of each."""
         cdef PersonC* person
         cdef const EntryC* entry
         cdef int32_t i, t

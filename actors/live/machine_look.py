@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 REMOTE = frozenset(
-    "nfs nfs4 cifs smb smb2 smb3 smbfs 9p afs ceph glusterfs lustre gfs2 ocfs2 fuse.sshfs "
-    "fuse.glusterfs fuse.s3fs fuse.rclone".split()
+    (
+        *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre"),
+        *("glusterfs", "gfs2", "ocfs2"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone"),
+    )
 )
 MEMORY = frozenset(("tmpfs", "ramfs"))
 _MOUNTS = Path("/proc/self/mounts")

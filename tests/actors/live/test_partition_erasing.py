@@ -1,4 +1,4 @@
-"""Erasing a customer from a partition: tokens leave, nothing is known of him, and he may come again."""
+"""Erasing a customer from a partition: tokens leave, and nothing is known of him."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ FLOW = {
     "nodes": {
         "start": {"type": "on_event", "event": "go", "next": ["mail", "wait"]},
         "mail": {"type": "send", "channel": "email", "template": "hi", "next": "listen"},
-        "listen": {"type": "wait_event", "event": "seen", "timeout": "2 days", "next": {"event": "end", "timeout": "end"}},
+        "listen": {
+            "type": "wait_event",
+            "event": "seen",
+            "timeout": "2 days",
+            "next": {"event": "end", "timeout": "end"},
+        },
         "wait": {"type": "wait", "for": "1 day", "next": "end"},
         "end": {"type": "end"},
     },
-}  # fmt: skip
+}
 
 
 def opened(folder: Path) -> LivePartition:
@@ -71,7 +76,8 @@ def test_nothing_is_left_of_an_erased_customer(tmp_path: Path, snapshot: bool) -
     erase(partition, 2, 3_000, "anna")
     for again in (False, True):
         anna, bert = partition.state_of("anna"), partition.state_of("bert")
-        assert anna is not None and bert is not None
+        assert anna is not None
+        assert bert is not None
         assert (anna["attributes"], anna["places"]) == ({}, [])
         assert bert["attributes"] == {"country": "DE", "points": 7}
         assert len(bert["places"]) == 2
