@@ -307,9 +307,9 @@ def serve(
             "--schema", metavar="FILE", help="Attributes and events, YAML or JSON, from now on."
         ),
     ] = None,
-    relays: Annotated[
-        bool, typer.Option("--send/--no-send", help="Whether messages leave the outbox.")
-    ] = True,
+    no_send: Annotated[
+        bool, typer.Option("--no-send", help="Messages wait in the outbox.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status.")] = False,
 ) -> None:
     """Run flows for real customers until Ctrl-C; starting again goes on."""
@@ -322,7 +322,7 @@ def serve(
         Request(
             data_dir,
             Making(tenant, partitions, salt, zone),
-            Hosting(inline, shards or 0, address, relays),
+            Hosting(inline, shards or 0, address, not no_send),
             schema_,
             quiet,
         )
