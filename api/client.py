@@ -145,7 +145,7 @@ class Client:
 
     def export_journal(self, path: str | os.PathLike[str]) -> list[Path]:
         """Have the engine write each partition's journal below a new folder, as audiences."""
-        found = self._call("export_journal", path=str(Path(path).absolute()))
+        found = self._ended(self._call("export_journal", path=str(Path(path).absolute())))
         return [Path(made) for made in found]
 
     def back_up(self, path: str | os.PathLike[str], *, people: bool = True) -> dict[str, Any]:
@@ -154,10 +154,7 @@ class Client:
         Rows are taken in meanwhile. Without `people` no personal value is in the copy.
         """
         job = self._call("back_up", to=str(Path(path).absolute()), people=people)
-        while True:
-            ended, found = self._call("ended", job=job)
-            if ended:
-                return dict(found)
+        return dict(self._ended(job))
 
     def looks(self) -> dict[str, Any]:
         """What an operator should know of each store, by its place."""
@@ -180,6 +177,13 @@ class Client:
         found = self._call("send", rows=[dict(row) for row in rows], **named)
         rejects = [(row, place, code, what) for row, place, code, what in found["rejects"]]
         return Reply(found["accepted"], found["duplicates"], rejects, found["dropped"])
+
+    def _ended(self, job: str) -> Any:
+        """What a job of the engine's returns, once it has ended."""
+        while True:
+            ended, found = self._call("ended", job=job)
+            if ended:
+                return found
 
     def _command(self, method: str, **arguments: Any) -> Done:
         return Done(**self._call(method, request=secrets.token_hex(16), **arguments))

@@ -76,7 +76,15 @@ FlowFile = Annotated[Path, typer.Argument(metavar="FLOW", help="The flow documen
 @app.command()
 def simulate(
     flow: FlowFile,
-    audience: Annotated[Path, typer.Option(metavar="DIR", help="The audience folder.")],
+    audience: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The audience folder.")
+    ] = None,
+    tenant_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA_DIR", help="Instead: the journal of a live tenant, in use or not."
+        ),
+    ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -144,27 +152,30 @@ def simulate(
         # A sign of life, because what is imported next takes a moment.
         progress(CHECKING, 0, 1)
         from api.simulate import Request, present, run
+        from api.tenant_data import audience_of
 
-        request = Request(
-            flow=flow,
-            audience=audience,
-            begin=from_,
-            until=until,
-            horizon=horizon,
-            seed=seed,
-            salt=salt,
-            responses=responses,
-            replicates=replicates,
-            replaces=replaces,
-            strict_history=strict_history,
-            workers=workers,
-            log=log,
-            json=json,
-            html=html,
-            trace=tuple(trace or ()),
-            quiet=quiet,
-        )
-        report = run(request, progress)
+        with audience_of(audience, tenant_data, progress) as found:
+            request = Request(
+                flow=flow,
+                audience=found.folder,
+                name=found.name,
+                begin=from_,
+                until=until,
+                horizon=horizon,
+                seed=seed,
+                salt=found.salt if salt is None else salt,
+                responses=responses,
+                replicates=replicates,
+                replaces=replaces,
+                strict_history=strict_history,
+                workers=workers,
+                log=log,
+                json=json,
+                html=html,
+                trace=tuple(trace or ()),
+                quiet=quiet,
+            )
+            report = run(request, progress)
     raise typer.Exit(present(request, report))
 
 

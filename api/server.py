@@ -62,6 +62,14 @@ def _begin_backup(engine: Engine, to: str, people: bool = True) -> str:
     return job
 
 
+def _begin_export(engine: Engine, path: str) -> str:
+    """Begin to write the journals; returns the name to ask `ended` for."""
+    job = f"export to {path}"
+    check_new(Path(path))
+    engine.jobs.begin(job, lambda: [str(made) for made in engine.export_journal(path)])
+    return job
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
     "send": lambda engine, **a: asdict(engine.send(**a)),
     "sequence_of": lambda engine, **a: engine.sequence_of(**a),
@@ -73,7 +81,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "state_of": lambda engine, **a: engine.state_of(**a),
     "counts": lambda engine, **a: counters_map(engine.counts(**a)),
     "status": lambda engine: engine.status(),
-    "export_journal": lambda engine, **a: [str(path) for path in engine.export_journal(**a)],
+    "export_journal": lambda engine, **a: _begin_export(engine, **a),
     "back_up": lambda engine, **a: _begin_backup(engine, **a),
     "looks": lambda engine: {
         place: look if isinstance(look, str) else asdict(look)

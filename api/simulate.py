@@ -39,10 +39,14 @@ OK, REFUSED, INTERRUPTED = 0, 3, 130
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for on the command line; times are texts, None for their defaults."""
+    """What was asked for on the command line; times are texts, None for their defaults.
+
+    `name` is the audience's for people, where it is not that of its folder.
+    """
 
     flow: Path
     audience: Path
+    name: str = ""
     begin: str | None = None
     until: str | None = None
     horizon: str | None = None
@@ -217,7 +221,7 @@ def _facts(
     request: Request, audience: Audience, schema: AudienceSchema, bound: Bound
 ) -> AudienceFacts:
     return AudienceFacts(
-        name=request.audience.resolve().name,
+        name=request.name or request.audience.resolve().name,
         customers=audience.customers,
         events=audience.counts.events_read,
         first_ms=schema.time.first_ms,

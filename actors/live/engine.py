@@ -456,7 +456,7 @@ class Engine:
         folder.mkdir(parents=True)
         made = [folder / f"{number:03}" for number in range(self.partitions)]
         for number, target in enumerate(made):
-            self._of[number].call("read", number, "export", target)
+            self._job(number, "export", target)
         return made
 
     def status(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from actors.intake.rows import decode_rows
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path, people_path
 from actors.live.errors import BehindError, BusyError, DownError, FullError
+from actors.live.export import export_journals
 from actors.live.hosted import Opener, Receipt, Surroundings
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
@@ -206,6 +207,10 @@ class Household:
         if people is not None:
             found["erasures"] = self.people.backup(people)
         return found
+
+    def export(self, path: Path) -> None:
+        """Write the journal as an audience folder. Any thread may call it."""
+        export_journals([self.partition.store], self._factory.settings, path)
 
     def look(self) -> StoreLook:
         """What an operator should know of its store. Any thread may call it."""

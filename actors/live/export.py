@@ -1,0 +1,379 @@
+"""Write the journals of partitions as an audience folder, for dry runs on a tenant's own past.
+
+An event stands at the time at which it took effect, which is when it arrived; one that came too
+late to move anybody stands at the time at which it happened. Values of attributes are dated, but
+for those that came with their customers and never changed, which are constant. Tags and groups are
+as they are now. What flows themselves did to customers' records is not in the journal, and so not
+in the audience; personal values never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from actors.audience_writer import (
+    ARROW_TYPES,
+    AttributeData,
+    ChangeData,
+    CustomerData,
+    EventData,
+    PropertyData,
+    count_names,
+    new_folder,
+    property_columns,
+    write_changes,
+    write_customers,
+    write_events,
+    write_schema,
+)
+from actors.intake.directory import Directory, Texts
+from actors.intake.frame import UPSERT, Frame, Sparse
+from actors.live.control import TenantSettings
+from actors.live.records import CommandRecord, RowsRecord, decode_record
+from actors.store.errors import TrimmedError
+from actors.store.partition import Partition
+from core.audience import (
+    INT64_MIN,
+    AttributeSchema,
+    Audience,
+    AudienceCounts,
+    AudienceSchema,
+    Column,
+    EventSchema,
+    Kind,
+    PropertySchema,
+    TimeSpan,
+)
+from core.tenant_schema import TenantSchema
+
+Progress = Callable[[str, int, int], None]
+EXPORTING = "exporting the journal"
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class _Values:
+    """A column in pieces: places and values; texts have codes into `texts`."""
+
+    kind: Kind
+    rows: list[Array] = field(default_factory=list)
+    values: list[Array] = field(default_factory=list)
+    texts: Texts = field(default_factory=Texts)
+
+    def add(self, rows: Array, part: Sparse, taken: Array) -> None:
+        """Add the values of `part` at the places `taken`, for `rows`."""
+        values = self.texts.codes(part) if part.kind == "string" else part.values
+        self.rows.append(rows)
+        self.values.append(values[taken])
+
+    def column(self) -> tuple[Array, Column]:
+        """All places, int64[k], and their values."""
+        texts = self.texts.texts if self.kind == "string" else None
+        return np.concatenate(self.rows), Column(self.kind, np.concatenate(self.values), texts)
+
+
+class _Export:
+    """What is gathered from the journals; customers are numbered through all partitions."""
+
+    def __init__(self, settings: TenantSettings) -> None:
+        self.settings = settings
+        self.directories: list[Directory] = []
+        self.schema = TenantSchema.of(settings.schema)
+        self.as_of_ms = 0
+        self.first = 0  # the number of the partition's first customer
+        self.codes: dict[str, int] = {}
+        self.events = 0
+        self.customer: list[Array] = []
+        self.ms: list[Array] = []
+        self.code: list[Array] = []
+        self.hash: list[Array] = []
+        self.properties: dict[tuple[str, str, Kind], _Values] = {}
+        self.changed: dict[tuple[str, Kind], _Values] = {}
+        self.change_ms: dict[tuple[str, Kind], list[Array]] = {}
+        self.seen_ms: list[Array] = []  # when each customer came
+        self.constants: set[str] = set()  # attributes that never changed
+
+    def read(self, store: Partition) -> None:
+        """Gather a partition's journal. Raises TrimmedError, CorruptError."""
+        head, file = store.head, str(store.folder)
+        if head.journal_first > 1:
+            raise TrimmedError(
+                f"the journal begins with record {head.journal_first:,}: what came before is gone",
+                advice="Import the past from your own exports instead",
+                file=file,
+            )
+        directory = Directory(TenantSchema.of(self.settings.schema), self.settings.zone)
+        for number, data in store.journal():
+            record = decode_record(number, data, file)
+            if isinstance(record, RowsRecord):
+                self._rows(record, directory)
+                self.as_of_ms = max(self.as_of_ms, record.until_ms - 1)
+            elif isinstance(record, CommandRecord) and record.command["kind"] == "schema":
+                directory.adopt(TenantSchema.of(record.command["schema"]))
+        # A schema reaches all partitions; that of the last is as good as any.
+        self.schema = directory.schema
+        self.directories.append(directory)
+        self.first += len(directory)
+
+    def _rows(self, record: RowsRecord, directory: Directory) -> None:
+        frame = record.frame
+        numbers, new = directory.numbers(frame, record.until_ms - 1)
+        directory.apply(frame, numbers)
+        self.seen_ms.append(np.full(int(new.sum()), record.until_ms - 1, np.int64))
+        customer = numbers[frame.customer].astype(np.int64) + self.first
+        events = np.flatnonzero(frame.type != UPSERT)
+        if len(events):
+            self._events(frame, record.historical, events, customer)
+        for name, part in frame.attributes.items():
+            key = name, part.kind
+            held = self.changed.setdefault(key, _Values(part.kind))
+            held.add(customer[part.rows], part, np.arange(len(part)))
+            self.change_ms.setdefault(key, []).append(frame.received_ms[part.rows])
+
+    def _events(
+        self, frame: Frame, historical: NDArray[np.bool_], rows: Array, customer: Array
+    ) -> None:
+        code_of = [self.codes.setdefault(name, len(self.codes)) for name in frame.event_names]
+        code = np.array(code_of, np.int32)[frame.type[rows]]
+        occurred = np.minimum(frame.occurred_ms, frame.received_ms)
+        ms = np.where(historical, occurred, frame.received_ms)
+        self.customer.append(customer[rows])
+        self.ms.append(ms[rows])
+        self.code.append(code)
+        self.hash.append(frame.hash[rows])
+        place = np.full(frame.rows, -1, np.int64)
+        place[rows] = np.arange(self.events, self.events + len(rows))
+        self.events += len(rows)
+        for name, part in frame.properties.items():
+            type_of = frame.type[part.rows]
+            for type_ in np.unique(type_of).tolist():
+                taken = np.flatnonzero(type_of == type_)
+                key = frame.event_names[type_], name, part.kind
+                held = self.properties.setdefault(key, _Values(part.kind))
+                held.add(place[part.rows[taken]], part, taken)
+
+    # -- as an audience
+
+    def event_data(self) -> EventData:
+        """The events, in the order of an audience."""
+        customer, ms = _joined(self.customer, np.int64), _joined(self.ms, np.int64)
+        code, hashes = _joined(self.code, np.int32), _joined(self.hash, np.uint64)
+        order = np.lexsort((np.arange(len(ms)), ms, customer))
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        names = sorted(self.codes)
+        moved = np.empty(len(names), np.int32)
+        for new, name in enumerate(names):
+            moved[self.codes[name]] = new
+        properties = {}
+        for (event, name, kind), held in sorted(self.properties.items()):
+            if self.schema.properties.get(name, kind) != kind:
+                continue  # of an older schema, under which the name meant something else
+            rows, column = held.column()
+            at = np.argsort(place[rows], kind="stable")
+            there = at[~column.missing()[at]]
+            values = _arrow(Column(kind, column.values[there], column.dictionary))
+            properties[event, name] = PropertyData(kind, place[rows][there], values)
+        return EventData(
+            customer[order].astype(np.uint32),
+            ms[order],
+            moved[code[order]] if len(names) else code,
+            names,
+            hashes[order],
+            properties,
+        )
+
+    def changes(self) -> ChangeData | None:
+        """The dated changes of attributes; None where there are none."""
+        seen = _joined(self.seen_ms, np.int64)
+        names: list[str] = []
+        pieces: list[tuple[Array, Array, Array, Column]] = []
+        for (name, kind), held in sorted(self.changed.items()):
+            if self.schema.kept.get(name) != kind:
+                continue
+            customer, column = held.column()
+            ms = np.concatenate(self.change_ms[name, kind])
+            single = np.bincount(customer, minlength=len(seen))[customer] == 1
+            if np.all(single & (ms <= seen[customer])):
+                # All came with their customers and never changed.
+                self.constants.add(name)
+                continue
+            code = np.full(len(ms), len(names), np.int32)
+            names.append(name)
+            pieces.append((customer, ms, code, column))
+        if not pieces:
+            return None
+        customer = np.concatenate([piece[0] for piece in pieces])
+        ms = np.concatenate([piece[1] for piece in pieces])
+        order = np.lexsort((np.arange(len(ms)), ms, customer))
+        values = {
+            family: pa.concat_arrays([_if(family, piece[3]) for piece in pieces]).take(
+                pa.array(order)
+            )
+            for family in ("int", "float", "string")
+        }
+        return ChangeData(
+            customer[order].astype(np.uint32),
+            ms[order],
+            np.concatenate([piece[2] for piece in pieces])[order],
+            names,
+            values["int"],
+            values["float"],
+            values["string"],
+        )
+
+    def customer_data(self) -> CustomerData:
+        """The customers of all partitions, as they are now."""
+        audiences = [directory.audience() for directory in self.directories]
+        kept = self.schema.kept
+        created = np.concatenate([a.created_ms for a in audiences])
+        attributes = {}
+        for name, kind in kept.items():
+            values = pa.concat_arrays([_arrow(a.attributes[name]) for a in audiences])
+            constant = self.schema.attributes[name].constant or name in self.constants
+            attributes[name] = AttributeData(kind, values, constant)
+        return CustomerData(
+            pa.concat_arrays([_ids(a) for a in audiences]),
+            pa.array(created, mask=created == INT64_MIN).cast(ARROW_TYPES["datetime"]),
+            pa.concat_arrays(
+                [_arrow(Column("string", a.zone_code, a.zone_names)) for a in audiences]
+            ),
+            attributes,
+            pa.concat_arrays([_lists(a.tags, a.customers) for a in audiences]),
+            pa.concat_arrays([_lists(a.groups, a.customers) for a in audiences]),
+        )
+
+
+def export_journals(
+    stores: Sequence[Partition],
+    settings: TenantSettings,
+    to: Path,
+    *,
+    progress: Progress | None = None,
+) -> AudienceSchema:
+    """Write the journals of open stores as the audience folder `to`; returns its schema.
+
+    Reading goes on beside commits; what comes meanwhile may be in or not. `to` is absent or empty,
+    else HeadraceError. Raises TrimmedError where a journal does not go back to its beginning,
+    CorruptError.
+    """
+    tell = progress or (lambda label, done, total: None)
+    export = _Export(settings)
+    for done, store in enumerate(stores):
+        tell(EXPORTING, done, len(stores))
+        export.read(store)
+    tell(EXPORTING, len(stores), len(stores))
+    changes, events = export.changes(), export.event_data()
+    customers = export.customer_data()
+    schema = _schema(export, customers, events, changes)
+    with new_folder(to) as folder:
+        write_customers(folder, customers)
+        write_events(folder, events)
+        if changes is not None:
+            write_changes(folder, changes)
+        write_schema(folder, schema)
+    return schema
+
+
+def _schema(
+    export: _Export, customers: CustomerData, events: EventData, changes: ChangeData | None
+) -> AudienceSchema:
+    columns = property_columns(events.properties)
+    counts = np.bincount(events.code, minlength=len(events.names))
+    described: dict[str, EventSchema] = {
+        name: EventSchema(
+            count=int(count),
+            properties={
+                name_: PropertySchema(type=data.kind, column=columns[event, name_])
+                for (event, name_), data in events.properties.items()
+                if event == name
+            },
+        )
+        for name, count in zip(events.names, counts, strict=True)
+    }
+    for name in export.schema.events:
+        # Known, and never seen: a flow may name it.
+        described.setdefault(name, EventSchema())
+    as_of = datetime.fromtimestamp(export.as_of_ms / 1000, UTC)
+    return AudienceSchema(
+        as_of=as_of.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        zone=export.schema.zone or export.settings.zone,
+        attributes={
+            name: AttributeSchema(
+                type=data.kind, constant=data.constant, nulls=data.values.null_count
+            )
+            for name, data in customers.attributes.items()
+        },
+        tags=count_names(customers.tags),
+        groups=count_names(customers.groups),
+        events=dict(sorted(described.items())),
+        counts=AudienceCounts(
+            customers=len(customers.ids),
+            events=len(events.ms),
+            changes=0 if changes is None else len(changes.ms),
+        ),
+        time=TimeSpan(
+            first_ms=int(events.ms.min()) if len(events.ms) else None,
+            last_ms=int(events.ms.max()) if len(events.ms) else None,
+        ),
+    )
+
+
+def _joined(pieces: Sequence[Array], dtype: Any) -> Array:
+    return np.concatenate(pieces) if pieces else np.zeros(0, dtype)
+
+
+def _arrow(column: Column) -> pa.Array:
+    """A column as an Arrow array of its kind's type."""
+    missing = column.missing()
+    if column.kind == "string":
+        codes = pa.array(column.values, mask=missing)
+        texts = pa.array(column.dictionary or [], pa.string())
+        return pa.DictionaryArray.from_arrays(codes, texts).cast(pa.string())
+    values = np.where(missing, 0, column.values) if column.kind != "float64" else column.values
+    if column.kind == "bool":
+        values = values.astype(np.bool_)
+    elif column.kind == "date":
+        values = values.astype(np.int32)
+    return pa.array(values, mask=missing).cast(ARROW_TYPES[column.kind])
+
+
+def _ids(audience: Audience) -> pa.Array:
+    """The ids of an audience's customers."""
+    offsets = np.ascontiguousarray(audience.id_offsets)
+    data = np.ascontiguousarray(audience.id_data)
+    buffers = pa.py_buffer(offsets), pa.py_buffer(data)
+    return pa.LargeStringArray.from_buffers(audience.customers, *buffers).cast(pa.string())
+
+
+def _if(family: str, column: Column) -> pa.Array:
+    """The values of a column as those of a family of changes; nulls for the other families."""
+    kind = column.kind
+    mine = {"string": "string", "float64": "float"}.get(kind, "int")
+    types = {"int": pa.int64(), "float": pa.float64(), "string": pa.string()}
+    if mine != family:
+        return pa.nulls(len(column), types[family])
+    if family == "int":
+        return pa.array(column.values.astype(np.int64), mask=column.missing())
+    return _arrow(column)
+
+
+def _lists(members: Mapping[str, NDArray[np.int8]], customers: int) -> pa.Array:
+    """The names that each customer is a member of, as list<string>[customers]."""
+    names = sorted(members)
+    rows = [np.flatnonzero(members[name]) for name in names]
+    row = _joined(rows, np.int64)
+    code = np.repeat(np.arange(len(names), dtype=np.int32), [len(each) for each in rows])
+    order = np.lexsort((code, row))
+    offsets = np.zeros(customers + 1, np.int32)
+    np.cumsum(np.bincount(row, minlength=customers), out=offsets[1:])
+    values = pa.array(names, pa.string()).take(pa.array(code[order]))
+    return pa.ListArray.from_arrays(pa.array(offsets), values)

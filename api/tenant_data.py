@@ -1,0 +1,83 @@
+"""Let a dry run have a live tenant's own journal as its audience, without disturbing the engine.
+
+The data directory is never opened beside an engine: a running one is asked for a copy, without
+personal values, and the journals are read from that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.live.backup_manifest import held
+from actors.live.control import TenantSettings
+from actors.live.data_dir import Manifest, partition_path
+from actors.live.doctor import in_use
+from actors.live.export import export_journals
+from actors.live.replay import reading
+from actors.store.folder import os_errors
+from api.backups import copy
+from api.progress import Report as Progress
+from core.errors import HeadraceError
+
+PREFIX = ".simulate-"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An audience folder, and of a tenant's journal whose it is and the salt of assignments."""
+
+    folder: Path
+    name: str = ""
+    salt: str | None = None
+
+
+@contextmanager
+def audience_of(
+    audience: Path | None, tenant_data: Path | None, progress: Progress
+) -> Iterator[Found]:
+    """Within the block, the audience folder that was named, or one made of a tenant's journal.
+
+    Raises HeadraceError unless one of the two is named.
+    """
+    if audience is not None and tenant_data is None:
+        yield Found(audience)
+    elif tenant_data is not None and audience is None:
+        with _exported(tenant_data, progress) as found:
+            yield found
+    else:
+        raise HeadraceError(
+            "a dry run has one audience", advice="State either --audience or --tenant-data"
+        )
+
+
+@contextmanager
+def _exported(data_dir: Path, progress: Progress) -> Iterator[Found]:
+    """Within the block, the journal of a data directory or a backup as an audience.
+
+    What is written for it lies in the data directory, and is removed. Raises HeadraceError.
+    """
+    with os_errors(data_dir):
+        made = tempfile.mkdtemp(prefix=PREFIX, dir=data_dir if data_dir.is_dir() else None)
+    work = Path(made)
+    try:
+        source = data_dir
+        if in_use(data_dir) is not None:
+            source = work / "copy"
+            copy(data_dir, source, people=False, progress=progress)
+        with held(source) as manifest:
+            _export(source, manifest, work / "audience", progress)
+        yield Found(work / "audience", manifest.tenant, manifest.salt)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _export(source: Path, manifest: Manifest, to: Path, progress: Progress) -> None:
+    folders = [partition_path(source, number) for number in range(manifest.partitions)]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(reading(folder)) for folder in folders if folder.is_dir()]
+        export_journals(stores, TenantSettings.of(manifest), to, progress=progress)
