@@ -5,11 +5,12 @@ is in one of them, so that replaying them in order ends in the same state.
 
     rows     until_ms, whether they were judged late (bytes, one for each row, or empty), frame
     tick     until_ms, first and last + 1 of the customers whose timers fired
-    command  its number in the control log, the command
+    command  its number in the control log, the command (compressed: a flow may be long)
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.intake.frame import Frame, FrameError, decode, encode
+from actors.live.control import COMMAND_BYTES_MAX
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE
 
@@ -61,7 +63,8 @@ class CommandRecord:
 
     def encode(self) -> bytes:
         """As bytes."""
-        return bytes(msgpack.packb([FORMAT, "command", self.sequence, dict(self.command)]))
+        packed = zlib.compress(msgpack.packb(dict(self.command)), 1)
+        return bytes(msgpack.packb([FORMAT, "command", self.sequence, packed]))
 
 
 Record = RowsRecord | TickRecord | CommandRecord
@@ -82,11 +85,13 @@ def decode_record(number: int, data: bytes, file: str) -> Record:
         if format_ == FORMAT and kind == "tick":
             return TickRecord(*said)
         if format_ == FORMAT and kind == "command":
-            return CommandRecord(*said)
+            sequence, packed = said
+            command = zlib.decompressobj().decompress(packed, COMMAND_BYTES_MAX)
+            return CommandRecord(sequence, msgpack.unpackb(command))
         problem = f"it is of format {format_!r} and kind {kind!r}"
     except FrameError as error:
         problem = str(error)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, zlib.error, msgpack.UnpackException) as error:
         problem = f"it cannot be read: {error}"
     raise CorruptError(
         f"the record makes no sense: {problem}",
