@@ -26,7 +26,7 @@ from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
 from actors.live.records import CommandRecord, Record, RowsRecord, TickRecord, decode_record
 from actors.live.snapshots import Snapshotting, load_state
-from actors.live.state import LiveState
+from actors.live.state import LiveState, add_counts
 from actors.live.version import LiveVersion
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
@@ -64,7 +64,9 @@ class LivePartition:
         self._log = log
         self._applied = 0  # the last journal record that was carried out
         self._next_first = 0  # where the next slice of due customers begins
-        self._state = self._recovered()
+        self._uncounted: dict[str, int] = {}  # rows that no record tells of yet
+        self._held: LiveState | None = None
+        self._recovered()
         self._snapshotting = Snapshotting(store)
 
     @classmethod
@@ -98,6 +100,16 @@ class LivePartition:
     def __exit__(self, *args: object) -> None:
         self.close()
 
+    @property
+    def _state(self) -> LiveState:
+        """What it remembers. HaltedError once it was not known any more what the disk has."""
+        if self._held is None:
+            raise HaltedError(
+                f"{self.store.folder}: a commit failed, and what it stored is not known",
+                advice="Open the partition again: it tells what was stored",
+            )
+        return self._held
+
     # -- what there is
 
     @property
@@ -128,8 +140,13 @@ class LivePartition:
 
     @property
     def row_counts(self) -> dict[str, int]:
-        """Rows by what became of them, since the partition was made."""
-        return dict(self._state.counts)
+        """Rows by what became of them, since the partition was made.
+
+        Rows refused behind the last commit are forgotten if the process dies.
+        """
+        counts = dict(self._state.counts)
+        add_counts(counts, self._uncounted)
+        return counts
 
     def flows(self) -> list[dict[str, Any]]:
         """Every version under way, as a mapping of its name, number and standing."""
@@ -216,19 +233,32 @@ class LivePartition:
         with nothing taken in; other errors of the store, after which it must be opened again.
         """
         carried = False
+        since_ms, met = self._state.clock_ms, set[int]()
+        uncounted = dict(self._uncounted)
         records: list[Record] = []
         judged: list[Judged] = []
         cursors: dict[bytes, int] = {}
         self._state.admission.check_order(frames)
         try:
             for frame in frames:
-                found = self._judge(frame, now_ms)
+                if len(frames) > 1:
+                    # Whoever is not in two frames may have inputs of one time in both; otherwise
+                    # the clock would run away, by a millisecond for each of many small frames.
+                    mine = set(frame.id_hash.tolist())
+                    if not met.isdisjoint(mine):
+                        since_ms, met = self._state.clock_ms, mine
+                    met |= mine
+                found = self._judge(frame, now_ms, since_ms)
                 judged.append(found)
+                add_counts(uncounted, found.counts)
                 if frame.sequence and not found.whole:
                     cursors[frame.source] = frame.sequence
                 if len(found.rows) == 0 and (found.whole or not frame.sequence):
                     continue
-                record = RowsRecord(found.frame, found.historical, self._until(found.frame))
+                record = RowsRecord(
+                    found.frame, found.historical, self._until(found.frame, since_ms), uncounted
+                )
+                uncounted = {}
                 carried = True
                 self._apply(record)
                 found.now_ms = record.until_ms - 1  # which a replay knows
@@ -239,10 +269,7 @@ class LivePartition:
             if carried:
                 self._recover()
             raise
-        counts = self._state.counts
-        for found in judged:
-            for reason, n in found.counts.items():
-                counts[reason] = counts.get(reason, 0) + n
+        self._uncounted = uncounted
         return [
             LiveReceipt(
                 frame.source,
@@ -256,18 +283,17 @@ class LivePartition:
             for frame, found in zip(frames, judged, strict=True)
         ]
 
-    def _judge(self, frame: Frame, now_ms: int) -> Judged:
-        """Judge a frame; times that it states are not before the partition's clock."""
-        clock = self._state.clock_ms
-        found = self._state.admission.judge(frame, max(now_ms, clock), self._state.directory)
+    def _judge(self, frame: Frame, now_ms: int, since_ms: int) -> Judged:
+        """Judge a frame; times that it states are not before `since_ms`."""
+        found = self._state.admission.judge(frame, max(now_ms, since_ms), self._state.directory)
         received = found.frame.received_ms
-        if len(received) and (received.min() < clock or np.any(np.diff(received) < 0)):
-            found.frame.received_ms = np.maximum.accumulate(np.maximum(received, clock))
+        if len(received) and (received.min() < since_ms or np.any(np.diff(received) < 0)):
+            found.frame.received_ms = np.maximum.accumulate(np.maximum(received, since_ms))
         return found
 
-    def _until(self, frame: Frame) -> int:
+    def _until(self, frame: Frame, since_ms: int) -> int:
         latest = int(frame.received_ms.max()) + 1 if frame.rows else 0
-        return max(latest, self._state.clock_ms)
+        return max(latest, since_ms)
 
     # -- time
 
@@ -450,6 +476,7 @@ class LivePartition:
     def _rows(self, record: RowsRecord) -> None:
         """Carry out rows that were taken in."""
         state, frame = self._state, record.frame
+        add_counts(state.counts, record.counts)
         numbers, new = state.directory.numbers(frame, record.until_ms - 1)
         state.directory.apply(frame, numbers)
         if new.any():
@@ -476,17 +503,17 @@ class LivePartition:
         self._snapshotting.noted(sum(map(len, encoded)))
         return self._applied
 
-    def _recovered(self) -> LiveState:
-        """The state of the last snapshot and all records behind it."""
+    def _recovered(self) -> None:
+        """Take the state of the last snapshot and all records behind it."""
         snapshot = self.store.load_snapshot()
         if snapshot is None:
             after = 0
             schema = TenantSchema.of(self._tenant.schema)
             directory = Directory(schema, self._tenant.zone)
-            self._state = LiveState(directory, Admission(schema.settings, self.store.cursors))
+            self._held = LiveState(directory, Admission(schema.settings, self.store.cursors))
         else:
             after = snapshot.manifest.sequence
-            self._state = load_state(snapshot, self._tenant, self.store.cursors, self._new_version)
+            self._held = load_state(snapshot, self._tenant, self.store.cursors, self._new_version)
         file = str(self.store.folder)
         self._applied = after
         for number, data in self.store.journal(after):
@@ -497,7 +524,6 @@ class LivePartition:
                 self._recount(record)
             for version in self._state.versions:
                 version.machine.take_effects()
-        return self._state
 
     def _recount(self, record: RowsRecord) -> None:
         """Remember that rows of the journal were taken in."""
@@ -508,12 +534,14 @@ class LivePartition:
 
     def _recover(self) -> None:
         """Drop what was carried out and not committed."""
+        self._held = None
         try:
-            self._state = self._recovered()
+            self._recovered()
             self._snapshotting = Snapshotting(self.store)
         except HaltedError:
-            # The store halts with whatever failed; that is what the caller is told.
-            return
+            # The store halts with whatever failed; that is what the caller is told. Nothing of a
+            # state that may be false is told to anybody.
+            self._held = None
 
     # -- care
 

@@ -3,7 +3,8 @@
 A record is a msgpack list: the format, the kind, and what the kind says. All that decides anything
 is in one of them, so that replaying them in order ends in the same state.
 
-    rows     until_ms, whether they were judged late (bytes, one for each row, or empty), frame
+    rows     until_ms, whether they were judged late (bytes, a bit for each row, or empty), frame,
+             rows by what became of them, since the last such record
     tick     until_ms, first and last + 1 of the customers whose timers fired
     command  its number in the control log, the command (compressed: a flow may be long)
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -34,11 +35,13 @@ class RowsRecord:
     frame: Frame
     historical: NDArray[np.bool_]
     until_ms: int
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """As bytes."""
         late = np.packbits(self.historical).tobytes() if self.historical.any() else b""
-        return bytes(msgpack.packb([FORMAT, "rows", self.until_ms, late, encode(self.frame)]))
+        said = [FORMAT, "rows", self.until_ms, late, encode(self.frame), dict(self.counts)]
+        return bytes(msgpack.packb(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,15 @@ def decode_record(number: int, data: bytes, file: str) -> Record:
     try:
         format_, kind, *said = msgpack.unpackb(data)
         if format_ == FORMAT and kind == "rows":
-            until_ms, late, packed = said
+            until_ms, late, packed, counts = said
             frame = decode(packed)
             historical = np.zeros(frame.rows, np.bool_)
             if late:
                 bits = np.unpackbits(np.frombuffer(late, np.uint8), count=frame.rows)
                 historical = bits.astype(np.bool_)
-            return RowsRecord(frame, historical, int(until_ms))
+            return RowsRecord(
+                frame, historical, int(until_ms), {str(k): int(counts[k]) for k in counts}
+            )
         if format_ == FORMAT and kind == "tick":
             return TickRecord(*said)
         if format_ == FORMAT and kind == "command":

@@ -227,7 +227,8 @@ def _loaded(
         key = str(version.serial)
         numbers = each["numbers"]
         blocks = (
-            part(f"block/{key}/{number:08}") for number in range(-(-numbers["customers"] // SNAPSHOT_BLOCK))
+            part(f"block/{key}/{number:08}")
+            for number in range(-(-numbers["customers"] // SNAPSHOT_BLOCK))
         )
         version.machine.load_state(blocks, family(f"version/{key}/"), numbers)
         state.versions.append(version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actors.intake.admission import Admission
@@ -28,3 +29,9 @@ class LiveState:
     def find(self, flow: str) -> list[LiveVersion]:
         """The versions of a flow, the newest last."""
         return [v for v in self.versions if v.name == flow]
+
+
+def add_counts(total: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add counts by name to others."""
+    for name, n in more.items():
+        total[name] = total.get(name, 0) + n
