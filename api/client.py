@@ -124,6 +124,10 @@ class Client:
         """Let a paused flow go on."""
         return self._command("resume", flow=flow)
 
+    def erase(self, customers: Sequence[str]) -> Done:
+        """Forget customers for good: what is known of them, and where they are in flows."""
+        return self._command("erase", customers=list(customers))
+
     # Reading
 
     def state_of(self, customer: str) -> dict[str, Any] | None:

@@ -78,6 +78,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "stop": lambda engine, **a: asdict(engine.stop(**a)),
     "pause": lambda engine, **a: asdict(engine.pause(**a)),
     "resume": lambda engine, **a: asdict(engine.resume(**a)),
+    "erase": lambda engine, **a: asdict(engine.erase(**a)),
     "state_of": lambda engine, **a: engine.state_of(**a),
     "counts": lambda engine, **a: counters_map(engine.counts(**a)),
     "status": lambda engine: engine.status(),

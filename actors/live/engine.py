@@ -290,6 +290,27 @@ class Engine:
         """Let a paused flow go on. Raises RefusedError, DownError."""
         return self._change(flow, "resume", ("paused",), request)
 
+    def erase(self, customers: Sequence[str], *, request: str = "") -> Done:
+        """Forget customers: their tokens leave, and no byte of their personal values stays.
+
+        When it returns, that holds for all partitions, their people and their channels; of backups
+        it holds once they are restored. Should it be cut short, it is finished by asking again.
+
+        Raises DownError, and what the people's store raises.
+        """
+        hashes = [hash_customer(customer) for customer in customers]
+        with self._commanding:
+            if request in self.control.standing.requests:
+                done = self._again(request)
+            else:
+                done = self._decide("", {"kind": "erase", "hashes": hashes}, request)
+        by_partition: dict[int, list[int]] = {}
+        for customer, hashed in zip(customers, hashes, strict=True):
+            by_partition.setdefault(self.partition_of(customer), []).append(hashed)
+        for number, mine in by_partition.items():
+            self._of[number].call("forget_messages", number, mine)
+        return done
+
     def _change(
         self, flow: str, kind: str, statuses: tuple[str, ...], request: str, **more: str
     ) -> Done:

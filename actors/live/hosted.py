@@ -92,6 +92,10 @@ class HostedPartition(Protocol):
         """Store personal values by customer's id, None to remove one. Any thread may call it."""
         ...
 
+    def forget_messages(self, id_hashes: Sequence[int]) -> None:
+        """Remove what channels keep of customers that were erased. Any thread may call it."""
+        ...
+
     def counts(self, flow: str) -> Counters:
         """What a flow counted here."""
         ...

@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from actors.intake.frame import Frame
+from actors.intake.routing import partition_of
 from actors.intake.rows import decode_rows
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path, people_path
@@ -168,7 +169,15 @@ class Household:
         self.partition.prepare(command)
 
     def command(self, sequence: int, command: Mapping[str, Any]) -> None:
-        """Apply a command of the control log."""
+        """Apply a command of the control log.
+
+        Personal values are erased first: a crash between the two is made good by doing both again.
+        """
+        if command["kind"] == "erase" and sequence > self.control_sequence:
+            hashes = np.array(command["hashes"], np.uint64)
+            mine = hashes[partition_of(hashes, self._factory.settings.partitions) == self._number]
+            if len(mine):
+                self.people.erase_hashes(mine.tolist(), command["at_ms"])
         self.partition.command(sequence, command)
 
     def counts(self, flow: str) -> Counters:
@@ -196,6 +205,11 @@ class Household:
     def put_people(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Store personal values by customer's id, None to remove one. Any thread may call it."""
         self.people.put({customer.encode(): found for customer, found in values.items()})
+
+    def forget_messages(self, id_hashes: Sequence[int]) -> None:
+        """Remove what channels keep of customers that were erased. Any thread may call it."""
+        if self._relay is not None:
+            self._relay.forget([(h + 2**63) % 2**64 - 2**63 for h in id_hashes])
 
     def copy(self, to: Path, people: Path | None) -> dict[str, int]:
         """Copy the partition, then its people, into new folders. Any thread may call it.

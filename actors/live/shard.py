@@ -164,6 +164,15 @@ class Shard:
             raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
         self._seats[partition].opened().put_people(values)
 
+    def forget_messages(self, partition: int, id_hashes: Sequence[int]) -> None:
+        """Remove what channels keep of customers that were erased, in the caller's thread.
+
+        Raises DownError, OSError, TimeoutError.
+        """
+        if partition not in self._seats:
+            raise RefusedError(f"partition {partition} is not in this shard {self.numbers}")
+        self._seats[partition].opened().forget_messages(id_hashes)
+
     def advance(self, to_ms: int) -> None:
         """Set a driven clock, and fire all that is due by then. Raises RefusedError for another."""
         self.ask(lambda: self._advance(to_ms))

@@ -143,6 +143,9 @@ class FakePartition:
         self.disk.people.update({k: dict(v) for k, v in values.items()})
         self.disk.order.append("people")
 
+    def forget_messages(self, id_hashes: Sequence[int]) -> None:
+        self.disk.order.append(f"forgot {len(id_hashes)}")
+
     companions = ""
 
     def begin(self, surroundings: Surroundings) -> None:

@@ -84,3 +84,27 @@ def test_a_relay_that_cannot_start_is_told_and_the_partition_goes_on(tmp_path: P
         (folder / "providers.yaml").unlink()
         shard.ask(shard._seats[0].tend)
         assert shard.status()["partitions"][0]["companions"] == ""
+
+
+def test_no_byte_of_an_erased_customer_is_left(engine: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    engine.send(customers(20))
+    engine.send(signups(20))
+    until(lambda: len(sent(folder)) == 20)
+    done = engine.erase(["c3", "c17", "nobody"], request="r")
+    assert done.pending == []
+    assert engine.erase(["c3", "c17", "nobody"], request="r").command == done.command
+    assert "personal" not in engine.state_of("c3")
+    assert engine.state_of("c3")["attributes"] == {}
+    assert engine.state_of("c4")["personal"] == {"email": "c4@shop.example"}
+    engine.close()
+    found = dict.fromkeys(("c3", "c17", "c4"), 0)
+    for path in folder.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        for name in found:
+            found[name] += data.count(f"{name}@shop.example".encode())
+    assert (found["c3"], found["c17"]) == (0, 0)
+    assert found["c4"] > 0
+    with start_engine(folder, None, HOSTING) as again:
+        again.send(customers(20))
+        assert again.state_of("c3")["personal"] == {"email": "c3@shop.example"}
