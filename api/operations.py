@@ -78,7 +78,24 @@ def doctor(data_dir: DataDirArgument, json: JsonOption = False) -> None:
     raise typer.Exit(run(data_dir, as_json=json))
 
 
+def repartition(
+    data_dir: Annotated[
+        Path, typer.Argument(metavar="DATA_DIR", help="A data directory not in use; it stays.")
+    ],
+    partitions: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="How many partitions it is to have.")
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The data directory to make.")],
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a data directory with another number of partitions of one that is not in use."""
+    from api.repartitioning import run
+
+    run(data_dir, partitions, to, as_json=json, quiet=quiet)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    for command in (verify, backup, restore, doctor):
+    for command in (verify, backup, restore, doctor, repartition):
         app.command()(command)

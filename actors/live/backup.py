@@ -44,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 CONFIG = "config"
 COPYING = "copying"
 RESTORING = "restoring"
-EMPTY_FOLDERS = ("control", "partitions", "people", "rejects", "outgoing")
+FOLDERS = ("partitions", "people", "rejects", "outgoing")
 
 
 class Source(Protocol):
@@ -140,7 +140,8 @@ def back_up(
         tell(COPYING, count, count + 1)
         stores["control"] = _facts(source.copy_control(part / "control"))
         ended_ms = _now_ms()
-        _copy_config(source.path, part / CONFIG)
+        (part / CONFIG).mkdir(mode=0o700)
+        copy_config(source.path, part / CONFIG)
         manifest = BackupManifest(source.manifest, began_ms, ended_ms, stores, erasures)
         manifest = replace(manifest, files=backup_manifest.files_of(part))
         backup_manifest.write_manifest(part, manifest)
@@ -152,9 +153,8 @@ def _facts(found: dict[str, int]) -> StoreFacts:
     return StoreFacts(found["commits"], found["transactions"])
 
 
-def _copy_config(folder: Path, to: Path) -> None:
-    """What says how messages leave; secrets are not in it."""
-    to.mkdir(mode=0o700)
+def copy_config(folder: Path, to: Path) -> None:
+    """Copy what says how messages leave, which has no secrets in it, between two folders."""
     if (folder / PROVIDERS).is_file():
         shutil.copyfile(folder / PROVIDERS, to / PROVIDERS)
     if (folder / TEMPLATES).is_dir():
@@ -201,10 +201,7 @@ def restore(
         check_files(backup, manifest)
         tell("checking the backup", 1, 1)
     erased = 0
-    with _new_folder(to) as part:
-        for name in EMPTY_FOLDERS:
-            (part / name).mkdir(mode=0o700)
-        (part / "control").rmdir()
+    with new_data_folder(to) as part:
         for done, place in enumerate(stores):
             tell(RESTORING, done, len(stores))
             store_backup.restore(backup / place, part / place)
@@ -212,22 +209,12 @@ def restore(
             ledger = None if former is None else former / place / ERASURES
             ledgers = [ledger] if ledger is not None and ledger.is_file() else []
             erased += people_backup.restore(backup / place, part / place, ledgers) - known
-        _restore_config(backup / CONFIG, part)
+        copy_config(backup / CONFIG, part)
         # Another instance: an engine ends what an engine of the same one left behind.
         made = replace(manifest.data_dir, instance=uuid.uuid4().hex)
         write_synced(part / MANIFEST, manifest_text(made))
         tell(RESTORING, len(stores), len(stores))
     return Restored(manifest, erased, {} if former is None else _lost(former, manifest))
-
-
-def _restore_config(config: Path, to: Path) -> None:
-    if not config.is_dir():
-        return
-    for path in config.iterdir():
-        if path.is_dir():
-            shutil.copytree(path, to / path.name)
-        else:
-            shutil.copyfile(path, to / path.name)
 
 
 def _lost(former: Path, manifest: BackupManifest) -> dict[str, int]:
@@ -240,6 +227,15 @@ def _lost(former: Path, manifest: BackupManifest) -> dict[str, int]:
             continue  # it does not tell any more
         found[place] = max(0, number - facts.transactions)
     return found
+
+
+@contextmanager
+def new_data_folder(to: Path) -> Iterator[Path]:
+    """Yield a folder to make a data directory in; it becomes `to` when the block ends well."""
+    with _new_folder(to) as part:
+        for name in FOLDERS:
+            (part / name).mkdir(mode=0o700)
+        yield part
 
 
 @contextmanager
