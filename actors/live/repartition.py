@@ -264,9 +264,11 @@ def _pass_on(
     assert old is not None
     if isinstance(record, RowsRecord):
         old.follow(record)
+        counts = record.counts
         for number, part in split(record.frame, len(news)):
             rows = _rows_of(record, number, len(news))
-            news[number].add(RowsRecord(part, record.historical[rows], record.until_ms))
+            news[number].add(RowsRecord(part, record.historical[rows], record.until_ms, counts))
+            counts = {}  # they count once
         return
     for new in news:
         new.tick(old, record, alone=_one_source(new, partitions))

@@ -253,6 +253,7 @@ class _State:
         self.customers = partition.customers
         self.clock_ms = partition.clock_ms
         self.control = partition.control_sequence
+        self.row_counts = partition.row_counts
         self.versions = [partition.version(f["flow"], f["version"]) for f in partition.flows()]
         self.counters = [version.machine.count() for version in self.versions]
 
@@ -262,7 +263,7 @@ class _State:
 
     def compare(self, other: _State) -> None:
         """Raise HeadraceError where this state is not the other one, which a snapshot gave."""
-        for name in ("customers", "clock_ms", "control", "digest"):
+        for name in ("customers", "clock_ms", "control", "row_counts", "digest"):
             one, two = getattr(self, name), getattr(other, name)
             if one != two:
                 raise HeadraceError(f"{name} is {one}, and {two} by the last snapshot")
