@@ -24,16 +24,25 @@ from actors.intake.frame import Frame
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
-from actors.live.records import CommandRecord, Record, RowsRecord, TickRecord, decode_record
+from actors.live.records import (
+    CommandRecord,
+    Record,
+    RowsRecord,
+    TickRecord,
+    decode_record,
+    fitting,
+)
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState, add_counts
-from actors.live.version import LiveVersion
+from actors.live.version import Columns, LiveVersion
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
 from core.counters import Counters
 from core.hashing import hash_bytes
 from core.tenant_schema import TenantSchema
 
+TICK_ALONG = 16_384
+"""At most so many due customers are worked in the transaction of rows that came."""
 SHARE_ROUNDS = 8
 """So often flows may answer each other's changes of a record before the next input."""
 SLICE_CUSTOMERS = 65_536
@@ -255,15 +264,16 @@ class LivePartition:
                     cursors[frame.source] = frame.sequence
                 if len(found.rows) == 0 and (found.whole or not frame.sequence):
                     continue
-                record = RowsRecord(
-                    found.frame, found.historical, self._until(found.frame, since_ms), uncounted
-                )
-                uncounted = {}
-                carried = True
-                self._apply(record)
-                found.now_ms = record.until_ms - 1  # which a replay knows
-                self._state.admission.accept(found)
-                records.append(record)
+                for frame_part, historical in fitting(found.frame, found.historical):
+                    until_ms = self._until(frame_part, since_ms)
+                    record = RowsRecord(frame_part, historical, until_ms, uncounted)
+                    uncounted = {}
+                    carried = True
+                    self._apply(record)
+                    records.append(record)
+                    self._recount(record)
+            if carried:
+                self._tick_along(records)
             commit = self._commit(records, cursors)
         except BaseException:
             if carried:
@@ -315,6 +325,15 @@ class LivePartition:
             raise
         self._next_first = last if last < self.customers else 0
         return any(v.due(until_ms, 1) for v in self._state.versions)
+
+    def _tick_along(self, records: list[Record]) -> None:
+        """Fire timers in the transaction of rows where they are few: a commit costs a millisecond."""
+        until_ms = self._state.clock_ms
+        due = sum(v.due(until_ms, TICK_ALONG + 1) for v in self._state.versions)
+        if 0 < due <= TICK_ALONG:
+            record = TickRecord(until_ms, 0, self.customers)
+            self._apply(record)
+            records.append(record)
 
     def _slice(self, due: int) -> tuple[int, int]:
         """Which customers to work: all, or a range that holds about a slice of those due."""
@@ -373,7 +392,7 @@ class LivePartition:
         said: Mapping[str, Any],
         serial: int,
         directory: Directory,
-        dictionaries: Mapping[str, list[str]] | None = None,
+        columns: Columns | None = None,
     ) -> LiveVersion:
         return LiveVersion(
             said,
@@ -382,7 +401,7 @@ class LivePartition:
             salt=self._tenant.salt,
             zone=self._tenant.zone,
             log=self._log,
-            dictionaries=dictionaries,
+            columns=columns,
         )
 
     def _command(self, record: CommandRecord) -> None:
