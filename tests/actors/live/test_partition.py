@@ -332,8 +332,6 @@ def test_a_new_schema_brings_attributes_and_takes_others_away(
     live.pass_ms(2 * HOUR_MS)
     live.event("anna")
     assert [node for node, _ in live.sent()] == ["gold", "gold"]
-    with pytest.raises(HeadraceError, match="plan"):
-        live.publish(nodes, version=2)
 
 
 def test_receipts_tell_what_became_of_each_row(live: Live) -> None:
@@ -433,6 +431,7 @@ def test_zones_that_nobody_was_in_before_are_kept_apart(live: Live, snapshot: bo
 
 def test_many_due_timers_fire_in_slices(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLICE_CUSTOMERS", 100)
+    monkeypatch.setattr(module, "TICK_ALONG", 0)
     live.publish(WAITING)
     live.rows(*({"customer": f"c{n}", "event": "go"} for n in range(1000)))
     live.now_ms += 3 * HOUR_MS
