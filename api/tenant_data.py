@@ -18,7 +18,7 @@ from actors.live.control import TenantSettings
 from actors.live.data_dir import Manifest, partition_path
 from actors.live.doctor import in_use
 from actors.live.export import export_journals
-from actors.live.replay import reading
+from actors.live.reading import reading
 from actors.store.folder import os_errors
 from api.backups import copy
 from api.progress import Report as Progress
