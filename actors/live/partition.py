@@ -40,6 +40,7 @@ from actors.store.partition import Partition
 from core.counters import Counters
 from core.hashing import hash_bytes
 from core.tenant_schema import TenantSchema
+from core.zones import zone_names
 
 TICK_ALONG = 16_384
 """At most so many due customers are worked in the transaction of rows that came."""
@@ -173,7 +174,15 @@ class LivePartition:
 
     def counts(self, flow: str, version: int | None = None) -> Counters:
         """What a version of a flow counted, the newest unless stated. RefusedError without one."""
-        return self._version(flow, version).machine.count()
+        found = self._version(flow, version).machine.count()
+        found.invalid_zones = self._invalid_zones()
+        return found
+
+    def _invalid_zones(self) -> int:
+        """How many customers there are whose zone does not exist; the flow's is theirs."""
+        directory, known = self._state.directory, zone_names()
+        invalid = np.array([name not in known for name in directory.zone_names] + [False])
+        return int(np.count_nonzero(invalid[directory.since(0)[1]]))
 
     def version(self, flow: str, number: int | None = None) -> LiveVersion:
         """A version of a flow, the newest unless stated. RefusedError without one."""
