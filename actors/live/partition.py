@@ -32,6 +32,7 @@ from actors.live.records import (
     decode_record,
     fitting,
 )
+from actors.live.retention import trim_journal
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState, add_counts
 from actors.live.version import Columns, LiveVersion
@@ -40,7 +41,6 @@ from actors.store.partition import Partition
 from core.counters import Counters
 from core.hashing import hash_bytes
 from core.tenant_schema import TenantSchema
-from core.zones import zone_names
 
 TICK_ALONG = 16_384
 """At most so many due customers are worked in the transaction of rows that came."""
@@ -67,11 +67,20 @@ class LiveReceipt:
 class LivePartition:
     """One partition, open; make one with `open`. One thread uses it at a time."""
 
-    def __init__(self, store: Partition, tenant: TenantSettings, *, log: bool = False) -> None:
+    def __init__(
+        self,
+        store: Partition,
+        tenant: TenantSettings,
+        *,
+        log: bool = False,
+        retention_ms: int | None = None,
+    ) -> None:
         """Recover what the store holds."""
         self.store = store
         self._tenant = tenant
         self._log = log
+        self._retention_ms = retention_ms
+        self._looked_back = 0  # the last record whose carrying out read the journal before it
         self._applied = 0  # the last journal record that was carried out
         self._next_first = 0  # where the next slice of due customers begins
         self._uncounted: dict[str, int] = {}  # rows that no record tells of yet
@@ -88,14 +97,16 @@ class LivePartition:
         create: bool = False,
         takeover: bool = False,
         log: bool = False,
+        retention_ms: int | None = None,
     ) -> Self:
         """Open the partition in `folder` and recover it. Raises as `store.Partition.open` does.
 
-        With `log` every decision is kept for `take_log`.
+        With `log` every decision is kept for `take_log`. `retention_ms` is how long the journal is
+        kept behind a snapshot, None for ever.
         """
         store = Partition.open(Path(folder), create=create, takeover=takeover)
         try:
-            return cls(store, tenant, log=log)
+            return cls(store, tenant, log=log, retention_ms=retention_ms)
         except BaseException:
             store.close()
             raise
@@ -175,14 +186,8 @@ class LivePartition:
     def counts(self, flow: str, version: int | None = None) -> Counters:
         """What a version of a flow counted, the newest unless stated. RefusedError without one."""
         found = self._version(flow, version).machine.count()
-        found.invalid_zones = self._invalid_zones()
+        found.invalid_zones = self._state.invalid_zones()
         return found
-
-    def _invalid_zones(self) -> int:
-        """How many customers there are whose zone does not exist; the flow's is theirs."""
-        directory, known = self._state.directory, zone_names()
-        invalid = np.array([name not in known for name in directory.zone_names] + [False])
-        return int(np.count_nonzero(invalid[directory.since(0)[1]]))
 
     def version(self, flow: str, number: int | None = None) -> LiveVersion:
         """A version of a flow, the newest unless stated. RefusedError without one."""
@@ -228,6 +233,10 @@ class LivePartition:
     def take_log(self, flow: str, version: int | None = None) -> NDArray[Any]:
         """The decisions since the last call, as `Machine.take_log`; customers by `id_of`."""
         return self._version(flow, version).machine.take_log()
+
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """The hashes of customers' ids by their numbers, uint64[n]."""
+        return self._state.directory.id_hashes
 
     def id_of(self, customer: int) -> str:
         """The id of a customer number."""
@@ -336,7 +345,7 @@ class LivePartition:
         return any(v.due(until_ms, 1) for v in self._state.versions)
 
     def _tick_along(self, records: list[Record]) -> None:
-        """Fire timers in the transaction of rows where they are few: a commit costs a millisecond."""
+        """Fire timers in the transaction of rows where they are few: a commit takes a while."""
         until_ms = self._state.clock_ms
         due = sum(v.due(until_ms, TICK_ALONG + 1) for v in self._state.versions)
         if 0 < due <= TICK_ALONG:
@@ -454,6 +463,7 @@ class LivePartition:
 
     def _backfill(self, fresh: LiveVersion) -> None:
         """Remember the journal's events, as far as it goes back, for a version that asks."""
+        self._looked_back = self._applied + 1
         head, file = self.store.head, str(self.store.folder)
         for number, data in self.store.journal(head.journal_first - 1):
             if number > self._applied:
@@ -580,6 +590,11 @@ class LivePartition:
     def tend(self) -> None:
         """Do what must be done every minute."""
         self.store.tend()
-        if not self._snapshotting.under_way:
-            for version in self._state.versions:
-                version.forget(self._state.clock_ms)
+        if self._snapshotting.under_way:
+            return
+        clock_ms, covered = self._state.clock_ms, self._snapshotting.covered
+        for version in self._state.versions:
+            version.forget(clock_ms)
+        # A replay must find in the journal what was found there.
+        if self._retention_ms is not None and covered >= self._looked_back:
+            trim_journal(self.store, covered, clock_ms - self._retention_ms)
