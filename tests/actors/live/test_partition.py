@@ -464,6 +464,52 @@ def test_the_clock_keeps_up_with_small_frames_and_never_goes_back(live: Live) ->
     live.reopen()
 
 
+def test_a_journal_is_kept_as_long_as_it_was_asked_for(start: Callable[..., Live]) -> None:
+    live = start("trimmed", retention_ms=3 * DAY_MS)
+    for number in range(10):
+        live.event(f"c{number}", "click")
+        live.pass_ms(DAY_MS)
+    live.partition.tend()
+    assert live.partition.store.head.journal_first == 1  # no snapshot covers anything yet
+    live.reopen(snapshot=True)
+    live.partition.tend()
+    # The clock is that of the last event, nine days on: six days are gone, and the first seven.
+    assert live.partition.store.head.journal_first == 8
+    live.publish(LOOKS_BACK)
+    live.event("c9", "click")
+    for number in (8, 9):
+        live.event(f"c{number}")
+    assert len(live.sent()) == 1
+    while live.partition.snapshot(now=True):
+        pass
+    live.pass_ms(DAY_MS)
+    live.event("late", "click")
+    live.reopen()
+    live.partition.tend()
+    live.reopen()
+
+
+def test_a_trimmed_journal_gives_a_replay_what_it_gave_before(start: Callable[..., Live]) -> None:
+    live = start("kept", retention_ms=DAY_MS)
+    live.event("anna", "click")
+    live.event("anna", "click")
+    while live.partition.snapshot(now=True):
+        pass
+    live.pass_ms(2 * DAY_MS)
+    live.publish(LOOKS_BACK)
+    live.event("bert", "click")
+    # Those two clicks are old enough to go, but a recovery would look back to them.
+    live.partition.tend()
+    assert live.partition.store.head.journal_first == 1
+    live.reopen()
+    live.event("anna")
+    assert [node for node, _ in live.sent()] == ["keen"]
+    live.reopen(snapshot=True)
+    live.partition.tend()
+    assert live.partition.store.head.journal_first > 2
+    live.reopen()
+
+
 def told(state: dict[str, Any] | None) -> Sequence[Any]:
     assert state is not None
     return [state["customer"], state["attributes"], len(state["places"])]
