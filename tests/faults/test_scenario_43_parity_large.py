@@ -78,7 +78,7 @@ def dry(loaded: Loaded) -> NDArray[Any]:
 
 
 def check(seed: int, times: int, way: Way) -> int:
-    """Run a case multiplied, both ways; returns its decisions, 0 where one customer has too many."""
+    """Run a case multiplied, both ways; returns its decisions, 0 where it has too many."""
     case = random_case(seed)
     try:
         run_reference(live_options(case))
