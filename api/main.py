@@ -146,6 +146,8 @@ def simulate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")] = False,
 ) -> None:
     """Report what a flow would have done on an audience's past."""
+    if (audience is None) == (tenant_data is None):
+        raise typer.BadParameter("state either --audience or --tenant-data")
     from api.progress import CHECKING, shown
 
     with shown(quiet=quiet) as progress:
@@ -252,7 +254,7 @@ def import_(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Make an audience of CSV, NDJSON or Parquet files by a mapping."""
+    """Make an audience of CSV, NDJSON or Parquet by a mapping."""
     from api.importing import run
 
     run(mapping, out, data=data, replace=replace, quiet=quiet)
@@ -323,7 +325,7 @@ def serve(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status.")] = False,
 ) -> None:
-    """Run flows for real customers until Ctrl-C; starting again goes on."""
+    """Run flows for real customers; starting again goes on."""
     if inline and address is not None:
         raise HeadraceError("--inline does without Ray, so there is no --address to join")
     from actors.live.starting import Hosting, Making

@@ -42,7 +42,7 @@ def backup(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Copy a data directory, compacted, also while an engine works in it."""
+    """Copy a data directory, also while an engine works in it."""
     from api.backups import back_up
 
     back_up(data_dir, to, as_json=json, quiet=quiet)
@@ -69,7 +69,9 @@ def restore(
 
 
 def doctor(data_dir: DataDirArgument, json: JsonOption = False) -> None:
-    """Tell what is wrong with a data directory, in use or not, and what to do.
+    """Tell what is wrong with a data directory, and what to do.
+
+    It may be in use.
 
     Exit code 1 where there is a warning or an error.
     """
@@ -89,7 +91,7 @@ def repartition(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a data directory with another number of partitions of one that is not in use."""
+    """Move customers to another number of partitions."""
     from api.repartitioning import run
 
     run(data_dir, partitions, to, as_json=json, quiet=quiet)

@@ -88,7 +88,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
         place: look if isinstance(look, str) else asdict(look)
         for place, look in engine.looks().items()
     },
-    "ended": lambda engine, **a: engine.jobs.ended(wait_s=JOB_WAIT_S, **a),
+    "ended": lambda engine, job: engine.jobs.ended(job, JOB_WAIT_S),
     "advance": lambda engine, **a: engine.advance(**a),
 }
 

@@ -18,11 +18,10 @@ from actors.live.control import TenantSettings
 from actors.live.data_dir import Manifest, partition_path
 from actors.live.doctor import in_use
 from actors.live.export import export_journals
-from actors.live.replay import reading
+from actors.live.reading import reading
 from actors.store.folder import os_errors
 from api.backups import copy
 from api.progress import Report as Progress
-from core.errors import HeadraceError
 
 PREFIX = ".simulate-"
 
@@ -42,17 +41,14 @@ def audience_of(
 ) -> Iterator[Found]:
     """Within the block, the audience folder that was named, or one made of a tenant's journal.
 
-    Raises HeadraceError unless one of the two is named.
+    One of the two is named. Raises HeadraceError.
     """
-    if audience is not None and tenant_data is None:
-        yield Found(audience)
-    elif tenant_data is not None and audience is None:
+    if tenant_data is not None:
         with _exported(tenant_data, progress) as found:
             yield found
     else:
-        raise HeadraceError(
-            "a dry run has one audience", advice="State either --audience or --tenant-data"
-        )
+        assert audience is not None
+        yield Found(audience)
 
 
 @contextmanager

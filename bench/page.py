@@ -34,7 +34,7 @@ PNG_COLORS = 64
 FUNCTIONS_MAX = 20
 MAIN_FIGURE = (journey_figures.GROUP, "counters", NUMBA)
 RATE_UNIT = journey_figures.RATE
-_PLACE = re.compile(r"\{\{ ([a-z_ ]+) \}\}")
+PLACE = re.compile(r"\{\{ ([a-z_ ]+) \}\}")
 _TABLE = "table "
 
 Row = dict[str, Any]
@@ -117,7 +117,7 @@ def fill(template: str, document: dict[str, Any], measured: Measured) -> str:
     """The page. PageError where the template lacks a group of the results, or they one of its."""
     rows: list[Row] = document["figures"]
     groups = {row["group"] for row in rows if not row["gate"]}
-    wanted = {name.removeprefix(_TABLE) for name in _PLACE.findall(template) if _TABLE in name}
+    wanted = {name.removeprefix(_TABLE) for name in PLACE.findall(template) if _TABLE in name}
     if groups != wanted:
         missing, unknown = sorted(wanted - groups), sorted(groups - wanted)
         raise PageError(
@@ -145,7 +145,7 @@ def fill(template: str, document: dict[str, Any], measured: Measured) -> str:
     for group in groups:
         chosen = [row for row in rows if row["group"] == group and not row["gate"]]
         values[_TABLE + group] = figures_table(chosen)
-    return _PLACE.sub(lambda match: values[match[1]], template)
+    return PLACE.sub(lambda match: values[match[1]], template)
 
 
 def figures_table(rows: Iterable[Row]) -> str:
@@ -167,7 +167,7 @@ def figures_table(rows: Iterable[Row]) -> str:
     }
     kept = {heading: column for heading, column in cells.items() if any(column[1])}
     lines = zip(*(texts for _, texts in kept.values()), strict=True)
-    return _markdown({heading: right for heading, (right, _) in kept.items()}, lines)
+    return markdown({heading: right for heading, (right, _) in kept.items()}, lines)
 
 
 def functions_table(profile: Profile) -> str:
@@ -178,7 +178,7 @@ def functions_table(profile: Profile) -> str:
     if rest:
         named.append((f"{len(rest)} others", sum(cost for _, cost in rest)))
     named.append(("**all**", profile.instructions))
-    return _markdown(
+    return markdown(
         {"function": False, "a customer": True, "a token-step": True, "share": True},
         [
             (
@@ -246,15 +246,16 @@ def _machine(document: dict[str, Any], profile: Profile) -> str:
             "processor",
             f"{machine['processor']}, {machine['cores']} cores, {machine['architecture']}",
         ),
-        ("memory", f"{_memory_gib():.0f} GiB"),
+        ("memory", f"{memory_gib():.0f} GiB"),
         ("system", machine["system"]),
         ("built", f"{machine['compiled'] or 'as it came'}, {profile.compiler}"),
         ("versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
     ]
-    return _markdown({"": False, "of the figures": False}, rows)
+    return markdown({"": False, "of the figures": False}, rows)
 
 
-def _memory_gib() -> float:
+def memory_gib() -> float:
+    """How much memory the machine has."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
@@ -281,11 +282,11 @@ def _limits(rows: Sequence[Row], measured: Measured) -> str:
             f"{theirs:,.1f} {RATE_UNIT}, {theirs / memory.limit_m_s:.1%}",
         ),
     ]
-    return _markdown({"one worker, counters without a log": False, "": True}, lines)
+    return markdown({"one worker, counters without a log": False, "": True}, lines)
 
 
 def _native(native: Native) -> str:
-    return _markdown(
+    return markdown(
         {"build": False, "ns a customer": True, "spread": True, "times as fast": True},
         [
             ("portable", f"{native.portable_ns:.1f}", f"{native.portable_spread:.0%}", "1"),
@@ -301,7 +302,9 @@ def _native(native: Native) -> str:
 
 def _spread(row: Row) -> str:
     ours = f"{row['spread']:.0%}"
-    return ours if row["rival"] is None else f"{ours}, {row['their_spread']:.0%}"
+    if row["rival"] is None:
+        return ours if row["spread"] else ""
+    return f"{ours}, {row['their_spread']:.0%}"
 
 
 def _bar(row: Row) -> str:
@@ -312,8 +315,8 @@ def _bar(row: Row) -> str:
     return f"{'≥' if relation == 'at least' else '≤'} {shown(row['bar'][relation])}{times}"
 
 
-def _markdown(headings: dict[str, bool], lines: Iterable[Sequence[str]]) -> str:
-    """A table; headings with whether their columns are set to the right."""
+def markdown(headings: dict[str, bool], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; headings with whether their columns are set to the right."""
     rows = [
         list(headings),
         ["---:" if right else "---" for right in headings.values()],

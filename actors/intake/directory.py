@@ -98,6 +98,11 @@ class Directory:
         start, end = self._offsets[customer : customer + 2]
         return self._data[start:end].tobytes().decode()
 
+    @property
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """The hashes of customers' ids by their numbers, uint64[n]."""
+        return self._ids.keys()
+
     def find(self, id_hash: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The numbers of customers by the hash of their id, int32[k], -1 for unknown ones."""
         return self._ids.find(id_hash)

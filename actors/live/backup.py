@@ -30,7 +30,7 @@ from actors.live.data_dir import (
     people_path,
 )
 from actors.live.household import TEMPLATES
-from actors.live.replay import reading
+from actors.live.reading import reading
 from actors.people import backup as people_backup
 from actors.people.manifest import ERASURES
 from actors.people.people import People

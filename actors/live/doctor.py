@@ -26,7 +26,7 @@ from actors.live.snapshots import TAIL_BYTES, TAIL_RECORDS
 from actors.live.store_look import StoreLook, look_in_process
 from actors.live.watermarks import Marks, Watermarks
 from actors.people.manifest import read_manifest as read_people
-from actors.store.errors import FormatError, StoreError
+from actors.store.errors import FormatError
 from actors.store.folder import QUARANTINED, os_errors
 from actors.store.starts import unsettled
 from core.errors import HeadraceError
@@ -167,15 +167,13 @@ def places(folder: Path, manifest: Manifest) -> dict[str, Path]:
 
 
 def _looks(folder: Path, manifest: Manifest) -> dict[str, StoreLook | str]:
-    found: dict[str, StoreLook | str] = {}
-    for place, path in places(folder, manifest).items():
-        if place.startswith("partitions/") and not path.is_dir():
-            continue  # no engine ever opened it
-        try:
-            found[place] = look_in_process(path)
-        except StoreError as error:
-            found[place] = error.message
-    return found
+    # A partition's folder is missing where no engine ever opened it.
+    there = {
+        place: path
+        for place, path in places(folder, manifest).items()
+        if path.is_dir() or not place.startswith("partitions/")
+    }
+    return dict(zip(there, look_in_process(list(there.values())), strict=True))
 
 
 def _folders(folder: Path, manifest: Manifest, *, used: bool) -> Iterator[Finding]:

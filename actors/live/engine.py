@@ -136,12 +136,15 @@ class Engine:
         receipts = self._deliver(split(decoded.frame, self.partitions), end)
         return self._reply(decoded, receipts, source or batch)
 
-    def submit(self, frame: Frame) -> list[Future[Receipt]]:
+    def submit(self, frame: Frame, partition: int | None = None) -> list[Future[Receipt]]:
         """Send a frame on its way without waiting: a receipt for each partition that it concerns.
 
-        For bulk, where many are under way at once. A receipt may raise what `send` does, and then
-        the same frame must be sent again.
+        For bulk, where many are under way at once. `partition` says where all its customers
+        belong, if the caller knows. A receipt may raise what `send` does, and then the same frame
+        must be sent again.
         """
+        if partition is not None:
+            return [self._submit(partition, frame)]
         return [self._submit(number, part) for number, part in split(frame, self.partitions)]
 
     def _put_people(self, decoded: Decoded) -> None:

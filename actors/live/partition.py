@@ -24,16 +24,26 @@ from actors.intake.frame import Frame
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
-from actors.live.records import CommandRecord, Record, RowsRecord, TickRecord, decode_record
+from actors.live.records import (
+    CommandRecord,
+    Record,
+    RowsRecord,
+    TickRecord,
+    decode_record,
+    fitting,
+)
+from actors.live.retention import trim_journal
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState, add_counts
-from actors.live.version import LiveVersion
+from actors.live.version import Columns, LiveVersion
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
 from core.counters import Counters
 from core.hashing import hash_bytes
 from core.tenant_schema import TenantSchema
 
+TICK_ALONG = 16_384
+"""At most so many due customers are worked in the transaction of rows that came."""
 SHARE_ROUNDS = 8
 """So often flows may answer each other's changes of a record before the next input."""
 SLICE_CUSTOMERS = 65_536
@@ -57,11 +67,20 @@ class LiveReceipt:
 class LivePartition:
     """One partition, open; make one with `open`. One thread uses it at a time."""
 
-    def __init__(self, store: Partition, tenant: TenantSettings, *, log: bool = False) -> None:
+    def __init__(
+        self,
+        store: Partition,
+        tenant: TenantSettings,
+        *,
+        log: bool = False,
+        retention_ms: int | None = None,
+    ) -> None:
         """Recover what the store holds."""
         self.store = store
         self._tenant = tenant
         self._log = log
+        self._retention_ms = retention_ms
+        self._looked_back = 0  # the last record whose carrying out read the journal before it
         self._applied = 0  # the last journal record that was carried out
         self._next_first = 0  # where the next slice of due customers begins
         self._uncounted: dict[str, int] = {}  # rows that no record tells of yet
@@ -78,14 +97,16 @@ class LivePartition:
         create: bool = False,
         takeover: bool = False,
         log: bool = False,
+        retention_ms: int | None = None,
     ) -> Self:
         """Open the partition in `folder` and recover it. Raises as `store.Partition.open` does.
 
-        With `log` every decision is kept for `take_log`.
+        With `log` every decision is kept for `take_log`. `retention_ms` is how long the journal is
+        kept behind a snapshot, None for ever.
         """
         store = Partition.open(Path(folder), create=create, takeover=takeover)
         try:
-            return cls(store, tenant, log=log)
+            return cls(store, tenant, log=log, retention_ms=retention_ms)
         except BaseException:
             store.close()
             raise
@@ -164,7 +185,9 @@ class LivePartition:
 
     def counts(self, flow: str, version: int | None = None) -> Counters:
         """What a version of a flow counted, the newest unless stated. RefusedError without one."""
-        return self._version(flow, version).machine.count()
+        found = self._version(flow, version).machine.count()
+        found.invalid_zones = self._state.invalid_zones()
+        return found
 
     def version(self, flow: str, number: int | None = None) -> LiveVersion:
         """A version of a flow, the newest unless stated. RefusedError without one."""
@@ -211,6 +234,10 @@ class LivePartition:
         """The decisions since the last call, as `Machine.take_log`; customers by `id_of`."""
         return self._version(flow, version).machine.take_log()
 
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """The hashes of customers' ids by their numbers, uint64[n]."""
+        return self._state.directory.id_hashes
+
     def id_of(self, customer: int) -> str:
         """The id of a customer number."""
         return self._state.directory.id_of(customer)
@@ -255,15 +282,16 @@ class LivePartition:
                     cursors[frame.source] = frame.sequence
                 if len(found.rows) == 0 and (found.whole or not frame.sequence):
                     continue
-                record = RowsRecord(
-                    found.frame, found.historical, self._until(found.frame, since_ms), uncounted
-                )
-                uncounted = {}
-                carried = True
-                self._apply(record)
-                found.now_ms = record.until_ms - 1  # which a replay knows
-                self._state.admission.accept(found)
-                records.append(record)
+                for frame_part, historical in fitting(found.frame, found.historical):
+                    until_ms = self._until(frame_part, since_ms)
+                    record = RowsRecord(frame_part, historical, until_ms, uncounted)
+                    uncounted = {}
+                    carried = True
+                    self._apply(record)
+                    records.append(record)
+                    self._recount(record)
+            if carried:
+                self._tick_along(records)
             commit = self._commit(records, cursors)
         except BaseException:
             if carried:
@@ -315,6 +343,15 @@ class LivePartition:
             raise
         self._next_first = last if last < self.customers else 0
         return any(v.due(until_ms, 1) for v in self._state.versions)
+
+    def _tick_along(self, records: list[Record]) -> None:
+        """Fire timers in the transaction of rows where they are few: a commit takes a while."""
+        until_ms = self._state.clock_ms
+        due = sum(v.due(until_ms, TICK_ALONG + 1) for v in self._state.versions)
+        if 0 < due <= TICK_ALONG:
+            record = TickRecord(until_ms, 0, self.customers)
+            self._apply(record)
+            records.append(record)
 
     def _slice(self, due: int) -> tuple[int, int]:
         """Which customers to work: all, or a range that holds about a slice of those due."""
@@ -373,7 +410,7 @@ class LivePartition:
         said: Mapping[str, Any],
         serial: int,
         directory: Directory,
-        dictionaries: Mapping[str, list[str]] | None = None,
+        columns: Columns | None = None,
     ) -> LiveVersion:
         return LiveVersion(
             said,
@@ -382,7 +419,7 @@ class LivePartition:
             salt=self._tenant.salt,
             zone=self._tenant.zone,
             log=self._log,
-            dictionaries=dictionaries,
+            columns=columns,
         )
 
     def _command(self, record: CommandRecord) -> None:
@@ -426,6 +463,7 @@ class LivePartition:
 
     def _backfill(self, fresh: LiveVersion) -> None:
         """Remember the journal's events, as far as it goes back, for a version that asks."""
+        self._looked_back = self._applied + 1
         head, file = self.store.head, str(self.store.folder)
         for number, data in self.store.journal(head.journal_first - 1):
             if number > self._applied:
@@ -552,6 +590,11 @@ class LivePartition:
     def tend(self) -> None:
         """Do what must be done every minute."""
         self.store.tend()
-        if not self._snapshotting.under_way:
-            for version in self._state.versions:
-                version.forget(self._state.clock_ms)
+        if self._snapshotting.under_way:
+            return
+        clock_ms, covered = self._state.clock_ms, self._snapshotting.covered
+        for version in self._state.versions:
+            version.forget(clock_ms)
+        # A replay must find in the journal what was found there.
+        if self._retention_ms is not None and covered >= self._looked_back:
+            trim_journal(self.store, covered, clock_ms - self._retention_ms)

@@ -12,7 +12,7 @@ is in one of them, so that replaying them in order ends in the same state.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from actors.intake.frame import Frame, FrameError, decode, encode
 from actors.live.control import COMMAND_BYTES_MAX
+from actors.live.inbox import frame_bytes
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE
 
 FORMAT = 1
+PART_BYTES = 800 << 10  # of a frame in a record, which must stay below a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,26 @@ class RowsRecord:
         late = np.packbits(self.historical).tobytes() if self.historical.any() else b""
         said = [FORMAT, "rows", self.until_ms, late, encode(self.frame), dict(self.counts)]
         return bytes(msgpack.packb(said))
+
+
+def fitting(
+    frame: Frame, historical: NDArray[np.bool_]
+) -> Iterator[tuple[Frame, NDArray[np.bool_]]]:
+    """The frame in parts that fit into a record each, with what `historical` says of their rows.
+
+    Parts have different customers, whose order is of no account; only the rows of one customer who
+    alone fills a record are parted by their order.
+    """
+    texts = sum(sum(map(len, part.dictionary or ())) for _, _, part in frame.parts())
+    if frame_bytes(frame) + 2 * texts <= PART_BYTES or frame.rows < 2:
+        yield frame, historical
+        return
+    first = frame.customer < (frame.customers + 1) // 2
+    if first.all():
+        first = np.arange(frame.rows) < frame.rows // 2
+    for mask in (first, ~first):
+        rows = np.flatnonzero(mask)
+        yield from fitting(frame.take(rows), historical[rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from actors.live.control import SOURCE, TenantSettings
 from actors.live.data_dir import MANIFEST, DataDir, manifest_text, partition_path, people_path
 from actors.live.errors import RefusedError
 from actors.live.partition import LivePartition
+from actors.live.reading import reading
 from actors.live.records import (
     CommandRecord,
     Record,
@@ -37,7 +38,6 @@ from actors.live.records import (
     TickRecord,
     decode_record,
 )
-from actors.live.replay import reading
 from actors.live.unsent import check_settled, unsent
 from actors.people.erasures import digest_of, read_ledger
 from actors.people.manifest import ERASURES

@@ -1,14 +1,6 @@
-"""Replay partitions that nobody has open, in memory, and change nothing in their folders.
-
-The store is opened for reading only, so a commit is impossible; the state comes about as it does
-when a partition is opened, from the last snapshot or from the journal's first record.
-"""
+"""Replay a partition in memory and add up its decisions anew, apart from its own counters."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +8,9 @@ from numpy.typing import NDArray
 from actors.live.control import TenantSettings
 from actors.live.partition import LivePartition
 from actors.live.records import Record
-from actors.store.environment import Environment
-from actors.store.folder import FolderLock, check_format, os_errors
 from actors.store.partition import Partition
-from actors.store.snapshot import Snapshot
 from core.counters import port_base
 from core.outcomes import OUTCOMES
-
-
-class _WholeJournal(Partition):
-    """A store that is replayed from its journal's first record, as if it had no snapshot."""
-
-    def load_snapshot(self) -> Snapshot | None:
-        """None."""
-        return None
-
-
-@contextmanager
-def reading(folder: Path, *, whole: bool = False) -> Iterator[Partition]:
-    """Within the block, the store in `folder`, which nobody else may have open, to be read.
-
-    With `whole` it hides its snapshot. Raises as `Partition.open` does.
-    """
-    with os_errors(folder):
-        check_format(folder)
-        lock = FolderLock(folder)
-        try:
-            environment = Environment(folder, 0, readonly=True)
-            try:
-                yield (_WholeJournal if whole else Partition)(folder, lock, environment)
-            finally:
-                environment.close()
-        finally:
-            lock.release()
 
 
 class Recount:
@@ -71,7 +33,7 @@ class Recount:
 
 
 class Recounting(LivePartition):
-    """A partition in a replay that adds up every decision again, apart from its own counters."""
+    """A partition that adds up every decision of a replay."""
 
     def __init__(self, store: Partition, tenant: TenantSettings) -> None:
         """Replay what the store holds."""

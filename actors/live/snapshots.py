@@ -148,7 +148,7 @@ def _said(version: LiveVersion, numbers: Mapping[str, int]) -> dict[str, Any]:
         "paused": version.paused,
         "dropped": version.dropped,
         "numbers": dict(numbers),
-        "dictionaries": version.dictionaries(),
+        "columns": version.columns(),
     }
 
 
@@ -221,7 +221,7 @@ def _loaded(
     state = LiveState(directory, admission, said["clock_ms"], said["control"])
     state.counts = dict(said["counts"])
     for each in said["versions"]:
-        version = new_version(each, each["serial"], directory, dictionaries=each["dictionaries"])
+        version = new_version(each, each["serial"], directory, columns=each["columns"])
         version.entering, version.paused = each["entering"], each["paused"]
         version.dropped = each["dropped"]
         key = str(version.serial)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from actors.intake.admission import Admission
 from actors.intake.directory import Directory
 from actors.live.version import LiveVersion
+from core.zones import zone_names
 
 
 @dataclass(slots=True)
@@ -29,6 +32,12 @@ class LiveState:
     def find(self, flow: str) -> list[LiveVersion]:
         """The versions of a flow, the newest last."""
         return [v for v in self.versions if v.name == flow]
+
+    def invalid_zones(self) -> int:
+        """How many customers there are whose zone does not exist; the flow's is theirs."""
+        known = zone_names()
+        invalid = np.array([name not in known for name in self.directory.zone_names] + [False])
+        return int(np.count_nonzero(invalid[self.directory.since(0)[1]]))
 
 
 def add_counts(total: dict[str, int], more: Mapping[str, int]) -> None:

@@ -1,6 +1,6 @@
 """Look at one store without changing it: how far its relay, its snapshot and its readers are.
 
-    python -m actors.live.store_look FOLDER      the facts as JSON; for a store nobody has open
+    python -m actors.live.store_look FOLDER ...  a line of JSON for each; of stores nobody has open
 
 In a process of its own, because reading what is damaged can kill the process.
 """
@@ -12,10 +12,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from actors.live.replay import reading
+from actors.live.reading import reading
 from actors.relay.effect_block import expand
 from actors.relay.effects import UnreadableError, decode_effect
 from actors.relay.rows import decode_row
@@ -25,7 +27,6 @@ from actors.store.partition import Partition
 
 TAIL_LOOK_RECORDS = 20_000
 ROWS_LOOK = 100_000
-FAILED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,39 +100,40 @@ def _dead_readers(store: Partition) -> int:
     return sum(pid.isdigit() and not Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def look_in_process(folder: Path) -> StoreLook:
-    """Look at a store that nobody has open, from a process of its own.
+def look_in_process(folders: Sequence[Path]) -> list[StoreLook | str]:
+    """Look at stores that nobody has open, from another process; or what is wrong with one.
 
-    Raises StoreError with what is wrong, also where reading killed that process.
+    A process that dies of a store is followed by another, for the stores behind it.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "actors.live.store_look", os.fspath(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return StoreLook(**json.loads(done.stdout))
-    killed = f"reading it killed the process (signal {-done.returncode})"
-    told = done.stderr.strip().splitlines()
-    raise StoreError(
-        killed if done.returncode < 0 or not told else told[-1],
-        advice="Run `headrace verify`; restore it from the last backup if it is damaged",
-        file=os.fspath(folder),
-    )
+    found: list[StoreLook | str] = []
+    while len(found) < len(folders):
+        left = [os.fspath(folder) for folder in folders[len(found) :]]
+        done = subprocess.run(
+            [sys.executable, "-m", "actors.live.store_look", *left],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        found += [each if isinstance(each, str) else StoreLook(**each) for each in answers]
+        if len(answers) < len(left):
+            told = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+            died = f"reading it killed the process (signal {-done.returncode})"
+            found.append(died if done.returncode < 0 else told[0])
+    return found
 
 
-def main(arguments: list[str]) -> int:
-    """The command; returns its exit status."""
-    try:
-        with reading(Path(arguments[0])) as store:
-            print(json.dumps(asdict(look_at(store))))
-    except StoreError as error:
-        print(error.message, file=sys.stderr)
-        return FAILED
-    return 0
+def main(arguments: list[str]) -> None:
+    """The command."""
+    for folder in arguments:
+        try:
+            with reading(Path(folder)) as store:
+                answer: Any = asdict(look_at(store))
+        except StoreError as error:
+            answer = error.message
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

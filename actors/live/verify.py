@@ -19,8 +19,9 @@ from actors.live import backup_manifest
 from actors.live.control import ControlLog, TenantSettings
 from actors.live.data_dir import Manifest, partition_path, people_path
 from actors.live.partition import LivePartition
+from actors.live.reading import reading
 from actors.live.records import CommandRecord, decode_record
-from actors.live.replay import Recount, Recounting, reading
+from actors.live.replay import Recount, Recounting
 from actors.live.version import LiveVersion
 from actors.people.erasures import read_ledger
 from actors.people.manifest import ERASURES
@@ -167,7 +168,10 @@ class _Looking:
         yield Check(place, "values", "sound", checks[0].detail)
 
         def ledger() -> str:
-            return f"{len(read_ledger(folder / ERASURES, manifest.key)[0]):,} erasures"
+            erasures, length = read_ledger(folder / ERASURES, manifest.key)
+            if not length:
+                raise HeadraceError("the ledger's first record is damaged")
+            return f"{len(erasures):,} erasures"
 
         yield self._guarded(place, "erasures", ledger)
 

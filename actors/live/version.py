@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from actors.intake.directory import Directory
 from actors.intake.frame import DTYPES, UPSERT, Frame, Sparse
 from actors.live.text_tables import TextTables
-from core.audience import INT64_MIN, Audience, Column
+from core.audience import INT64_MIN, Audience, Column, Kind
 from core.binding import Bound, bind
 from core.compiler import compile_flow
 from core.conditions import EntryRef
@@ -37,6 +37,7 @@ HISTORICAL = 1 << 30
 ROOM_MIN = 1024
 FORGET_ROWS = 1 << 16
 Array = NDArray[Any]
+Columns = dict[str, tuple[Kind, list[str] | None]]
 
 
 def flow_of(document: str, name: str) -> Flow:
@@ -64,13 +65,13 @@ class LiveVersion:
         salt: str,
         zone: str,
         log: bool = False,
-        dictionaries: Mapping[str, list[str]] | None = None,
+        columns: Columns | None = None,
     ) -> None:
         """Compile and bind it for the customers that `directory` has now; it begins at `at_ms`.
 
         `said` has `flow` (its name), `document` (its text), `number` or `version`, and `at_ms`, as
-        a command to publish does; `serial` is that command's number. With `dictionaries`, those of
-        a snapshot, it begins without customers, who are loaded then. Raises HeadraceError where the
+        a command to publish does; `serial` is that command's number. With `columns`, those of a
+        snapshot, it begins without customers, who are loaded then. Raises HeadraceError where the
         flow is wrong or does not fit the tenant's schema.
         """
         self.serial = serial
@@ -94,8 +95,8 @@ class LiveVersion:
             audience_zone=zone,
         )
         audience = directory.audience()
-        if dictionaries is not None:
-            audience = _without_customers(audience, dictionaries)
+        if columns is not None:
+            audience = _without_customers(audience, columns)
         self.bound: Bound = bind(self.program, self._seeded(audience), self._options)
         self._zones = len(audience.zone_names)
         self._type_of = {name: i for i, name in enumerate(self.program.events)}
@@ -267,7 +268,7 @@ class LiveVersion:
         """Take in zones that nobody was in before."""
         if len(directory.zone_names) == self._zones:
             return
-        empty = _without_customers(directory.audience(), self.dictionaries())
+        empty = _without_customers(directory.audience(), self.columns())
         self.bound = bind(self.program, self._seeded(empty), self._options)
         self._zones = len(directory.zone_names)
         self._codes = {}
@@ -377,15 +378,19 @@ class LiveVersion:
 
     # -- what is there
 
-    def dictionaries(self) -> dict[str, list[str]]:
-        """The texts of every column by name, `attribute/...` and `property/...`, for a snapshot."""
-        found = {}
-        for name, column in zip(self.program.columns, self.bound.columns.customer, strict=True):
-            if column.kind == "string" and column.dictionary is not None:
-                found[f"attribute/{name.name}"] = column.dictionary
-        for prop, column in zip(self.program.properties, self.bound.columns.property, strict=True):
-            if column.kind == "string" and column.dictionary is not None:
-                found[f"property/{prop}"] = column.dictionary
+    def columns(self) -> Columns:
+        """Kind and texts of every column by name, `attribute/...` and `property/...`.
+
+        A version keeps them whatever becomes of the schema: what customers had stays readable.
+        """
+        held = self.bound.columns
+        found: Columns = {
+            f"attribute/{name.name}": (column.kind, column.dictionary)
+            for name, column in zip(self.program.columns, held.customer, strict=True)
+            if name.family == "attribute"
+        }
+        for prop, column in zip(self.program.properties, held.property, strict=True):
+            found[f"property/{prop}"] = (column.kind, column.dictionary)
         return found
 
     def digest(self) -> int:
@@ -433,13 +438,20 @@ def _missing(kind: str, name: ColumnName | None = None) -> float | int:
     return -1 if kind in ("string", "bool") else INT64_MIN
 
 
-def _without_customers(audience: Audience, dictionaries: Mapping[str, list[str]]) -> Audience:
-    """The audience with nobody in it, and with these dictionaries."""
+def _without_customers(audience: Audience, kept: Columns) -> Audience:
+    """The audience with nobody in it, and with the columns that a version has."""
 
-    def column(family: str, name: str, known: Column) -> Column:
-        texts = dictionaries.get(f"{family}/{name}", known.dictionary or [])
-        kept = list(texts) if known.kind == "string" else None
-        return Column(known.kind, np.zeros(0, DTYPES[known.kind]), kept)
+    def columns(family: str, known: Mapping[str, Column]) -> dict[str, Column]:
+        found = {name: (column.kind, column.dictionary) for name, column in known.items()}
+        for name, (kind, texts) in kept.items():
+            if name.startswith(f"{family}/"):
+                found[name.removeprefix(f"{family}/")] = kind, texts
+        return {
+            name: Column(
+                kind, np.zeros(0, DTYPES[kind]), list(texts or ()) if kind == "string" else None
+            )
+            for name, (kind, texts) in found.items()
+        }
 
     none = np.zeros(0, np.int8)
     return replace(
@@ -449,8 +461,8 @@ def _without_customers(audience: Audience, dictionaries: Mapping[str, list[str]]
         id_hash=audience.id_hash[:0],
         created_ms=audience.created_ms[:0],
         zone_code=audience.zone_code[:0],
-        attributes={n: column("attribute", n, c) for n, c in audience.attributes.items()},
-        properties={n: column("property", n, c) for n, c in audience.properties.items()},
+        attributes=columns("attribute", audience.attributes),
+        properties=columns("property", audience.properties),
         tags=dict.fromkeys(audience.tags, none),
         groups=dict.fromkeys(audience.groups, none),
         event_offsets=audience.event_offsets[:1],

@@ -1,8 +1,8 @@
-"""Measure the live, durable reference journey: a table on the screen, results as JSON.
+"""Measure the live engine: the contest, latency, recovery, memory; tables, results as JSON.
 
     python -m bench.live
 
-Exit status 1 where counts differ, 2 for a wrong command line.
+Exit status 1 where a bar is missed or counts differ, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -21,39 +21,71 @@ from rich.table import Table
 
 from bench import results
 from bench.contest import CountsDifferError
-from bench.figures import shown
+from bench.figures import Figure, shown
+from bench.live import figures_contest
 from bench.live.contest import NAMED, RIVALS, Standing, contest
+from bench.live.figures import FORMS, PERCENTILES, Form, Latency, Measured
+from bench.live.groups import CONTEST, GROUPS, measure
 
-ENTRIES, ENTRIES_QUICK = 500_000, 200_000
 BATCH = 5_000
-RUNS, RUNS_QUICK = 5, 1
-FORMAT = 1
+FORMAT = 2
 FILE = "live.json"
-LIBRARIES = ("lmdb", "psycopg", "bytewax", "dbos")
+LIBRARIES = ("ray", "lmdb", "psycopg", "bytewax", "dbos")
 WIDTH_MIN = 140
+MET = {None: "", True: "[green]met[/]", False: "[bold red]MISSED[/]"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; return the exit status."""
     asked = _parser().parse_args(arguments)
-    entrants = [entrant for entrant in RIVALS if not asked.only or entrant.name in asked.only]
-    entries = asked.entries or (ENTRIES_QUICK if asked.quick else ENTRIES)
-    runs = asked.runs or (RUNS_QUICK if asked.quick else RUNS)
+    form = FORMS["quick" if asked.quick else "long" if asked.long else "usual"]
+    groups = asked.groups or GROUPS
+    runs = asked.runs or form.runs
     console = Console()
     if console.width < WIDTH_MIN and not console.is_terminal:
         console.width = WIDTH_MIN
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def tell(what: str) -> None:
+        console.print(what, style="dim")
+
+    standings: list[Standing] = []
     try:
-        standings = contest(
-            entrants, entries, asked.batch, runs, lambda what: console.print(what, style="dim")
-        )
+        if CONTEST in groups:
+            entrants = [e for e in RIVALS if not asked.only or e.name in asked.only]
+            standings = contest(entrants, asked.entries or form.entries, asked.batch, runs, tell)
+        measured = measure(groups, form, standings, asked.batch, tell)
     except CountsDifferError as error:
         console.print(f"{error}; nothing is written", style="bold red", highlight=False)
         return 1
-    written = write_results(standings, asked.results, runs=runs, taken_at=taken_at)
-    console.print(table_of(standings, runs))
+    measured.figures[:0] = figures_contest.figures(standings)
+    written = write_results(standings, measured, asked.results, form, runs=runs, taken_at=taken_at)
+    for table in (
+        table_of(standings, runs),
+        latency_table(measured.latencies),
+        figure_table(measured.figures),
+    ):
+        if table.row_count:
+            console.print(table)
     console.print(f"written: {written}", style="dim", highlight=False, soft_wrap=True)
-    return 0
+    missed = verdict(measured)
+    for line in missed:
+        console.print(line, style="bold red", highlight=False)
+    return 1 if missed else 0
+
+
+def verdict(measured: Measured) -> list[str]:
+    """The bars that were missed, a line for each."""
+    return [
+        f"bar missed: {each.name}, {shown(each.ours)} {each.unit}"
+        + (f", {shown(each.ratio)} × {each.rival}" if each.rival else "")
+        for each in measured.figures
+        if each.meets is False
+    ] + [
+        f"bar missed: {each.what} at {each.load}, p99 {shown(each.percentile_ms(99))} ms"
+        for each in measured.latencies
+        if each.meets is False
+    ]
 
 
 def table_of(standings: Sequence[Standing], runs: int) -> Table:
@@ -87,7 +119,60 @@ def table_of(standings: Sequence[Standing], runs: int) -> Table:
     return table
 
 
-def write_results(standings: Sequence[Standing], folder: Path, *, runs: int, taken_at: str) -> Path:
+def latency_table(latencies: Sequence[Latency]) -> Table:
+    """Percentiles of acknowledgements."""
+    table = Table(
+        title="Acknowledgements, from when each request was due", caption_justify="left",
+        caption="Milliseconds; the bar is on the 99th percentile.",
+    )  # fmt: skip
+    table.add_column("of")
+    table.add_column("beside a load of")
+    for heading in ("requests", *(f"p{p:g}" for p in PERCENTILES[:-1]), "max", "bar", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in latencies:
+        table.add_row(
+            each.what,
+            each.load,
+            f"{len(each.seconds):,}",
+            *(shown(each.percentile_ms(p)) for p in PERCENTILES),
+            "" if each.bar_ms is None else f"≤ {shown(each.bar_ms)}",
+            MET[each.meets],
+        )
+    return table
+
+
+def figure_table(figures: Sequence[Figure]) -> Table:
+    """All other figures with their bars."""
+    table = Table(title="Figures of the live engine")
+    table.add_column("figure")
+    table.add_column("ours", justify="right", no_wrap=True)
+    table.add_column("unit")
+    table.add_column("rival")
+    for heading in ("ratio", "bar", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in figures:
+        sign = "" if each.bar is None else "≥" if each.bar.relation == "at least" else "≤"
+        table.add_row(
+            each.name,
+            shown(each.ours),
+            each.unit,
+            each.rival or "",
+            shown(each.ratio),
+            "" if each.bar is None else f"{sign} {shown(each.bar.value)}",
+            MET[each.meets],
+        )
+    return table
+
+
+def write_results(
+    standings: Sequence[Standing],
+    measured: Measured,
+    folder: Path,
+    form: Form,
+    *,
+    runs: int,
+    taken_at: str,
+) -> Path:
     """Write `folder`/live.json and return its path; the folder is made.
 
     `taken_at` is when the measurement began, ISO 8601.
@@ -97,10 +182,13 @@ def write_results(standings: Sequence[Standing], folder: Path, *, runs: int, tak
     document = {
         "headrace_live_bench": FORMAT,
         "taken_at": taken_at,
+        "form": form.name,
         "runs": runs,
         "versions": results.versions() | _versions(),
         "machine": results.machine(),
         "contenders": [as_json(standing) for standing in standings],
+        "latencies": [latency.as_json() for latency in measured.latencies],
+        "figures": [results.as_json(figure) for figure in measured.figures],
     }
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
     return path
@@ -136,16 +224,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m bench.live", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="fewer customers and runs: a try")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--quick", action="store_true", help="small sizes and one run: a try")
+    form.add_argument("--long", action="store_true", help="all sizes that the bars were set for")
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        choices=GROUPS,
+        metavar="GROUP",
+        help=f"measure these alone: {', '.join(GROUPS)}",
+    )
     parser.add_argument(
         "--only",
         nargs="+",
         choices=[entrant.name for entrant in RIVALS],
         metavar="CONTENDER",
-        help="these alone: " + ", ".join(f'"{entrant.name}"' for entrant in RIVALS),
+        help="let these alone take part in the contest: "
+        + ", ".join(f'"{entrant.name}"' for entrant in RIVALS),
     )
-    parser.add_argument("--runs", type=_positive, help=f"rounds, {RUNS} unless stated")
-    parser.add_argument("--entries", type=_positive, help=f"customers, {ENTRIES:,} unless stated")
+    parser.add_argument("--runs", type=_positive, help="rounds of the contest")
+    parser.add_argument("--entries", type=_positive, help="customers in the contest")
     parser.add_argument("--batch", type=_positive, default=BATCH, help="events in a batch")
     parser.add_argument(
         "--results", type=Path, default=results.FOLDER, help="where the JSON is written"

@@ -24,9 +24,10 @@ from bench.rivals.columns import MAIL, MAIL_A, MAIL_B, NODES, SMS, Counts
 SENDS = (MAIL, MAIL_A, MAIL_B, SMS)
 """The nodes that send, in the order in which effects are counted."""
 
-LOAD, DECODE, APPLY, COMMIT, TRANSFER = "load", "decode", "apply", "commit", "transfer"
+LOAD, DECODE, APPLY, COMMIT = "load", "decode", "apply", "commit"
+TRANSFER, WAIT = "transfer", "wait"
 """Stages: making batches; turning them into one's own form; working on them; making them durable;
-carrying them between processes. A contender reports those it can tell apart."""
+carrying them between processes; waiting for others. A contender reports those it can tell apart."""
 
 
 class NotHereError(Exception):

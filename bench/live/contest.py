@@ -48,7 +48,7 @@ class Entrant:
 
 OURS, OURS_INLINE = "Headrace on Ray", "Headrace, one process"
 RIVALS = (
-    Entrant(OURS, "bench.live.headrace", "Headrace"),
+    Entrant(OURS, "bench.live.headrace", "Headrace", batch_max=10_000),
     Entrant(OURS_INLINE, "bench.live.headrace", "HeadraceInline"),
     Entrant(NAMED, "bench.rivals_live.lmdb_python", "LmdbPython"),
     Entrant(SQLITE, "bench.rivals_live.sqlite_sets", "SqliteSets"),

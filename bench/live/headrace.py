@@ -4,7 +4,8 @@ Nothing is written for this journey: frames carry each trigger as a change of th
 and an event, the generic engine runs the published flow, sources are numbered for de-duplication,
 and every batch is committed before it is acknowledged. With Ray each partition is hosted by an
 actor in a process of its own, and the gateway keeps a few batches under way; in one process a
-thread hosts all of them.
+thread hosts all of them. Partitions work while the gateway does, so the stages of both add up to
+more than the time; `wait` is what the gateway had nothing to do.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.intake.frame import UPSERT, Frame, Sparse
+from actors.intake.routing import partition_of
 from actors.live.engine import Engine
 from actors.live.hosted import Receipt
 from actors.live.shard import ShardOptions
@@ -28,8 +31,19 @@ from actors.live.starting import Hosting, Making, start_engine
 from actors.relay.effect_block import COLUMN
 from actors.store.partition import Partition
 from bench.journey import FLOW
-from bench.live.contender import DECODE, LOAD, SENDS, TRANSFER, Outcome, Stopwatch
+from bench.live.contender import (
+    APPLY,
+    COMMIT,
+    DECODE,
+    LOAD,
+    SENDS,
+    TRANSFER,
+    WAIT,
+    Outcome,
+    Stopwatch,
+)
 from bench.live.load import TRIGGER, Batch, Load
+from bench.live.measured import measured_factory, stages_of
 from bench.rivals.columns import NODES, Counts
 from core.identity import text
 from ext.hashing import hash_strings, hash_words
@@ -64,6 +78,7 @@ class Headrace:
                 relays=False,
                 options=ShardOptions(driven=True),
             ),
+            factory=measured_factory(),
         )
         if not self._engine.flows():
             self._engine.set_schema(SCHEMA)
@@ -81,19 +96,23 @@ class Headrace:
             watch.lap(LOAD)
             if len(batch) == 0:
                 break
-            frame = frame_of(batch)
+            frames = frames_of(batch, self.partitions)
             watch.lap(DECODE)
-            under_way.append(engine.submit(frame))
-            if len(under_way) > UNDER_WAY:
-                _settle(under_way.popleft())
+            sent = [engine.submit(frame, number) for number, frame in enumerate(frames)]
+            under_way.append([receipt for receipts in sent for receipt in receipts])
             watch.lap(TRANSFER)
+            if len(under_way) > UNDER_WAY:
+                settle(under_way.popleft())
+                watch.lap(WAIT)
         while under_way:
-            _settle(under_way.popleft())
+            settle(under_way.popleft())
         engine.advance(load.end_ms + 1)
-        watch.lap(TRANSFER)
+        watch.lap(WAIT)
         counts = engine.counts(FLOW.flow).entered
         self.close()
-        return Outcome(counts, self._effects(), int(counts[0]), watch.seconds, watch.stages)
+        inside = stages_of(self._folder / "data", self.partitions)
+        stages = {**watch.stages, APPLY: inside.apply_s, COMMIT: inside.commit_s}
+        return Outcome(counts, self._effects(), int(counts[0]), watch.seconds, stages)
 
     def close(self) -> None:
         """End the engine; the folder stays."""
@@ -106,7 +125,7 @@ class Headrace:
         found: dict[str, int] = {}
         for number in range(self.partitions):
             with Partition.open(self._folder / "data" / "partitions" / f"{number:03}") as store:
-                for block in _blocks(store):
+                for _, block in blocks_of(store):
                     places = np.frombuffer(block["effects"], COLUMN)["send"]
                     times = np.bincount(places, minlength=len(block["sends"])).tolist()
                     for send, count in zip(block["sends"], times, strict=True):
@@ -121,8 +140,34 @@ class HeadraceInline(Headrace):
     inline = True
 
 
-def frame_of(batch: Batch) -> Frame:
-    """A batch as rows: before each trigger a change of what is known of its customer."""
+def frames_of(batch: Batch, partitions: int) -> list[Frame]:
+    """A batch routed: the rows of each partition, none perhaps, for its source is numbered."""
+    size = batch.ids.dtype.itemsize
+    offsets = np.arange(len(batch) + 1, dtype=np.int64) * size
+    hashes = hash_strings(batch.ids.tobytes(), offsets)
+    if partitions == 1:
+        return [frame_of(batch, hashes)]
+    of = partition_of(hashes, partitions)
+    found = []
+    for number in range(partitions):
+        rows = np.flatnonzero(of == number)
+        part = replace(
+            batch,
+            kind=batch.kind[rows],
+            ids=batch.ids[rows],
+            at_ms=batch.at_ms[rows],
+            country=batch.country[rows],
+            consent=batch.consent[rows],
+        )
+        found.append(frame_of(part, hashes[rows]))
+    return found
+
+
+def frame_of(batch: Batch, hashes: NDArray[np.uint64]) -> Frame:
+    """Rows of events: before each trigger a change of what is known of its customer.
+
+    `hashes` uint64[m] are those of the customers' ids.
+    """
     reps = 1 + (batch.kind == TRIGGER)
     of = np.repeat(np.arange(len(batch)), reps)
     last = np.cumsum(reps) - 1
@@ -130,7 +175,6 @@ def frame_of(batch: Batch) -> Frame:
     is_event = np.zeros(rows, np.bool_)
     is_event[last] = True
     size = batch.ids.dtype.itemsize
-    hashes = hash_strings(batch.ids.tobytes(), np.arange(len(batch) + 1, dtype=np.int64) * size)
     numbers = IdMap()
     who = numbers.add(hashes)
     first = np.full(len(numbers), len(batch), np.int64)
@@ -171,13 +215,14 @@ def _attributes(batch: Batch, of: NDArray[np.int64], rows: NDArray[np.int32]) ->
     }
 
 
-def _settle(receipts: list[Future[Receipt]]) -> None:
+def settle(receipts: list[Future[Receipt]]) -> None:
     """Wait until a batch is durable; raises what kept it from being so."""
     for receipt in receipts:
         receipt.result()
 
 
-def _blocks(store: Partition) -> Iterator[dict[str, Any]]:
+def blocks_of(store: Partition) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The blocks of effects in an outbox, each with the number of its commit."""
     for block in store.outbox():
         for data in block.effects:
-            yield msgpack.unpackb(data)
+            yield block.commit, msgpack.unpackb(data)

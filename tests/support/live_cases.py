@@ -257,10 +257,16 @@ class Tenant:
 
 
 def run_live(
-    folder: Path, loaded: Loaded, way: Way, seed: int = 0, *, flow: dict[str, Any] | None = None
+    folder: Path,
+    loaded: Loaded,
+    way: Way,
+    seed: int = 0,
+    *,
+    flow: dict[str, Any] | None = None,
+    kind: type[Tenant] | None = None,
 ) -> Tenant:
     """Take a case in, all of it, up to its horizon; the tenant is still open."""
-    tenant = Tenant(folder, loaded, way)
+    tenant = (kind or Tenant)(folder, loaded, way)
     inputs = Inputs(loaded.audience)
     options = loaded.options
     start = min([int(m) for m in inputs.ms[:1]] + [options.from_ms]) - 1

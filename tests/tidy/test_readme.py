@@ -11,6 +11,7 @@ import pytest
 
 from core.document import read_responses
 from house import CHECKOUT
+from serving import serving
 
 README = (CHECKOUT / "README.md").read_text()
 TOUR = README.split("\n## Five minutes with your own CSV\n")[1].split("\n## ")[0]
@@ -61,6 +62,22 @@ def test_the_tour_shows_its_mapping() -> None:
     (shown,) = re.findall(r"^```yaml\n(.*?)^```$", TOUR, re.DOTALL | re.MULTILINE)
     mapping = (CHECKOUT / "examples/tour/mapping.yaml").read_text()
     assert mapping.endswith(shown)
+
+
+def test_the_first_steps_live_print_what_is_told(tmp_path: Path) -> None:
+    live = README.split("\n## Live: the same flow for real customers\n")[1].split("\n## ")[0]
+    (told,) = re.findall(r"^```text\n(.*?)^```$", live, re.DOTALL | re.MULTILINE)
+    with serving(tmp_path / "my-data", "--inline"):
+        done = subprocess.run(
+            [sys.executable, "examples/live/first_steps.py", str(tmp_path / "my-data")],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == ""
+    assert done.stdout == told
 
 
 def test_one_customers_story_is_told(outputs: dict[str, str]) -> None:

@@ -1,0 +1,149 @@
+"""Tests of `actors.live.export`: a dry run on what is exported decides as live did."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from actors.audience import load_audience, read_schema
+from actors.intake.rows import decode_rows
+from actors.live.control import TenantSettings
+from actors.live.data_dir import partition_path
+from actors.live.export import export_journals
+from actors.live.partition import LivePartition
+from actors.live.reading import reading
+from actors.store.errors import TrimmedError
+from core.audience import Needs
+from core.binding import bind
+from core.compiler import compile_flow, needs_of
+from core.tenant_schema import TenantSchema
+from data_dirs import made
+from differential import Cut, TooLongError, run_cut, run_reference
+from live_cases import Way, live_options, run_live
+from random_flows import random_case
+
+DAY_MS = 86_400_000
+T_MS = 1_780_000_000_000
+SCHEMA = {
+    "attributes": {
+        "plan": {"type": "string"},
+        "age": {"type": "int64"},
+        "vip": {"type": "bool"},
+        "born": {"type": "date", "constant": True},
+        "email": {"type": "string", "personal": True},
+    },
+    "events": {"buy": {"properties": {"amount": "float64", "what": "string"}}, "visit": {}},
+    "zone": "Europe/Berlin",
+}
+
+
+def export(folder: Path, settings: TenantSettings, to: Path) -> None:
+    with ExitStack() as stack:
+        stores = [stack.enter_context(reading(f)) for f in sorted(folder.iterdir())]
+        export_journals(stores, settings, to)
+
+
+def check(seed: int) -> int:
+    """Run a case live, export it, dry-run on that; returns its decisions."""
+    loaded = live_options(random_case(seed))
+    try:
+        expected = run_reference(loaded)[0]
+    except TooLongError:
+        return 0
+    if loaded.audience.customers == 0:
+        return 0  # an audience without customers is none
+    with tempfile.TemporaryDirectory() as made_:
+        folder = Path(made_)
+        tenant = run_live(folder / "p", loaded, Way(2, 64), seed)
+        tenant.close()
+        export(folder / "p", tenant.settings, folder / "out")
+        program = compile_flow(loaded.flow)
+        audience = load_audience(folder / "out", needs_of(program))
+        found = run_cut(bind(program, audience, loaded.options), Cut())[0]
+    assert sorted(found) == sorted(expected), f"seed {seed}"
+    return len(found)
+
+
+def test_a_dry_run_on_the_export_decides_as_live_did() -> None:
+    decisions = 0
+
+    @settings(max_examples=15, phases=(Phase.explicit, Phase.generate), deadline=None)
+    @given(st.integers(0, 2**63 - 1))
+    def check_one(seed: int) -> None:
+        nonlocal decisions
+        decisions += check(seed)
+
+    check_one()
+    print(f"{decisions:,} decisions, 0 differ")
+    assert decisions > 200
+
+
+def test_what_came_in_is_in_the_audience(tmp_path: Path) -> None:
+    schema = TenantSchema.of(SCHEMA)
+    settings_ = TenantSettings("shop", schema=SCHEMA)
+    with LivePartition.open(tmp_path / "p" / "000", settings_, create=True) as partition:
+
+        def take(at_ms: int, *rows: dict[str, object]) -> None:
+            decoded = decode_rows(list(rows), schema, batch=at_ms.to_bytes(16, "little"))
+            assert decoded.rejects == []
+            partition.take([decoded.frame], at_ms)
+
+        take(
+            T_MS,
+            {"customer": "a", "set": {"plan": "free", "born": "1990-02-03", "vip": True}},
+            {"customer": "b", "set": {"age": 5}, "tags": {"add": ["old"]}, "zone": "Asia/Tokyo"},
+        )
+        take(T_MS + 10, {"customer": "a", "set": {"plan": "pro"}, "tags": {"add": ["new"]}})
+        take(
+            T_MS + 20,
+            {"customer": "b", "event": "buy", "properties": {"amount": 2.5, "what": "tea"}},
+            {"customer": "a", "event": "visit"},
+        )
+        take(T_MS + 30, {"customer": "a", "set": {"plan": None}})
+        # It happened ten days ago, and is history only.
+        old = "2026-05-19T00:00:00Z"
+        take(T_MS + 40, {"customer": "b", "event": "visit", "occurred": old})
+    export(tmp_path / "p", settings_, tmp_path / "out")
+    found = read_schema(tmp_path / "out")
+    assert found.counts.model_dump(include={"customers", "events", "changes"}) == {
+        "customers": 2, "events": 3, "changes": 3
+    }  # fmt: skip
+    constant = {name: a.constant for name, a in found.attributes.items()}
+    assert constant == {"plan": False, "age": True, "vip": True, "born": True}
+    assert (found.zone, found.tags) == ("Europe/Berlin", {"new": 1, "old": 1})
+    needs = Needs(
+        {"plan", "age", "born"}, {"old", "new"}, set(), {"buy", "visit"}, {"amount", "what"}
+    )
+    audience = load_audience(tmp_path / "out", needs)
+    assert [audience.id_of(c) for c in range(2)] == ["a", "b"]
+    assert audience.created_ms.tolist() == [T_MS, T_MS]
+    assert audience.zone_names[audience.zone_code[1]] == "Asia/Tokyo"
+    assert audience.attributes["age"].value(1) == 5
+    assert audience.attributes["born"].value(0) == 7338
+    assert audience.tags["old"].tolist() == [0, 1]
+    times = [(int(ms) - T_MS) // DAY_MS for ms in audience.event_ms]
+    assert [audience.event_names[t] for t in audience.event_type] == ["visit", "visit", "buy"]
+    assert times[0] == times[2] == 0
+    assert times[1] < -8
+    assert audience.properties["what"].value(2) == "tea"
+    assert audience.properties["amount"].value(2) == 2.5
+    changes = audience.changes
+    assert changes is not None
+    assert (changes.ms - T_MS).tolist() == [0, 10, 30]
+
+
+def test_a_journal_that_was_trimmed_is_refused(tmp_path: Path) -> None:
+    made(tmp_path / "d", 1)
+    folder = partition_path(tmp_path / "d", 0)
+    from actors.store.partition import Partition
+
+    with Partition.open(folder) as store:
+        store.trim_journal(3)
+    with reading(folder) as store, pytest.raises(TrimmedError, match="begins with record 3"):
+        export_journals([store], TenantSettings("shop"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
