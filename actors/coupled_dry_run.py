@@ -1,4 +1,4 @@
-"""Run a flow in which customers depend on each other: find what they are granted, then run as always.
+"""Run a flow in which customers depend on each other: find the grants, then run as always.
 
 The grants are found by `actors.coupled_run` on machines that run customers as far as their claims
 are answered. With the grants bound, customers are independent again, and the dry run is that of any
@@ -7,7 +7,7 @@ other flow: neither the number of workers nor the size of blocks changes any fig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -25,7 +25,8 @@ from actors.dry_run import (
     dry_run,
 )
 from core.binding import Bound
-from core.couplings import CLAIM, Claims, Grants
+from core.couplings import CLAIM, Claims, Grants, Spec, TrialSpec
+from core.report_couplings import Ending
 from ext.machine import LANES
 from ext.search import SearchMachine
 
@@ -38,6 +39,10 @@ class CoupledDryRun:
 
     result: DryRunResult
     granted: list[Coupled]
+
+    def endings(self, specs: Sequence[Spec]) -> list[list[Ending]]:
+        """How the tests among `specs` ended in each replicate."""
+        return [_endings(found, specs) for found in self.granted]
 
 
 @dataclass
@@ -99,12 +104,25 @@ def coupled_dry_run(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> CoupledDryRun:
-    """Do what `dry_run` does for a flow in which customers depend on each other.
+    """Do what `dry_run` does, also for a flow in which customers depend on each other.
 
+    Where they do not there is nothing to grant, and `granted` is empty.
     Where the run is cancelled while the first replicate's grants are being found it has no result:
     AbortedError.
     """
     cancel = cancel or Cancel()
+    if not bound.couplings.specs:
+        alone = dry_run(
+            bound,
+            workers=workers,
+            replicates=replicates,
+            block=block,
+            lanes=lanes,
+            log=log,
+            progress=progress,
+            cancel=cancel,
+        )
+        return CoupledDryRun(alone, [])
     size = block or block_customers(len(bound.program.node_ids), bound.customers, workers)
     total = bound.customers * replicates
     result = DryRunResult([], partial=True, customers_done=0)
@@ -148,6 +166,17 @@ def _neighbours(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64
         end = int(np.searchsorted(rows, rows[first] + size))
         yield rows[first:end]
         first = end
+
+
+def _endings(found: Coupled, specs: Sequence[Spec]) -> list[Ending]:
+    decided = {int(d["resource"]): d for d in found.grants.decisions}
+    endings = []
+    for number, (trials, successes) in found.standings.items():
+        spec, decision = specs[number], decided.get(number)
+        assert isinstance(spec, TrialSpec)
+        at_ms, branch = (None, None) if decision is None else decision[["time_ms", "branch"]]
+        endings.append(Ending(spec.node, at_ms, branch, trials, successes))
+    return endings
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -65,3 +65,4 @@ REFUSALS = (
     Outcome.REFUSED_GAP,
 )
 OUTCOMES = len(Outcome)
+LOGGED = OUTCOMES + len(CoupledOutcome)

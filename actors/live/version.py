@@ -82,7 +82,7 @@ class LiveVersion:
         self.entering, self.paused, self.dropped = True, False, False
         for steps in self.flow.couplings:
             raise HeadraceError(
-                f"'{steps[-1]}' makes customers depend on each other, which live flows can't do yet",
+                f"'{steps[-1]}' makes customers depend on each other: live flows can't do that yet",
                 advice="Remove it, or dry-run the flow.",
                 pointer=pointer(steps),
             )

@@ -27,8 +27,8 @@ class _Case:
     blocks: int = 8
 
 
-def _row(made: Made, coupons: Mapping[str, int] | None = None, **keywords: int) -> _Case:
-    return _Case(lattice(made, coupons=coupons or {}), **keywords)
+def _row(made: Made, **keywords: int) -> _Case:
+    return _Case(lattice(made), **keywords)
 
 
 def _row_of(node: Mapping[str, Any], **keywords: int) -> _Case:
@@ -80,7 +80,9 @@ CASES = {
         },
         clicks=1, blocks=4,
     ),
-    "take_coupon": _row(lambda i: {"type": "take_coupon", "pool": "p"}, coupons={"p": 10**6}, blocks=4),
+    "take_coupon": _Case(
+        lattice(lambda i: {"type": "take_coupon", "pool": "p"}, coupons={"p": 10**6}), blocks=4,
+    ),
     "send": _row_of({"type": "send", "channel": "email", "template": "hello"}),
     "add_tag": _row_of({"type": "add_tag", "tag": "keen"}),
     "remove_tag": _row_of({"type": "remove_tag", "tag": "vip"}),
