@@ -57,9 +57,14 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Coupled:
-    """The grants, and what finding them took: rounds, epochs, customers run, again and again."""
+    """The grants, and what finding them took: rounds, epochs, customers run, again and again.
+
+    `standings`: of each test that ends, by resource, trials and successes by branch (int64 each)
+    before its decision, or at the horizon.
+    """
 
     grants: Grants
+    standings: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]
     rounds: int
     epochs: int
     runs: int
@@ -107,7 +112,8 @@ class _Search:
                 self.rounds += 1
                 self.epoch_rounds += 1
             elif self.limit_ms == NEVER_MS:
-                return Coupled(self._grants(), self.rounds, self.epochs, self.runs)
+                standings = self.settled.standings()
+                return Coupled(self._grants(), standings, self.rounds, self.epochs, self.runs)
 
     def _choose_limit(self) -> None:
         """Up to when claims are answered in this round: for ever, or to the end of an epoch."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from actors.whole_file import whole_file
 from core.binding import Bound
 from core.errors import HeadraceError
-from core.outcomes import Outcome
+from core.outcomes import LOGGED, outcome_text
 
 GROUP_ROWS = 1 << 18
 # What comes in order, or hardly twice, is smaller and faster without a dictionary.
@@ -79,7 +79,7 @@ class LogWriter:
         codes = [
             [names.setdefault(p, len(names)) for p in node.ports] for node in flow.nodes.values()
         ]
-        outcomes = [names.setdefault(Outcome(-1 - i).text, len(names)) for i in range(len(Outcome))]
+        outcomes = [names.setdefault(outcome_text(-1 - i), len(names)) for i in range(LOGGED)]
         width = max((len(row) for row in codes), default=0)
         self._port_code = np.zeros((len(codes), width + len(outcomes)), np.int32)
         for row, known in zip(self._port_code, codes, strict=True):

@@ -118,6 +118,14 @@ def simulate(
     replicates: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="Repeat the responses so often.")
     ] = 1,
+    entry_rate: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Entries a second of a flow that states none."),
+    ] = None,
+    coupons: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POOL=N", help="Coupons left in a pool; may be repeated."),
+    ] = None,
     replaces: Annotated[
         str | None,
         typer.Option(metavar="FLOW_ID", help="Leave out the recorded events of this flow."),
@@ -168,6 +176,8 @@ def simulate(
                 salt=found.salt if salt is None else salt,
                 responses=responses,
                 replicates=replicates,
+                entry_rate=entry_rate,
+                coupons=tuple(coupons or ()),
                 replaces=replaces,
                 strict_history=strict_history,
                 workers=workers,

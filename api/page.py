@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from string import Template
 
+from api.couplings_text import couplings_told
 from api.page_graph import KIND_NAMES, NODES_MAX, badge, draw_graph
 from api.page_series import entries_html, sends_html
 from api.page_stories import stories_html
@@ -58,6 +59,9 @@ def _sections(report: Report) -> Iterator[tuple[str, str, str]]:
     if report.tests:
         tests = "".join(test_html(test) for test in report.tests)
         yield "tests", "A/B tests", tests
+    if report.couplings is not None:
+        told = "".join(f"<p>{html(line)}</p>" for line in couplings_told(report.couplings))
+        yield "couplings", "Limits and prizes", told
     if report.sends:
         yield "messages", "Messages", sends_html(report)
     yield "entries", "Entries", entries_html(report)

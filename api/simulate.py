@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from actors.audience import load_audience, read_schema
-from actors.dry_run import Cancel, DryRunResult, dry_run
+from actors.coupled_dry_run import CoupledDryRun, coupled_dry_run
+from actors.dry_run import Cancel, DryRunResult
 from actors.log_writer import log_writer
 from api.console import console
 from api.documents import Opened, open_flow, open_responses, violations_told
@@ -29,6 +30,7 @@ from core.audience import Audience, AudienceSchema
 from core.binding import Bound, bind
 from core.compiler import compile_flow, needs_of
 from core.errors import HeadraceError
+from core.limits import PEOPLE_MAX
 from core.options import DEFAULT_SALT, RunOptions
 from core.report import AudienceFacts, Report, RunFacts
 from core.report_build import build_report
@@ -54,6 +56,8 @@ class Request:
     salt: str | None = None
     responses: Path | None = None
     replicates: int = 1
+    entry_rate: int | None = None
+    coupons: tuple[str, ...] = ()
     replaces: str | None = None
     strict_history: bool = False
     workers: int | None = None
@@ -82,10 +86,12 @@ def run(request: Request, progress: Progress) -> Report:
     )
     chosen = [_customer(audience, customer) for customer in request.trace]
     bound = bind(program, audience, options)
-    result = _dry_run(request, bound, progress)
+    coupled = _dry_run(request, bound, progress)
+    result = coupled.result
     progress("building the report", 0, 1)
+    grants = coupled.granted[0].grants if coupled.granted else None
     stories = [
-        asdict(tell_story(opened.flow, audience, customer, options, responses))
+        asdict(tell_story(opened.flow, audience, customer, options, responses, grants=grants))
         for customer in chosen
     ]
     report = build_report(
@@ -97,6 +103,7 @@ def run(request: Request, progress: Progress) -> Report:
         lint=opened.violations,
         stories=stories,
         partial=result.partial,
+        endings=coupled.endings(bound.couplings.specs),
         run=RunFacts(
             elapsed_s=round(time.monotonic() - began, 3),
             workers=_workers(request),
@@ -137,14 +144,14 @@ def _workers(request: Request) -> int:
     return dealt or 1
 
 
-def _dry_run(request: Request, bound: Bound, progress: Progress) -> DryRunResult:
+def _dry_run(request: Request, bound: Bound, progress: Progress) -> CoupledDryRun:
     cancel = Cancel()
     with ExitStack() as stack:
         log = None
         if request.log is not None:
             log = stack.enter_context(log_writer(request.log, bound))
         stack.enter_context(stopped_by_ctrl_c(cancel))
-        result = dry_run(
+        coupled = coupled_dry_run(
             bound,
             workers=_workers(request),
             replicates=request.replicates,
@@ -152,6 +159,7 @@ def _dry_run(request: Request, bound: Bound, progress: Progress) -> DryRunResult
             progress=lambda done, total: progress("dry run", done, total),
             cancel=cancel,
         )
+        result = coupled.result
         _refuse_dated(request, bound, result)
         if result.partial and log is not None:
             log.note_partial()
@@ -161,7 +169,7 @@ def _dry_run(request: Request, bound: Bound, progress: Progress) -> DryRunResult
             f"{bound.customers * request.replicates:,} customers were carried out",
             file=sys.stderr,
         )
-    return result
+    return coupled
 
 
 def _options(request: Request, opened: Opened, schema: AudienceSchema) -> RunOptions:
@@ -179,7 +187,20 @@ def _options(request: Request, opened: Opened, schema: AudienceSchema) -> RunOpt
         seed=request.seed,
         salt=DEFAULT_SALT if request.salt is None else request.salt,
         audience_zone=schema.zone,
+        entry_rate=request.entry_rate,
+        coupons=dict(map(_pool, request.coupons)),
     )
+
+
+def _pool(stated: str) -> tuple[str, int]:
+    """A pool and how many coupons are left in it, as `--coupons` states them."""
+    pool, _, count = stated.rpartition("=")
+    if not (pool and count.isascii() and count.isdigit() and int(count) <= PEOPLE_MAX):
+        raise HeadraceError(
+            f"--coupons: {stated!r} is not a pool and a number of coupons",
+            advice=f"Write them as 'spring=500', with at most {PEOPLE_MAX:,}.",
+        )
+    return pool, int(count)
 
 
 def _customer(audience: Audience, customer_id: str) -> int:

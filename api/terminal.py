@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from api.couplings_text import couplings_told
 from core.describe import CHANNEL_NAMES
 from core.quantity import THIN, moment, number, percent, percents, plural, points, span
 from core.report import (
@@ -91,6 +92,9 @@ class _Screen:
                 self._title(f"Goal: {report.goal.target}"),
                 self._prose(self._goal(report.goal.successes)),
             ]
+        if report.couplings is not None:
+            parts.append(self._title("Limits and prizes"))
+            parts += [self._prose(told) for told in couplings_told(report.couplings)]
         parts += [self._title("Nodes"), self._nodes(report.nodes)]
         parts.append(self._prose("After entry: half of the arrivals came within this time."))
         if len(report.nodes) > NODES_MAX:

@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audience import INT64_MIN, Audience, Column
+from core.binding_check import check_grants
 from core.binding_columns import Columns, bind_columns
+from core.binding_couplings import BoundCouplings, bind_couplings
 from core.binding_inputs import Inputs, bind_inputs
 from core.binding_preds import bind_preds, held_bits, literal_bits
 from core.binding_responses import BoundResponses, bind_responses
 from core.binding_zones import Zones, bind_zones, literal_ms
 from core.conditions import Scalar
 from core.counters import HOUR_MS
+from core.couplings import Grants
 from core.duration import fixed_ms
-from core.errors import HeadraceError
 from core.nodes import (
     WEEKDAYS,
     AddToAttribute,
@@ -87,7 +89,8 @@ class Bound:
     until. `schedule_offsets` int64[schedules * zones + 1] into `schedule_ms`: the times of schedule
     s in zone z. `layers` uint64[l, words]: the nodes of each funnel layer as bits. `touch_offsets`
     int32[n + 1] into `touch_columns`. `entry_from_ms`, `entry_until_ms`: the entry window. `hours`:
-    hours from the start to the horizon. `checked`: whether `check_bound` has passed it; whoever
+    hours from the start to the horizon. `grants`: what claims are answered, where customers depend
+    on each other. `checked`: whether `check_bound` has passed it; whoever
     changes an array after that must reset it.
     """
 
@@ -122,6 +125,8 @@ class Bound:
     gap_ms: int
     key_property: int
     hours: int
+    couplings: BoundCouplings
+    grants: Grants | None = None
     checked: bool = field(default=False, init=False, compare=False)
 
     @property
@@ -148,20 +153,22 @@ class Bound:
         drawn.checked = self.checked
         return drawn
 
+    def granted(self, grants: Grants) -> Bound:
+        """The same run with what its claims are answered. ValueError for grants of another run."""
+        check_grants(self, grants)
+        granted = replace(self, grants=grants)
+        granted.checked = self.checked
+        return granted
+
 
 def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
     """Bind `program` to `audience` for a run.
 
-    HeadraceError where a literal can't be compared with a column, or where the options make
-    customers depend on each other.
+    HeadraceError where a literal can't be compared with a column, or where the options state
+    coupons of a pool that the flow doesn't have.
     """
     settings = program.flow.settings
-    if options.entry_rate is not None:
-        raise HeadraceError(
-            "a rate of entries makes customers depend on each other, and compiled flows can't do "
-            "that",
-            advice="Run without a rate of entries.",
-        )
+    couplings = bind_couplings(program, options)
     zones = bind_zones(program, audience, options)
     columns = bind_columns(program, audience)
     preds = bind_preds(program, columns, zones)
@@ -210,6 +217,7 @@ def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
         gap_ms=-1 if settings.reentry.gap is None else fixed_ms(settings.reentry.gap),
         key_property=-1 if key is None else program.properties.index(key),
         hours=hours_of(options),
+        couplings=couplings,
     )
 
 

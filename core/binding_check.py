@@ -12,6 +12,7 @@ import numpy as np
 
 from core.binding_inputs import CHUNK_ROWS
 from core.counters import HOUR_MS
+from core.couplings import Grants, PoolSpec, TrialSpec
 from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.limits import WEIGHT_TOTAL
 from core.nodes import CHANNELS
@@ -80,6 +81,7 @@ def check_bound(bound: Bound) -> None:
     _check_columns(bound)
     _check_responses(bound)
     _check_triggers(bound)
+    _check_couplings(bound)
     bound.checked = True
 
 
@@ -383,6 +385,41 @@ def _check_responses(bound: Bound) -> None:
     if r.delays.shape[1:] != (2, 4097):
         raise ValueError("responses.delays must be [t, 2, 4097]")
     _within("responses.delays", r.delays, 1, DELAY_MS_MAX + 1)
+
+
+def _check_couplings(bound: Bound) -> None:
+    couplings, nodes = bound.couplings, bound.nodes
+    specs = couplings.specs
+    _within("couplings.gate", couplings.gate, -1, len(specs))
+    _length("couplings.resources", couplings.resources, len(nodes))
+    _length("couplings.trials", couplings.trials, len(bound.watches))
+    _within("couplings.resources", couplings.resources, -1, len(specs))
+    _within("couplings.trials", couplings.trials, -1, len(specs))
+    for node, resource in zip(nodes, couplings.resources.tolist(), strict=True):
+        spec = specs[resource] if resource >= 0 else None
+        if (node["op"] == Op.CLAIM) != isinstance(spec, PoolSpec):
+            raise ValueError("a coupon needs a pool, and nothing else has one")
+        if node["op"] == Op.CLAIM and node["ports"] != 2:
+            raise ValueError("a coupon is taken or sold out")
+        if isinstance(spec, TrialSpec) and (
+            node["op"] != Op.SPLIT or node["ports"] != spec.branches
+        ):
+            raise ValueError("a trial is of a test with as many branches")
+    if bound.grants is not None:
+        check_grants(bound, bound.grants)
+
+
+def check_grants(bound: Bound, grants: Grants) -> None:
+    """Refuse grants that are not of this run's customers, resources and branches: ValueError."""
+    specs = bound.couplings.specs
+    _offsets("grants.offsets", grants.offsets, bound.customers, len(grants.answers))
+    _within("grants.answers", grants.answers["result"], 0, 2)
+    _within("grants.decisions", grants.decisions["resource"], 0, len(specs))
+    for decision in grants.decisions:
+        spec = specs[decision["resource"]]
+        if not isinstance(spec, TrialSpec):
+            raise ValueError("a decision is about a test that ends")
+        _within("grants.decisions", decision["branch"], 0, spec.branches)
 
 
 def _check_triggers(bound: Bound) -> None:

@@ -36,7 +36,6 @@ from core.conditions import (
     TagTest,
     walk,
 )
-from core.errors import HeadraceError
 from core.flow import Flow
 from core.nodes import (
     CHANNELS,
@@ -57,6 +56,7 @@ from core.nodes import (
     Send,
     SetAttribute,
     Split,
+    TakeCoupon,
     Wait,
     WaitDate,
     WaitEvent,
@@ -81,7 +81,6 @@ from core.program import (
     duration_fields,
 )
 from core.responses import Responses
-from core.violations import pointer
 
 T = TypeVar("T")
 
@@ -92,14 +91,7 @@ def compile_flow(flow: Flow, responses: Responses | None = None) -> Program:
     """Compile `flow`, with the rules of a responses file if there is one.
 
     The flow must be free of lint errors. Time and memory are linear in the size of the document.
-    HeadraceError where it makes customers depend on each other, which a program can't say.
     """
-    for steps in flow.couplings:
-        raise HeadraceError(
-            f"'{steps[-1]}' makes customers depend on each other, and compiled flows can't do that",
-            advice="Remove it to run the flow without.",
-            pointer=pointer(steps),
-        )
     with collection_paused():
         return _Compiler(flow, responses).program()
 
@@ -489,6 +481,10 @@ def _ab_test(c: _Compiler, i: int, node: ABTest, row: Any) -> None:
     row["b"] = c.watch(node.target, len(node.branches), len(c.watches))
 
 
+def _take_coupon(c: _Compiler, i: int, node: TakeCoupon, row: Any) -> None:
+    row["op"] = Op.CLAIM
+
+
 def _send(c: _Compiler, i: int, node: Send, row: Any) -> None:
     row["op"], row["a"] = Op.SEND, CHANNELS.index(node.channel)
 
@@ -519,6 +515,7 @@ _LOWER: dict[type[NodeBase], Callable[[_Compiler, int, Any, Any], None]] = {
     WaitSlot: _wait_slot,
     Split: _split,
     ABTest: _ab_test,
+    TakeCoupon: _take_coupon,
     Send: _send,
     AddTag: _write("tag", "tag", Op.SET),
     RemoveTag: _write("tag", "tag", Op.SET),

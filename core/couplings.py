@@ -359,6 +359,17 @@ class Coordinator:
         ]
         return np.array(found, DECISION)
 
+    def standings(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """By resource, for each test: trials and successes by branch, int64[branches] each.
+
+        They are those before its decision, or so far.
+        """
+        return {
+            number: (resource.opened.copy(), resource.succeeded.copy())
+            for number, resource in enumerate(self._resources)
+            if isinstance(resource, _Trial)
+        }
+
     def snapshot(self) -> Snapshot:
         """The whole state as plain arrays by name, from which `restore` goes on alike."""
         state: Snapshot = {"last_ms": np.array([self._last_ms], np.int64)}

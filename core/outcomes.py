@@ -49,6 +49,13 @@ class CoupledOutcome(IntEnum):
         return self.name.lower()
 
 
+def outcome_text(code: int) -> str:
+    """The name of an outcome of either kind in logs and reports. ValueError for no such code."""
+    if code in list(CoupledOutcome):
+        return CoupledOutcome(code).text
+    return Outcome(code).text
+
+
 ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW)
 PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
 REFUSALS = (
@@ -58,3 +65,4 @@ REFUSALS = (
     Outcome.REFUSED_GAP,
 )
 OUTCOMES = len(Outcome)
+LOGGED = OUTCOMES + len(CoupledOutcome)

@@ -18,7 +18,7 @@ from core.program import FLAG_AGAIN, FLAG_JOINT, FLAG_LATE, Op, Program
 
 ROUTE_NONE = -1
 ROUTE_FORK = -2
-WAITS = (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_DATE, Op.WAIT_SLOT, Op.WAIT_EVENT)
+WAITS = (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_DATE, Op.WAIT_SLOT, Op.WAIT_EVENT, Op.CLAIM)
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ class Op(IntEnum):
     SET = 10  # write a constant to a column: attributes, tags and groups alike
     ADD = 11
     END = 12
+    CLAIM = 13  # wait for the answer to a claim, which is the port
 
 
 class Pred(IntEnum):

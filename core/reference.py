@@ -198,7 +198,8 @@ class _Walk(Life):
         self.started = False  # have segments been judged?
         self.truth: dict[str, bool] = {}  # what was found when they were judged last
         self.tested: set[str] = set()  # A/B nodes that a first token has left
-        self.arrivals = 0  # of the item at hand, against the budget
+        self.arrivals = 0  # against the budget
+        self.counts_anew = False  # whether the next arrival begins another count
 
     # -- the timeline (D1 to D5)
 
@@ -230,8 +231,10 @@ class _Walk(Life):
         item = self._next()
         assert item is not None
         at_ms, rank, order = item
-        if not (at_ms == self.now_ms and self._is_answer(rank, order)):  # D40
+        # D40: an answer goes on with the count of what was worked before it at this instant.
+        if at_ms != self.now_ms:
             self.arrivals = 0
+        self.counts_anew = at_ms == self.now_ms and not self._is_answer(rank, order)
         self.now_ms = at_ms
         self._work(rank, order)
         self._check_segments()
@@ -533,7 +536,8 @@ class _Walk(Life):
         """Arrive at the node and do what it says."""
         entry, node_id = token.entry, token.node
         self.tally.arrival(node_id, self.now_ms - entry.began_ms)
-        self.arrivals += 1
+        self.arrivals = 1 if self.counts_anew else self.arrivals + 1
+        self.counts_anew = False
         if self.arrivals > self.options.step_budget:  # D5
             self.stop(token, Outcome.PARKED_BUDGET)
             return

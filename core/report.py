@@ -321,6 +321,64 @@ class GoalReport(_Part):
     successes: Successes
 
 
+class GateReport(_Part):
+    """The way into the flow, where entries have a rate or a cap."""
+
+    per_second: int | None
+    """Entries within a second; null for any number."""
+    people_max: int | None
+    """People in all; null for any number."""
+    queued: Figure
+    """Entries that had to wait in line."""
+    mean_line_ms: float | None
+    """How long, on the average, up to the horizon; null where none had to."""
+    in_line: Figure
+    """Entries still in line at the horizon."""
+    refused_cap: Figure
+    """Entries refused because as many people as may had entered."""
+    refused_late: Figure
+    """Entries refused because the time of entries was over when they left the line."""
+
+
+class PoolReport(_Part):
+    """A pool of coupons."""
+
+    pool: str
+    stock: int
+    """How many there were at first."""
+    taken: Figure
+    left: Figure
+
+
+class EndReport(_Part):
+    """How an A/B test with `until` ended."""
+
+    node: str
+    people: int
+    """Visits after which it is to be decided."""
+    rule: Literal["matured", "at_count", "named"]
+    """`matured`: for the best branch when all had their time; `at_count`: for the best at once, by
+    what is known; `named`: for the branch that the flow names."""
+    decided_ms: int | None
+    """From when on everybody takes the branch decided for, ms UTC; null where it was not decided.
+    With several replicates, in the first that decided."""
+    branch: str | None
+    """That branch."""
+    chance_right: float | None
+    """The chance that it is the best of all, by what was known at the decision and no other
+    knowledge (uniform priors); null where none was chosen by its results."""
+    decided_in: dict[str, int]
+    """In how many replicates each branch was decided for."""
+
+
+class CouplingsReport(_Part):
+    """What customers competed for."""
+
+    gate: GateReport | None
+    pools: list[PoolReport]
+    ends: list[EndReport]
+
+
 class Day(_Part):
     """What happened on one day, UTC."""
 
@@ -431,6 +489,8 @@ class Report(_Part):
     funnel: Funnel | None
     tests: list[ABReport]
     goal: GoalReport | None
+    couplings: CouplingsReport | None
+    """Null where customers do not depend on each other."""
     entries: Series
     sends: list[ChannelSends]
     dead: Dead

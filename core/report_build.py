@@ -12,7 +12,7 @@ from core.flow import Flow
 from core.limits import PROBABILITY_TOTAL
 from core.nodes import BranchAttribute, BranchTag, End, Send, WaitDate
 from core.options import RunOptions
-from core.outcomes import PARKS, REFUSALS, Outcome
+from core.outcomes import PARKS, REFUSALS, CoupledOutcome, Outcome
 from core.report import (
     AudienceFacts,
     AudienceReport,
@@ -26,9 +26,11 @@ from core.report import (
     Totals,
     Window,
 )
+from core.report_couplings import Ending, couplings_report
 from core.report_figures import Figures, read
 from core.report_limits import basis, limits
 from core.report_nodes import (
+    coupled_total,
     dated_reads,
     dead_parts,
     edge_reports,
@@ -57,11 +59,13 @@ def build_report(
     stories: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
     run: RunFacts | None = None,
+    endings: Sequence[Sequence[Ending]] = (),
 ) -> Report:
     """The report of a run of `flow`: `counters` of one run, or of each replicate.
 
     All replicates must cover the same customers; `options.replicate` is the number of the first.
-    `partial`: the run was cut short. `stories` and `lint` are carried along as JSON. ValueError
+    `partial`: the run was cut short. `stories` and `lint` are carried along as JSON. `endings`:
+    of the tests with `until`, for each replicate. ValueError
     where replicates differ in customers; UnbalancedError where counters contradict themselves, or
     replicates differ in what no response touches.
     """
@@ -102,6 +106,7 @@ def build_report(
         funnel=funnel_report(figures),
         tests=tests,
         goal=goal,
+        couplings=couplings_report(figures, options, endings),
         entries=entry_series(figures, options.from_ms),
         sends=channel_sends(figures, options.from_ms),
         dead=dead,
@@ -162,7 +167,7 @@ def _totals(figures: Figures) -> Totals:
         customers=figures.replicates[0].customers,
         people=figures.figure(lambda c: c.people, taint.entries, "people"),
         entries=figures.figure(lambda c: int(c.entries_by_hour.sum()), taint.entries, "entries"),
-        refused=outcome_total(figures, entrances(flow), REFUSALS),
+        refused=_refused(figures),
         steps=total("entered", every, taint.entered),
         sends=total("sends_by_hour", sends, taint.left),
         ended=outcome_total(figures, every if whole else ends, (Outcome.END, Outcome.WHOLE_FLOW)),
@@ -171,6 +176,21 @@ def _totals(figures: Figures) -> Totals:
         idle=total("idle", stops, taint.idle),
         parked=figures.figure(_parked, False, "parked"),
     )
+
+
+def _refused(figures: Figures) -> Figure:
+    """Refusals of all kinds, those among them that only couplings have."""
+    places = entrances(figures.flow)
+    refused = outcome_total(figures, places, REFUSALS)
+    if not coupled_total(figures, places, CoupledOutcome).value:
+        return refused
+    columns = [outcome.column for outcome in REFUSALS]
+
+    def count(c: Counters) -> int:
+        return int(c.outcome[:, columns].sum() + c.refused_cap.sum() + c.refused_late.sum())
+
+    assumed = figures.assumed.entries or not figures.ending.isdisjoint(places)
+    return figures.figure(count, assumed, "all refusals")
 
 
 def _parked(counters: Counters) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.counters import Counters
 from core.describe import describe
 from core.flow import Flow
 from core.nodes import NodeBase, Send, WaitEvent
-from core.outcomes import ENDS, PARKS, REFUSALS, Outcome
+from core.outcomes import ENDS, PARKS, REFUSALS, CoupledOutcome, Outcome
 from core.report import Count, Dated, Dead, DeadPort, EdgeReport, Figure, NodeReport, PortReport
 from core.report_figures import Figures, ended_by, read
 from core.usage import reads
@@ -22,6 +24,10 @@ OUTCOME_TEXTS = {
     Outcome.REFUSED_ONCE: "refused: had entered before",
     Outcome.REFUSED_INSIDE: "refused: were still inside",
     Outcome.REFUSED_GAP: "refused: had entered too recently",
+}
+COUPLED_TEXTS = {
+    CoupledOutcome.REFUSED_CAP: "refused: as many people as may had entered",
+    CoupledOutcome.REFUSED_LATE: "refused: the time of entries was over when they left the line",
 }
 
 
@@ -44,7 +50,7 @@ def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
         people=figures.people(node_id),
         ports=[_port(figures, node_id, node, port) for port in node.ports],
         outcomes=_counts(figures, node_id, (*ENDS, *PARKS)),
-        refusals=_counts(figures, node_id, REFUSALS),
+        refusals=_counts(figures, node_id, REFUSALS) + _coupled_refusals(figures, [node_id]),
         waiting=figures.waiting(node_id),
         idle=figures.idle(node_id),
         mean_ms=figures.time(node_id, _mean_ms),
@@ -159,11 +165,35 @@ def dated_reads(figures: Figures) -> list[Dated]:
 def refusal_totals(figures: Figures) -> list[Count]:
     """Refusals of the whole flow by reason, those that came about."""
     places = entrances(figures.flow)
-    return [
+    found = [
         Count(reason=outcome.text, text=OUTCOME_TEXTS[outcome], count=total)
         for outcome in REFUSALS
         if (total := outcome_total(figures, places, (outcome,))).value
     ]
+    return found + _coupled_refusals(figures, places)
+
+
+def _coupled_refusals(figures: Figures, node_ids: list[str]) -> list[Count]:
+    """Refusals by the cap and by the line at some triggers, those that came about."""
+    return [
+        Count(reason=outcome.text, text=COUPLED_TEXTS[outcome], count=total)
+        for outcome in CoupledOutcome
+        if (total := coupled_total(figures, node_ids, (outcome,))).value
+    ]
+
+
+def coupled_total(
+    figures: Figures, node_ids: list[str], outcomes: Iterable[CoupledOutcome]
+) -> Figure:
+    """The sum of some outcomes that only couplings have over some nodes."""
+    rows = [figures.index[node_id] for node_id in node_ids]
+    names = [outcome.text for outcome in outcomes]
+
+    def count(c: Counters) -> int:
+        return sum(int(getattr(c, name)[rows].sum()) for name in names)
+
+    assumed = figures.assumed.entries or not figures.ending.isdisjoint(node_ids)
+    return figures.figure(count, assumed, f"the sum of {', '.join(names)}")
 
 
 def entrances(flow: Flow) -> list[str]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from scipy.special import ndtri
+import numpy as np
+from scipy.special import betainc, betaincinv, ndtri
+
+CHANCE_POINTS = 4096
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -64,6 +67,30 @@ def detectable_difference(
     if not (0 <= rate <= 1 and n1 > 0 and n2 > 0):
         raise ValueError(f"a rate in [0, 1] and sizes above 0 are needed, not {rate}, {n1}, {n2}")
     return (_z(confidence) + float(ndtri(power))) * sqrt(rate * (1 - rate) * (1 / n1 + 1 / n2))
+
+
+def chance_of_best(successes: Sequence[int], trials: Sequence[int]) -> list[float]:
+    """Return for each branch of a test the chance that its rate is the highest of all.
+
+    It is that of the posterior with a uniform prior, where a branch's rate is Beta(s + 1, n - s +
+    1): the mean, over CHANCE_POINTS equally likely rates of the branch, of the chance that all
+    others are below. Two equal branches have a half each. ValueError unless 0 <= s <= n throughout.
+    Source: W. R. Thompson, On the likelihood that one unknown probability exceeds another in view
+    of the evidence of two samples, Biometrika 25 (1933) 285-294.
+    """
+    if not all(0 <= s <= n for s, n in zip(successes, trials, strict=True)):
+        raise ValueError(f"successes must lie within trials, not {successes} of {trials}")
+    shapes = [(s + 1, n - s + 1) for s, n in zip(successes, trials, strict=True)]
+    places = (np.arange(CHANCE_POINTS) + 0.5) / CHANCE_POINTS
+    chances = []
+    for mine, (a, b) in enumerate(shapes):
+        rates = betaincinv(a, b, places)
+        below = np.ones(CHANCE_POINTS)
+        for other, (c, d) in enumerate(shapes):
+            if other != mine:
+                below *= betainc(c, d, rates)
+        chances.append(float(below.mean()))
+    return chances
 
 
 def quantile_interval(values: Sequence[float], level: float = 0.9) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from ext.couplings cimport line_up
 from ext.hashing cimport xxh64
 from ext.likely cimport rarely
 from ext.predicates cimport as_double, filter_passes, read_property
@@ -171,14 +172,11 @@ cdef inline bint admitted(
     return 1
 
 
-cdef inline bint begin_entry(
-    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+cdef inline bint begin_admitted(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t admission
 ) noexcept nogil:
-    """Begin an entry if the customer may, with all that may be asked of it."""
+    """Begin an entry, with all that may be asked of it; 0 without memory."""
     cdef DetailC* detail = detail_of(m, person)
-    cdef int32_t admission
-    if not admitted(m, person, node, identity, row, &admission):
-        return 0
     if person.state > TOKEN_GONE and not person.crowd and not spill(m, person):
         return 0
     m.t.people += detail.entries == 0
@@ -199,6 +197,16 @@ cdef inline bint begin_entry(
     if m.p.goal >= 0:
         open_watch(m, person, m.p.goal, m.p.watches[m.p.goal].counter0, row)
     return 1
+
+
+cdef inline bint begin_entry(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+) noexcept nogil:
+    """Begin an entry if the customer may."""
+    cdef int32_t admission
+    if not admitted(m, person, node, identity, row, &admission):
+        return 0
+    return begin_admitted(m, person, node, identity, row, admission)
 
 
 cdef inline bint begin_plainly(
@@ -247,6 +255,8 @@ cdef inline void enter_all(
         identity = identity_of(m, person, trigger.kind, row, hash)
         if plain:
             begun = begin_plainly(m, person, node, identity, row)
+        elif rarely(m.k.gate >= 0):
+            begun = line_up(m, person, node, identity, row)
         else:
             begun = begin_entry(m, person, node, identity, row)
         if not begun:

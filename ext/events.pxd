@@ -4,6 +4,8 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 
 from ext.admission cimport enter_all
+from ext.claims cimport REPORT_SUCCEEDED
+from ext.couplings cimport write_claim
 from ext.likely cimport rarely
 from ext.predicates cimport filter_passes
 from ext.queues cimport rest, rest_all
@@ -34,6 +36,11 @@ cdef inline void see_watches(
             m.t.watch_succeeded_ever[w.counter] += 1
             m.t.watch_succeeded[w.counter] += w.matured
             m.t.watch_modelled[w.counter] += row < 0
+            if rarely(m.k.trials[w.watch] >= 0):
+                write_claim(
+                    m, person, REPORT_SUCCEEDED, m.k.trials[w.watch], w.counter - spec.counter0,
+                    w.deadline_ms - spec.within_ms,
+                )
             over = 1
         if over:
             if before >= 0:

@@ -12,6 +12,8 @@ from ext.civil cimport (
     DAY_MS, add_months, add_wall, floor_div, local_to_utc, next_slot, utc_to_local,
 )
 from ext.effects cimport ask, tell
+from ext.claims cimport REPORT_OPENED
+from ext.couplings cimport claim_all, visit_trial, write_claim
 from ext.heap cimport heap_push
 from ext.likely cimport rarely
 from ext.philox cimport draw64, scale, slot_of
@@ -448,6 +450,8 @@ cdef inline void watch_test(
     cdef const WatchC* watch = &m.p.watches[number]
     if first_visit(m.s.tested, m.p.test_words, at(m, person), watch.test):
         open_watch(m, person, number, watch.counter0 + port, person.entry_row)
+        if rarely(m.k.trials[number] >= 0):
+            write_claim(m, person, REPORT_OPENED, m.k.trials[number], port, person.now_ms)
 
 
 cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
@@ -471,6 +475,8 @@ cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) n
         ports[k] = 0
         for port in range(last):
             ports[k] += drawn >= weights[port]
+    if rarely(m.k.resources[i] >= 0):
+        visit_trial(m, i, ports, items, n)
     if node.b >= 0:
         for k in range(n):
             watch_test(m, items[k], node.b, ports[k])
@@ -577,5 +583,7 @@ cdef inline void carry_out(MachineC* m, int32_t i, PersonC** items, int32_t n) n
         add_all(m, i, items, n)
     elif op == OP_END:
         end_all(m, i, items, n)
+    elif op == OP_CLAIM:
+        claim_all(m, i, items, n)
     else:
         wait_all(m, i, items, n)

@@ -12,6 +12,7 @@ cdef class Machine:
     cdef object bound
     cdef object counters
     cdef list held
+    cdef list grants
     cdef list copies
     cdef list columns
     cdef int32_t lanes
@@ -24,6 +25,7 @@ cdef class Machine:
     cdef void* hold(self, array, dtype) except? NULL
     cdef void* lines(self, size_t items, size_t size) except NULL
     cdef void* room(self, size_t items, size_t size) except NULL
+    cdef void bind_grants(self, grants) except *
     cdef bint asks_names(self, bound) except -1
     cdef void begin(self, int64_t n) noexcept nogil
     cdef void census(self) noexcept nogil

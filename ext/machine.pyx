@@ -16,6 +16,7 @@ import numpy as np
 
 cimport numpy as cnp
 
+from core import couplings
 from core import program as layouts
 from core.binding import VALUE_TABLE
 from core.binding_check import check_bound
@@ -24,6 +25,8 @@ from core.counters import Counters
 
 from ext.calendar cimport BUCKETS, calendar_take
 from ext.civil cimport SlotC
+from ext.claims cimport AnswerC, ClaimC, LeftC
+from ext.couplings cimport count_in_line
 from ext.log cimport sort_log
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
@@ -56,6 +59,8 @@ _SIZES = {
     "EFFECT": (layouts.EFFECT, sizeof(EffectC)),
     "CHANGE": (layouts.CHANGE, sizeof(ChangeC)),
     "VALUE_TABLE": (VALUE_TABLE, sizeof(ValueTableC)),
+    "CLAIM": (couplings.CLAIM, sizeof(ClaimC)),
+    "ANSWER": (couplings.ANSWER, sizeof(AnswerC)),
 }
 
 
@@ -128,6 +133,9 @@ cdef class Machine:
         free(self.m.t.log)
         free(self.m.t.effects)
         free(self.m.t.changes)
+        free(self.m.k.lines)
+        free(self.m.k.claims)
+        free(self.m.k.left)
         free(self.m.p.columns)
         free(self.m.p.properties)
         free(self.m.scratch)
@@ -205,6 +213,7 @@ cdef class Machine:
         reads = [c in program.segment_columns for c in range(len(program.columns))]
         p.segment_column = <const uint8_t*>self.hold(reads, np.uint8)
         self._bind_responses(bound.responses)
+        self._bind_couplings(bound)
         p.from_ms = bound.options.from_ms
         p.horizon_ms = bound.options.horizon_ms
         p.entry_from_ms = bound.entry_from_ms
@@ -243,6 +252,25 @@ cdef class Machine:
         p.known = <const uint8_t*>self.hold(responses.known, np.uint8)
         p.idents = <const uint8_t*>self.hold(responses.idents, np.uint8)
         p.ident_offsets = <const int32_t*>self.hold(responses.ident_offsets, np.int32)
+
+    def _bind_couplings(self, bound):
+        cdef CoupledC* k = &self.m.k
+        coupled = bound.couplings
+        k.on = len(coupled.specs) > 0
+        k.gate = coupled.gate
+        k.resources = <const int32_t*>self.hold(coupled.resources, np.int32)
+        k.trials = <const int32_t*>self.hold(coupled.trials, np.int32)
+        self.bind_grants(bound.grants or couplings.Grants.none(bound.customers))
+
+    cdef void bind_grants(self, grants) except *:
+        cdef CoupledC* k = &self.m.k
+        arrays = (grants.offsets, grants.answers, *self.bound.couplings.decided(grants))
+        dtypes = (np.int64, couplings.ANSWER, np.int64, np.int32)
+        self.grants = [np.ascontiguousarray(a, dtype) for a, dtype in zip(arrays, dtypes)]
+        k.answer_offsets = <const int64_t*>address(self.grants[0])
+        k.answers = <const AnswerC*>address(self.grants[1])
+        k.decided_ms = <const int64_t*>address(self.grants[2])
+        k.decided_branch = <const int32_t*>address(self.grants[3])
 
     cdef bint asks_names(self, bound) except -1:
         """Whether anything asks for an entry's identity: draws for each entry, or modelled events."""
@@ -313,15 +341,17 @@ cdef class Machine:
         self.calendar.prev = <int32_t*>self.room(n, sizeof(int32_t))
         self.calendar.due_ms = <int64_t*>self.room(n, sizeof(int64_t))
         self.m.t.logs = log
+        self.m.k.left = <LeftC*>self.room(n if self.m.k.on else 0, sizeof(LeftC))
         asks_names = self.asks_names(self.bound)
         p.named = log or asks_names
-        p.detailed = p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0
+        p.detailed = p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0 or self.m.k.on
         p.plain = not (
             p.detailed or asks_names or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
             or p.policy != POLICY_ONCE or np.any(self.bound.passage.routes == ROUTE_FORK)
         )
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX
         s.blank.timers = s.blank.pending = s.blank.ready = s.blank.watches = -1
+        s.blank.line = s.blank.line_last = -1
         s.blank.admission.last_ms = INT64_MIN
         s.blank.budget = p.budget  # whoever has never had a token has spent nothing of it
         self._make_queues()
@@ -380,6 +410,11 @@ cdef class Machine:
         t.modelled = <int64_t*>address(counters.modelled)
         t.modelled_wakes = <int64_t*>address(counters.modelled_wakes)
         t.modelled_entries = <int64_t*>address(counters.modelled_entries)
+        self.m.k.queued = <int64_t*>address(counters.queued)
+        self.m.k.line_sum_ms = <int64_t*>address(counters.line_sum_ms)
+        self.m.k.in_line = <int64_t*>address(counters.in_line)
+        self.m.k.refused_cap = <int64_t*>address(counters.refused_cap)
+        self.m.k.refused_late = <int64_t*>address(counters.refused_late)
 
     def load(self, int64_t first, int64_t last):
         """Begin with the customers [first, last) of the audience, at most `block_max`; earlier ones are forgotten.
@@ -411,6 +446,11 @@ cdef class Machine:
         s.tokens_free = s.entries_free = s.pending_free = s.watches_free = -1
         s.admissions_used = 0
         s.keys_used = 0
+        self.m.k.lines_used = 0
+        self.m.k.lines_free = -1
+        if self.m.k.on:
+            for c in range(n):
+                self.m.k.left[c].ms = INT64_MIN
         for c in range(s.keys_size):
             s.keys[c].admission = -1
         memset(s.steps, 0, <size_t>n * 4)
@@ -436,7 +476,7 @@ cdef class Machine:
         """Carry out all work before `until_ms`, at most to the horizon. One call or many decide the same.
 
         Returns False where `stop` was asked for meanwhile, the work then being unfinished.
-        MemoryError where the state can't grow.
+        MemoryError where the state can't grow, ValueError where the grants lack an answer to a claim.
         """
         cdef int32_t n, c
         cdef int result
@@ -457,6 +497,8 @@ cdef class Machine:
             )
         if self.m.s.trap:
             raise MemoryError(_NO_ROOM)
+        if self.m.k.lacked:
+            raise ValueError("the grants lack an answer to a claim")
         return result == 0
 
     def stop(self):
@@ -478,6 +520,8 @@ cdef class Machine:
                 c = self.calendar.next[c]
         for i in range(s.tokens_used):
             count_place(&self.m, s.tokens[i].state, s.tokens[i].node)
+        for i in range(self.m.k.lines_used):
+            count_in_line(&self.m, i, self.m.p.horizon_ms)
         for i in range(self.m.p.n_layers):
             for c in range(s.persons_n):
                 for word in range(self.m.p.words):

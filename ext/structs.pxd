@@ -8,6 +8,7 @@ of core/program.py, checked when a machine is made.
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from ext.civil cimport SlotC
+from ext.claims cimport CoupledC
 
 cdef enum:
     OP_TRIGGER = 0
@@ -23,6 +24,7 @@ cdef enum:
     OP_SET = 10
     OP_ADD = 11
     OP_END = 12
+    OP_CLAIM = 13
 
 cdef enum:
     PRED_NEVER = 0
@@ -90,6 +92,8 @@ cdef enum:
     OUT_REFUSED_ONCE = -8
     OUT_REFUSED_INSIDE = -9
     OUT_REFUSED_GAP = -10
+    OUT_REFUSED_CAP = -11
+    OUT_REFUSED_LATE = -12
 
 cdef enum:
     POLICY_ONCE = 0
@@ -107,6 +111,7 @@ cdef enum:
     TOKEN_IDLE = 6
     TOKEN_PARKED = 7
     TOKEN_DEAD = 8  # taken out while in the FIFO
+    TOKEN_CLAIMED = 9  # waits for a claim's answer, with a timer once it is known
 
 cdef enum:
     STAGE_REST = 0
@@ -344,7 +349,7 @@ cdef struct HeapC:
 
 
 # A place in the flow of a customer who has several. `next` and `prev` link those that listen, or
-# those in the FIFO.
+# those in the FIFO; `next` of one that has claimed is the claim's number.
 cdef struct TokenC:
     int32_t node
     int32_t entry
@@ -431,7 +436,7 @@ cdef struct PersonC:
     uint8_t state
     uint8_t crowd
     uint8_t stage
-    uint8_t pad
+    uint8_t port  # of the only token, where it waits for an answer
 
 
 # What fewer steps ask of a customer; beside persons. Where no segment, schedule or key asks for it
@@ -458,7 +463,12 @@ cdef struct DetailC:
     int32_t event_type
     uint8_t dirty
     uint8_t judged  # whether the segment triggers were evaluated first
-    uint8_t[18] pad  # to 128 bytes
+    uint8_t lacking  # whether a claim lacks an answer, in a search
+    uint8_t pad  # to 128 bytes
+    uint32_t claims  # so many were made
+    uint32_t claim  # that the only token waits for
+    int32_t line  # entries that are claimed: first
+    int32_t line_last
 
 
 cdef struct StateC:
@@ -581,5 +591,6 @@ cdef struct MachineC:
     StateC s
     TallyC t
     WaveC w
+    CoupledC k
     int32_t* scratch
     int32_t scratch_size

@@ -1,12 +1,13 @@
 """Choose customers' next items of work and carry them out to the tokens they make ready (D1 to D4).
 
-Items are recorded inputs, modelled events, token timers, segment re-checks and schedules, merged by
-(time, rank); that is also their order of rank.
+Items are recorded inputs, modelled events, token timers, segment re-checks, schedules and entries
+that leave a line, merged by (time, rank); that is also their order of rank.
 """
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 
 from ext.admission cimport enter_all, modelled_identity
+from ext.couplings cimport count_on, let_in
 from ext.events cimport fire, happen
 from ext.heap cimport heap_remove
 from ext.likely cimport rarely
@@ -126,19 +127,22 @@ cdef inline void take_modelled(MachineC* m, PersonC* person) noexcept nogil:
 
 
 cdef inline void take_timer(MachineC* m, PersonC* person) noexcept nogil:
-    """Wake the token whose timer is due: a wait's only port, or an event wait's timeout."""
+    """Wake the token whose timer is due: a wait's only port, a timeout, or a claim's answer."""
     cdef int32_t t
     cdef TokenC* token
     person.stage = m.p.after
     if not rarely(person.crowd):
         t = person.state == TOKEN_LISTENING
+        if rarely(person.state == TOKEN_CLAIMED):
+            t = person.port
         person.due_ms = INT64_MAX
         person.state = TOKEN_READY
         leave_one(m, person, person.node, t)
         return
     t = detail_of(m, person).timers
     token = &m.s.tokens[t]
-    token.port = token.state == TOKEN_LISTENING
+    if not rarely(token.state == TOKEN_CLAIMED):
+        token.port = token.state == TOKEN_LISTENING
     token.modelled = 0
     stop_waiting(m, person, t)
     token.state = TOKEN_WOKEN
@@ -159,10 +163,12 @@ cdef inline void take_other(MachineC* m, PersonC* person) noexcept nogil:
         detail.dirty = 1
         detail.judged = 1
         rest(m, person)
-    else:
+    elif m.k.gate < 0 or detail.schedule_ms == now:
         person.stage = STAGE_SEGMENTS
         fire_schedule(m, person)
         rest(m, person)
+    else:
+        let_in(m, person)
 
 
 cdef inline int32_t remember(
@@ -268,7 +274,7 @@ cdef inline bint settle(MachineC* m, PersonC* person) noexcept nogil:
             if leave(m, person, person.node, 0):
                 return 1
         if person.stage == STAGE_TRIGGERS:
-            person.stage = m.p.after
+            person.stage = STAGE_SEGMENTS if rarely(detail.lacking) else m.p.after
             fire(m, detail.event_type, &person, 1, detail.event_row, detail.event_hash)
             return 1
         elif person.stage == STAGE_SEGMENTS and detail.dirty:
@@ -276,6 +282,8 @@ cdef inline bint settle(MachineC* m, PersonC* person) noexcept nogil:
             check_segments(m, person)
         else:
             person.stage = STAGE_REST
+            if rarely(detail.lacking):
+                person.input_ms = person.due_ms = person.other_ms = INT64_MAX
             return 0
 
 
@@ -284,16 +292,20 @@ cdef inline bint advance(MachineC* m, PersonC* person) noexcept nogil:
 
     False where nothing is left before the wave's `until_ms`.
     """
-    cdef int64_t now
+    cdef int64_t now, before
     if rarely(person.crowd or person.stage != STAGE_REST) and settle(m, person):
         return 1
     while True:
         now = next_ms(person)
         if now >= m.w.until_ms:
             return 0
+        before = person.now_ms
         person.now_ms = now
         if m.p.budgeted:
-            detail_of(m, person).budget = m.p.budget
+            if rarely(before == now) and m.k.on:
+                count_on(m, person)
+            else:
+                detail_of(m, person).budget = m.p.budget
         if person.input_ms == now:
             if take_row(m, person):
                 return 1

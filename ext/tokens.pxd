@@ -163,6 +163,8 @@ cdef inline void find_other(MachineC* m, PersonC* person) noexcept nogil:
     """Keep `other_ms` true after one of its three has changed."""
     cdef const DetailC* detail = detail_of(m, person)
     person.other_ms = min(min(detail.segment_ms, detail.schedule_ms), pending_ms(m, detail))
+    if rarely(m.k.gate >= 0) and detail.line >= 0:
+        person.other_ms = min(person.other_ms, m.k.lines[detail.line].due_ms)
 
 
 cdef inline void ready_push(MachineC* m, DetailC* detail, int32_t t) noexcept nogil:
@@ -309,6 +311,9 @@ cdef inline bint spill(MachineC* m, PersonC* person) noexcept nogil:
         set_timer(m, person, t, due_ms)
     if state == TOKEN_LISTENING:
         listen(m, c, t)
+    elif state == TOKEN_CLAIMED:
+        m.s.tokens[t].port = person.port
+        m.s.tokens[t].next = <int32_t>detail.claim
     elif state == TOKEN_WOKEN:
         ready_push(m, detail, t)
     elif state == TOKEN_READY:

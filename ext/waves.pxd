@@ -1,6 +1,6 @@
 """Take customers through lanes in waves: bring each on by an item, see events, work nodes."""
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from ext.calendar cimport CalendarC, calendar_put
@@ -24,6 +24,7 @@ cdef inline void begin_person(MachineC* m, PersonC* person) noexcept nogil:
     if not m.p.detailed:
         return
     m.s.details[c] = m.s.blank
+    person.now_ms = INT64_MIN  # nothing was worked at any instant
     if m.p.n_segments:
         first_ms = max(m.p.entry_from_ms, m.p.created_ms[m.s.lo + c])
         if first_ms < m.p.entry_until_ms:
@@ -76,7 +77,7 @@ cdef inline void work_nodes(MachineC* m) noexcept nogil:
 
 cdef inline void count_place(MachineC* m, uint8_t state, int32_t node) noexcept nogil:
     """Count where a token stands for good, or at the horizon."""
-    if state == TOKEN_TIMED or state == TOKEN_LISTENING:
+    if state == TOKEN_TIMED or state == TOKEN_LISTENING or state == TOKEN_CLAIMED:
         m.t.waiting[node] += 1
     elif state == TOKEN_IDLE:
         m.t.idle[node] += 1

@@ -28,6 +28,7 @@ from core.hashing import hash_bytes, hash_parts
 from core.nodes import BranchAttribute
 from core.options import RunOptions
 from core.program import ColumnName, Program
+from core.violations import pointer
 from ext.live import LiveMachine
 
 LIFE_MS = 3653 * DAY_MS
@@ -79,6 +80,12 @@ class LiveVersion:
         self.number: int = said["number"] if "number" in said else said["version"]
         self.at_ms: int = said["at_ms"]
         self.entering, self.paused, self.dropped = True, False, False
+        for steps in self.flow.couplings:
+            raise HeadraceError(
+                f"'{steps[-1]}' makes customers depend on each other: live flows can't do that yet",
+                advice="Remove it, or dry-run the flow.",
+                pointer=pointer(steps),
+            )
         self.program: Program = compile_flow(self.flow)
         self._options = RunOptions(
             from_ms=self.at_ms,

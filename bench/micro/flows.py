@@ -29,7 +29,7 @@ def chain(made: Made, *, links: int = LINKS, **settings: Any) -> Flow:
     return _flow(nodes, **settings)
 
 
-def lattice(made: Made, *, links: int = LINKS) -> Flow:
+def lattice(made: Made, *, links: int = LINKS, **settings: Any) -> Flow:
     """A chain whose every link is a row of nodes, one for each port; the ports part the tokens.
 
     So they are gathered at each row anew, as at the branches of a flow, and yet links + 2 steps are
@@ -41,7 +41,7 @@ def lattice(made: Made, *, links: int = LINKS) -> Flow:
         row = [f"n{i + 1}-{j}" for j in range(len(ports))]
         follower = dict(zip(ports, row, strict=True)) if i + 1 < links else _all_to(ports, "end")
         nodes |= {f"n{i}-{j}": {**made(i), "next": follower} for j in range(len(ports) if i else 1)}
-    return _flow(nodes)
+    return _flow(nodes, **settings)
 
 
 def fork(made: Made, *, links: int = LINKS) -> Flow:

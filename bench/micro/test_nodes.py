@@ -80,6 +80,9 @@ CASES = {
         },
         clicks=1, blocks=4,
     ),
+    "take_coupon": _Case(
+        lattice(lambda i: {"type": "take_coupon", "pool": "p"}, coupons={"p": 10**6}), blocks=4,
+    ),
     "send": _row_of({"type": "send", "channel": "email", "template": "hello"}),
     "add_tag": _row_of({"type": "add_tag", "tag": "keen"}),
     "remove_tag": _row_of({"type": "remove_tag", "tag": "vip"}),

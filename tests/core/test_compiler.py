@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.compiler import compile_flow, needs_of
-from core.errors import HeadraceError
 from core.flow import Flow
 from core.program import FLAG_STICKY, FLAG_TIMEOUT, FLAG_WHOLE, Op, Program, TriggerKind
 from core.reference_conditions import View, holds
@@ -232,31 +231,3 @@ def test_needs_are_all_names_and_nothing_else() -> None:
         TriggerKind.SEGMENT,
     ]
     assert np.all(program.triggers["node"] == [0, 1])
-
-
-@pytest.mark.parametrize(
-    ("settings", "node", "pointer"),
-    [
-        ({"entry_rate": {"per_second": 5}}, {}, "/settings/entry_rate"),
-        ({"entry_cap": 5}, {}, "/settings/entry_cap"),
-        ({"coupons": {"p": 5}}, {"type": "take_coupon", "pool": "p"}, "/nodes/n"),
-        (
-            {},
-            {
-                "type": "ab_test",
-                "branches": {"a": "50%", "b": "50%"},
-                "target": {"event": "e", "within": "1 day"},
-                "until": {"people": 5},
-            },
-            "/nodes/n/until",
-        ),
-    ],
-)
-def test_what_makes_customers_depend_on_each_other_is_refused_by_name(
-    settings: dict[str, Any], node: dict[str, Any], pointer: str
-) -> None:
-    nodes = {"t": {"type": "on_event", "event": "e", "next": "n"}, "n": node or {"type": "end"}}
-    flow = Flow.model_validate({"headrace": 1, "flow": "f", "settings": settings, "nodes": nodes})
-    with pytest.raises(HeadraceError, match="makes customers depend on each other") as raised:
-        compile_flow(flow)
-    assert raised.value.pointer == pointer

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.coupled_dry_run import MachineRunner
+from actors.coupled_run import coupled_run
 from core.audience import Audience
 from core.binding import Bound, bind
 from core.compiler import compile_flow
 from core.counters import Counters
 from core.flow import Flow
 from core.options import RunOptions
-from core.outcomes import Outcome
+from core.outcomes import outcome_text
 from core.reference import Record
 from core.responses import Responses
 from ext.machine import Machine
@@ -29,10 +31,18 @@ def records_of(bound: Bound, machine: Machine) -> list[Record]:
             ids[r["node"]],
             flow.nodes[ids[r["node"]]].ports[r["port"]]
             if r["port"] >= 0
-            else Outcome(int(r["port"])).text,
+            else outcome_text(int(r["port"])),
         )
         for r in machine.take_log()
     ]
+
+
+def granted(bound: Bound, block: int = 4096, lanes: int = 64, workers: int = 1) -> Bound:
+    """The run with what claims are answered, where customers depend on each other."""
+    if not bound.couplings.specs:
+        return bound
+    runner = MachineRunner(bound, workers, block, lanes)
+    return bound.granted(coupled_run(runner, bound.couplings.specs).grants)
 
 
 def run_compiled(
@@ -46,7 +56,7 @@ def run_compiled(
     stops: Sequence[int] = (),
 ) -> tuple[list[Record], Counters]:
     """Run the compiled interpreter in blocks, applying up to each of `stops`, then the horizon."""
-    bound = bind(compile_flow(flow, responses), audience, options)
+    bound = granted(bind(compile_flow(flow, responses), audience, options), block, lanes)
     machine = Machine(bound, block_max=block, lanes=lanes, log=True)
     for first in range(0, audience.customers, block):
         machine.load(first, min(first + block, audience.customers))

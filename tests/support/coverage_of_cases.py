@@ -25,6 +25,7 @@ PORTS = {
     "ab_test": ("named",),
     "wait_date": ("next", "missing"),
     "wait_event": ("event", "timeout"),
+    "take_coupon": ("taken", "sold_out"),
     "end": (),
 }
 KIND_OF = {
@@ -37,12 +38,12 @@ KIND_OF = {
 }
 
 
-# Nodes at which customers depend on each other are not compiled.
+# Random cases have none: those of coupled_cases.py have.
 COUPLED = ("take_coupon",)
 
 
 def ports() -> set[tuple[str, str]]:
-    """Every (node type, port) that is compiled; the branches of one node count as `named`."""
+    """Every (node type, port) of random cases; the branches of one node count as `named`."""
     return {
         (name, port)
         for name in NODE_TYPES

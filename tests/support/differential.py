@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compiled import records_of
+from compiled import granted, records_of
 from core.audience import Audience
 from core.audience_build import audience_from_python
 from core.binding import Bound, bind
@@ -112,6 +112,7 @@ def run_cut(
     bound: Bound, cut: Cut, seed: int = 0, *, log: bool = True
 ) -> tuple[list[Record], Counters]:
     """Run the compiled interpreter, cut up as told, called at times that the seed chooses."""
+    bound = granted(bound, cut.block, cut.lanes, cut.workers)
     machines = [
         Machine(bound, block_max=cut.block, lanes=cut.lanes, log=log) for _ in range(cut.workers)
     ]

@@ -64,8 +64,7 @@ def test_all_run_and_the_stored_baseline_has_all(baseline: Any, tmp_path: Path) 
         assert timing.ratio > 0, name
         assert timing.unit == stored.timings[name].unit, name
     nodes = re.findall(r"nodes: node\[(\w+)\]", "\n".join(ran.timings))
-    # Nodes at which customers depend on each other are not compiled.
-    assert nodes == [name for name in NODE_TYPES if name != "take_coupon"]
+    assert nodes == list(NODE_TYPES)
     assert {name.partition(":")[0] for name in ran.timings} == {
         "draws", "loading", "nodes", "predicates", "timers",
     }  # fmt: skip

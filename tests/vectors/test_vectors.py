@@ -15,7 +15,6 @@ import pytest
 
 from core.audience_build import audience_from_python, instant_ms
 from core.counters import Counters, port_base
-from core.errors import HeadraceError
 from core.flow import Flow
 from core.options import RunOptions
 from core.outcomes import Outcome
@@ -24,12 +23,6 @@ from interpreters import INTERPRETERS, Ran
 
 FOLDER = Path(__file__).parent
 OTHERS = {"draws.json", "hashes.json"}  # vectors of single functions
-
-
-def coupled(vector: dict[str, Any]) -> bool:
-    """Whether customers depend on each other; only the reference carries that out."""
-    flow = Flow.model_validate(vector["flow"])
-    return bool(flow.couplings) or "entry_rate" in vector["options"]
 
 
 VECTORS = {
@@ -41,8 +34,7 @@ PER_NODE = (
     "entered", "unique", "waiting", "idle", "touched", "modelled_wakes", "modelled_entries",
     "queued", "line_sum_ms", "in_line", "refused_cap", "refused_late",
 )  # fmt: skip
-COUPLED = {name for name, vector in VECTORS.items() if coupled(vector)}
-RUNS = [(n, i) for n in VECTORS for i in INTERPRETERS if n not in COUPLED or i == "reference"]
+RUNS = [(n, i) for n in VECTORS for i in INTERPRETERS]
 
 
 def run_vector(vector: dict[str, Any], interpreter: str) -> Ran:
@@ -150,9 +142,3 @@ def test_ports_and_outcomes_are_those_of_the_log(name: str, interpreter: str) ->
 def test_every_detail_has_a_vector() -> None:
     covered = {rule for vector in VECTORS.values() for rule in vector["rules"]}
     assert {f"D{number}" for number in range(1, 46)} <= covered
-
-
-@pytest.mark.parametrize("name", sorted(COUPLED))
-def test_the_compiled_interpreter_refuses_what_it_does_not_carry_out(name: str) -> None:
-    with pytest.raises(HeadraceError, match="makes customers depend on each other"):
-        run_vector(VECTORS[name], "compiled")
