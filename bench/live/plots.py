@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.figures import shown
 from bench.plots import DPI, GREY, OURS, THEIRS
@@ -65,6 +65,7 @@ def draw_latencies(latencies: Sequence[Row], folder: Path) -> Path:
     labels = ["max" if name == "100" else f"p{name}" for name in latencies[0]["percentiles_ms"]]
     axes.set_xticks(range(len(labels)), labels)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
@@ -76,7 +77,7 @@ def draw_latencies(latencies: Sequence[Row], folder: Path) -> Path:
             fontsize=8,
         )  # fmt: skip
     axes.set_ylabel(f"ms until {latencies[0]['what']} is acknowledged")
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    page.legend(frameon=False, fontsize=9, loc="outside upper left", ncols=2)
     return _saved(page, axes, folder / LATENCIES)
 
 

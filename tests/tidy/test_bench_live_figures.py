@@ -190,13 +190,10 @@ def test_what_is_recovered_is_all_that_was_left(
         print(f"\n15 k waiting tokens: {found['seconds']:.3f} s", end="")
 
 
-def test_memory_is_of_customers_and_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_memory_is_of_customers_and_tokens() -> None:
     memory = _module("figures_memory")
     found = memory.hold(30_000, 1_000)
     assert found["resident"] >= found["own"] > 0
-    with capsys.disabled():
-        each = (found["own"] - found["own_before"]) / 30_000
-        print(f"\n{each:,.0f} bytes of a customer, in a small audience", end="")
     records = [request[0] for request in memory.records(memory.CHUNK + 5)]
     assert [frame.rows for frame in records] == [memory.CHUNK, 5]
     assert {len(frame.attributes) for frame in records} == {10}
