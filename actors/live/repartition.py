@@ -269,7 +269,9 @@ def _pass_on(
             counts = {}  # they count once
         return
     for new in news:
-        new.tick(old, record, alone=_one_source(new, partitions))
+        first, last = _sources(new, partitions)
+        if first <= old.number <= last:
+            new.tick(old, record, alone=first == last)
 
 
 def _rows_of(record: RowsRecord, number: int, partitions: int) -> NDArray[np.bool_]:
@@ -278,12 +280,13 @@ def _rows_of(record: RowsRecord, number: int, partitions: int) -> NDArray[np.boo
     return found
 
 
-def _one_source(new: _New, olds: int) -> bool:
-    """Whether all customers that the new partition can have come from one of `olds` partitions.
+def _sources(new: _New, olds: int) -> tuple[int, int]:
+    """The first and the last of `olds` partitions that customers of a new one can come from.
 
-    Partitions are equal ranges of hashes: its range lies in one of the old ones.
+    Partitions are equal ranges of hashes.
     """
-    return new.number * olds // new.partitions == ((new.number + 1) * olds - 1) // new.partitions
+    first = new.number * olds // new.partitions
+    return first, ((new.number + 1) * olds - 1) // new.partitions
 
 
 def _check(store: Partition) -> None:
