@@ -4,8 +4,9 @@ What is stored carries checksums; this is for what was wrong before it was store
 the machine would follow lies within its array, and every list ends.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 
+from ext.claims cimport LineC
 from ext.predicates cimport read_cell
 from ext.structs cimport *
 
@@ -22,11 +23,17 @@ cdef enum:
     BAD_ROW = 8
     BAD_VALUE = 9
     BAD_FREE = 10
+    BAD_LINE = 11
 
 
 cdef inline bint link(int64_t i, int64_t n) noexcept nogil:
     """Whether `i` is an index below `n`, or -1 for none."""
     return -1 <= i < n
+
+
+cdef inline bint lasts(uint8_t state) noexcept nogil:
+    """Whether a token can be in this state, or in a lesser one, between two calls."""
+    return state <= TOKEN_PARKED or state == TOKEN_CLAIMED
 
 
 cdef inline int unsound(
@@ -43,7 +50,42 @@ cdef inline int unsound(
         found = unsound_persons(m, rows, retains, codes)
     if not found and retains:
         found = unsound_rows(m, rows)
+    if not found and m.k.on:
+        found = unsound_lines(m)
     return found
+
+
+cdef inline int unsound_lines(MachineC* m) noexcept nogil:
+    """Check the lines of entries that are claimed."""
+    cdef int32_t i, c, n = m.k.lines_used, steps = 0
+    cdef const LineC* line
+    if not link(m.k.lines_free, n):
+        return BAD_LINE
+    for i in range(n):
+        line = &m.k.lines[i]
+        if not link(line.next, n) or (line.person >= 0 and not link(line.prev, n)):
+            return BAD_LINE
+        if not -1 <= line.person < m.s.persons_n or not 0 <= line.node < m.p.n_nodes:
+            return BAD_LINE
+        if not link(line.admission, m.s.admissions_used):
+            return BAD_LINE
+    for c in range(m.s.persons_n):
+        i = m.s.details[c].line
+        if not link(i, n) or not link(m.s.details[c].line_last, n):
+            return BAD_LINE
+        while i >= 0:
+            steps += 1
+            if steps > n or m.k.lines[i].person != c:
+                return BAD_LINE
+            i = m.k.lines[i].next
+    i = m.k.lines_free
+    steps = 0
+    while i >= 0:
+        steps += 1
+        if steps > n or m.k.lines[i].person >= 0:
+            return BAD_LINE
+        i = m.k.lines[i].next
+    return SOUND
 
 
 cdef inline int unsound_slabs(
@@ -62,7 +104,7 @@ cdef inline int unsound_slabs(
             if not link(token.next, n):
                 return BAD_TOKEN
             continue
-        if not 0 <= token.node < m.p.n_nodes or token.state <= TOKEN_WOKEN or token.state > TOKEN_PARKED:
+        if not 0 <= token.node < m.p.n_nodes or token.state <= TOKEN_WOKEN or not lasts(token.state):
             return BAD_TOKEN
         if not 0 <= token.entry < s.entries_used or not link(token.entry_next, n):
             return BAD_TOKEN
@@ -109,6 +151,8 @@ cdef inline int unsound_slabs(
             return BAD_WATCH
         if not 0 <= s.open_watches[i].watch < m.p.n_watches:
             return BAD_WATCH
+        if retains and not NO_ROW <= s.open_watches[i].row < rows:
+            return BAD_WATCH
         if not 0 <= s.open_watches[i].counter < counters:
             return BAD_WATCH
     k = 0
@@ -154,7 +198,7 @@ cdef inline int unsound_persons(
         person = &s.persons[c]
         if person.stage != STAGE_REST or person.crowd > 1 or person.input_ms != INT64_MAX:
             return BAD_PERSON
-        if not 0 <= person.node < m.p.n_nodes or person.state > TOKEN_PARKED:
+        if not 0 <= person.node < m.p.n_nodes or not lasts(person.state):
             return BAD_PERSON
         if person.state == TOKEN_READY or person.state == TOKEN_WOKEN:
             return BAD_PERSON

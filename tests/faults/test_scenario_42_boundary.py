@@ -49,8 +49,12 @@ class State:
         machine = LiveMachine(empty_of_customers(self.empty), 1, 64, False)
         try:
             machine.load_state(blocks, arrays, numbers)
+            self._use(machine)
         except TYPED:
             return False
+        return True
+
+    def _use(self, machine: LiveMachine) -> None:
         machine.next_due_ms()
         machine.inside()
         machine.count()
@@ -68,7 +72,6 @@ class State:
         machine.mark_all()
         machine.begin_snapshot()
         machine.rest()
-        return True
 
 
 def feed(machine: LiveMachine, bound: Bound, first_ms: int, until_ms: int) -> None:
