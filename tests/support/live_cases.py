@@ -19,7 +19,7 @@ from actors.live.control import TenantSettings
 from actors.live.partition import LivePartition
 from core import limits
 from core.audience import Audience, Column
-from core.outcomes import Outcome
+from core.outcomes import outcome_text
 from core.reference import Record
 from differential import Loaded
 from live_feeding import loaded_live
@@ -244,7 +244,7 @@ class Tenant:
             for row in log.tolist():
                 customer, step, time_ms, entry, node, port = row
                 name = version.program.node_ids[node]
-                said = Outcome(port).text if port < 0 else version.flow.nodes[name].ports[port]
+                said = outcome_text(port) if port < 0 else version.flow.nodes[name].ports[port]
                 self.records.append(
                     Record(partition.id_of(customer), step, time_ms, entry, name, said)
                 )
