@@ -15,6 +15,8 @@ from ext.tokens cimport (
     set_timer, stay,
 )
 
+__all__ = []
+
 
 cdef void write_claim(
     MachineC* m, const PersonC* person, int32_t kind, int32_t resource, int32_t branch,
