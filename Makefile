@@ -8,10 +8,10 @@ EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
 FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
-.PHONY: help build test lint demo debug soak bench micro performance dist clean
+.PHONY: help build test lint demo debug soak bench micro performance performance-live dist clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: build/ext.stamp ## Make .venv, install Headrace into it, build the extensions
 
@@ -44,8 +44,12 @@ debug: build ## Test ext with bounds checks and assertions compiled in
 soak: build ## Run the long forms of the tests
 	$(BIN)/pytest -m soak --hypothesis-profile=soak
 
-bench: build ## Measure speed beside rivals: a table, bench/results/latest.json, plots (ARGS=--quick: a try)
-	$(BIN)/python -m bench $(ARGS)
+# The groups that ARGS may name are the dry run's; LIVE_ARGS says how the live engine is measured.
+LIVE_ARGS ?= $(filter --quick,$(ARGS))
+
+bench: build ## Measure speed beside rivals: tables, results in bench/results, plots (ARGS=--quick: a try)
+	$(BIN)/python -m bench $(ARGS); met=$$?; \
+		$(if $(filter --only,$(ARGS)),,$(BIN)/python -m bench.live $(LIVE_ARGS) || met=1;) exit $$met
 
 micro: build ## Compare the micro-benchmarks with their baseline (ARGS=store: write it anew)
 	$(BIN)/python -m bench.micro $(or $(ARGS),compare)
@@ -55,6 +59,11 @@ performance: build ## Measure all of it, profile, and write docs/performance.md 
 	rm -f bench/results/latest.json
 	-$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.page
+
+performance-live: build ## Measure the live engine in full, and write docs/performance-live.md (needs Linux)
+	rm -f bench/results/live.json
+	-$(BIN)/python -m bench.live $(or $(LIVE_ARGS),--long)
+	$(BIN)/python -m bench.live.page
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
 	JOBS=$(JOBS) .ci/wheel

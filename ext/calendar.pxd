@@ -74,12 +74,10 @@ cdef inline int32_t calendar_take(
     cdef int64_t tick, begin, end
     cdef int32_t wheel, n = 0, b, c, following
     cdef int64_t before_ms = q.now_ms
-    if until_ms < before_ms:
-        until_ms = before_ms
-    q.now_ms = until_ms
+    q.now_ms = max(before_ms, until_ms)
     for wheel in range(WHEELS):
         begin = before_ms >> (TICK_BITS + wheel * WHEEL_BITS)
-        end = until_ms >> (TICK_BITS + wheel * WHEEL_BITS)
+        end = q.now_ms >> (TICK_BITS + wheel * WHEEL_BITS)
         if end - begin > 255:
             begin = end - 255
         for tick in range(begin, end + 1):

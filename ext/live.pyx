@@ -63,6 +63,7 @@ cdef class LiveMachine(StoredMachine):
             return
         if who_array.min() < 0 or who_array.max() >= self.m.s.persons_n or np.any(np.diff(who_array) < 0):
             raise ValueError("rows must be sorted by customer, and customers must have joined")
+        self._check_rows(np.asarray(type), properties)
         if not self.retains:
             self.rows_used = 0
         first = self.rows_used
@@ -92,6 +93,14 @@ cdef class LiveMachine(StoredMachine):
                 self.queue[fed] = c
                 fed += 1
         self.fed = fed
+
+    def _check_rows(self, types, properties):
+        """ValueError for types that the program does not have, or another number of properties."""
+        events = types[types >= 0] & ~HISTORICAL
+        if events.max(initial=-1) >= self.m.p.n_events or types.min(initial=0) < -1 - self.m.p.n_columns:
+            raise ValueError("a row has a type that the program does not know")
+        if len(properties) != self.m.p.n_properties:
+            raise ValueError(f"{self.m.p.n_properties} properties expected, not {len(properties)}")
 
     def work(self, int64_t until_ms):
         """Carry out all work before `until_ms` of those who were fed, and of nobody else.
@@ -257,6 +266,11 @@ cdef class LiveMachine(StoredMachine):
                 person.crowd = person.stage = 0
                 person.due_ms = person.other_ms = INT64_MAX
             calendar_remove(&self.calendar, c)
+            if not self.m.p.plain and self.m.s.details[c].watches >= 0 and person.state != TOKEN_FREE:
+                if self.owed[c >> BLOCK_BITS]:
+                    self._keep(c >> BLOCK_BITS)
+                self.dirty[c >> BLOCK_BITS] = 1
+                self.m.s.details[c].watches = -1
         self.m.s.tokens_used = self.m.s.entries_used = self.m.s.watches_used = 0
         self.m.s.tokens_free = self.m.s.entries_free = self.m.s.watches_free = -1
         return np.array(inside, np.int32)

@@ -5,7 +5,7 @@ one for each row of inputs is in another, so that growing, saving and loading tr
 snapshot copies a block of customers just before work changes it.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove, memset
 import numpy as np
@@ -15,6 +15,7 @@ cimport numpy as cnp
 from ext.calendar cimport OUTSIDE, calendar_put
 from ext.machine cimport Machine
 from ext.predicates cimport write_cell
+from ext.sound cimport unsound
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
 from ext.tokens cimport next_ms
@@ -52,6 +53,11 @@ _NO_ROOM = "the machine's state can't grow; the partition must be opened again, 
 COUNTED = (
     "entered", "unique", "port", "outcome", "delay_sum_ms", "entries_by_hour", "sends_by_hour",
     "watch_opened", "watch_matured", "watch_succeeded", "watch_succeeded_ever", "watch_modelled",
+)
+
+_WRONG = (
+    "", "its customers", "what is known of its customers", "its tokens", "its timers", "its entries",
+    "its watches", "its keys", "its rows", "values of its columns", "what is free in it",
 )
 
 _STORES = {0: (np.int8, 1), 1: (np.int32, 4), 2: (np.int64, 8), 3: (np.float64, 8)}
@@ -285,6 +291,9 @@ cdef class StoredMachine(Machine):
         cdef int32_t i
         if k == 0:
             return
+        zones = np.ascontiguousarray(zones, np.int32)
+        if len(columns) != self.m.p.n_columns or not 0 <= zones.min(initial=0) <= zones.max(initial=0) < self.m.p.n_zones:
+            raise ValueError("customers need a value of each column, and a zone that there is")
         self.reserve(first + k)
         self._put(<void*>self.m.p.id_hash, first, id_hash, np.uint64, k)
         self._put(<void*>self.m.p.created_ms, first, created_ms, np.int64, k)
@@ -475,13 +484,17 @@ cdef class StoredMachine(Machine):
         """Remember what was taken: blocks by number in order, and what `rest` gave.
 
         The machine must be bound to the same program and have no customers. ValueError where sizes
-        do not fit.
+        do not fit, or where anything names what is not there; the machine is of no use then.
         """
         cdef StateC* s = &self.m.s
+        cdef const int64_t* codes
+        cdef int64_t watches = self.counters.watch_opened.size
+        cdef int wrong
         cdef int64_t b = 0, c, due_ms
         cdef int32_t i
         if s.persons_n or numbers["block_bytes"] != self._block_bytes():
             raise ValueError("the state of another program")
+        self._check_numbers(numbers)
         self.reserve(numbers["customers"])
         s.persons_n = numbers["customers"]
         self._fill_fields(0, s.persons_n)
@@ -526,6 +539,13 @@ cdef class StoredMachine(Machine):
         self.m.t.steps = numbers["steps"]
         self.m.p.entry_until_ms = numbers["entry_until_ms"]
         self.calendar.now_ms = numbers["now_ms"]
+        kinds = [len(column.dictionary or ()) for column in self.bound.columns.customer]
+        known = np.array([*kinds, 0], np.int64)
+        codes = <const int64_t*>address(known)
+        with nogil:
+            wrong = unsound(&self.m, self.rows_used, self.retains, codes, watches)
+        if wrong:
+            raise ValueError(f"the state contradicts itself: {_WRONG[wrong]}")
         memset(self.dirty, 0, self.blocks_size)
         with nogil:
             for c in range(s.persons_n):
@@ -533,6 +553,19 @@ cdef class StoredMachine(Machine):
                 due_ms = next_ms(&s.persons[c])
                 if due_ms < self.m.p.horizon_ms:
                     calendar_put(&self.calendar, <int32_t>c, due_ms)
+
+    def _check_numbers(self, numbers):
+        """ValueError where counts and first places of lists contradict each other."""
+        for name, most in (
+            ("customers", 1 << 30), ("tokens_used", INT32_MAX), ("entries_used", INT32_MAX),
+            ("admissions_used", INT32_MAX), ("keys_size", 1 << 30), ("watches_used", INT32_MAX),
+            ("rows_used", 1 << 40), ("people", 1 << 30), ("steps", INT64_MAX),
+        ):
+            if not 0 <= numbers[name] <= most:
+                raise ValueError(f"{name} is {numbers[name]}")
+        for slab in ("tokens", "entries", "watches"):
+            if not -1 <= numbers[f"{slab}_free"] < numbers[f"{slab}_used"]:
+                raise ValueError(f"{slab}_free is {numbers[f'{slab}_free']}")
 
     cdef void _load(self, void** at, array, size_t size) except *:
         free(at[0])
@@ -551,6 +584,8 @@ cdef class StoredMachine(Machine):
         cdef int64_t key, count, total
         cdef int64_t* cells
         table = np.frombuffer(rows, np.int64).reshape(-1, 3)
+        if np.any(table[:, 0] < 0) or np.any(table[:, 0] >= self.m.p.n_nodes * <int64_t>DELAY_CELLS):
+            raise ValueError("the state contradicts itself: its delays")
         for key, count, total in table.tolist():
             cells = self.m.t.delays[key >> DELAY_SUB_BITS]
             if cells == NULL:

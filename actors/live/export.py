@@ -4,7 +4,7 @@ An event stands at the time at which it took effect, which is when it arrived; o
 late to move anybody stands at the time at which it happened. Values of attributes are dated, but
 for those that came with their customers and never changed, which are constant. Tags and groups are
 as they are now. What flows themselves did to customers' records is not in the journal, and so not
-in the audience; personal values never are.
+in the audience; personal values never are, and nothing of those who were erased.
 """
 
 from __future__ import annotations
@@ -98,7 +98,11 @@ class _Export:
         self.properties: dict[tuple[str, str, Kind], _Values] = {}
         self.changed: dict[tuple[str, Kind], _Values] = {}
         self.change_ms: dict[tuple[str, Kind], list[Array]] = {}
+        self.change_record: dict[tuple[str, Kind], list[Array]] = {}
+        self.record: list[Array] = []  # by event, its record in its partition's journal
         self.seen_ms: list[Array] = []  # when each customer came
+        self.erased: dict[int, int] = {}  # by customer, the record of the last erasure
+        self.gone: set[int] = set()  # who was erased and did not come anew
         self.constants: set[str] = set()  # attributes that never changed
 
     def read(self, store: Partition) -> None:
@@ -114,29 +118,44 @@ class _Export:
         for number, data in store.journal():
             record = decode_record(number, data, file)
             if isinstance(record, RowsRecord):
-                self._rows(record, directory)
+                self._rows(number, record, directory)
                 self.as_of_ms = max(self.as_of_ms, record.until_ms - 1)
-            elif isinstance(record, CommandRecord) and record.command["kind"] == "schema":
-                directory.adopt(TenantSchema.of(record.command["schema"]))
+            elif isinstance(record, CommandRecord):
+                self._command(number, record.command, directory)
         # A schema reaches all partitions; that of the last is as good as any.
         self.schema = directory.schema
         self.directories.append(directory)
         self.first += len(directory)
 
-    def _rows(self, record: RowsRecord, directory: Directory) -> None:
+    def _command(self, number: int, command: Mapping[str, Any], directory: Directory) -> None:
+        if command["kind"] == "schema":
+            directory.adopt(TenantSchema.of(command["schema"]))
+        elif command["kind"] == "erase":
+            found = directory.find(np.array(command["hashes"], np.uint64))
+            customers = found[found >= 0]
+            directory.forget(customers, int(command["at_ms"]))
+            for customer in (customers + self.first).tolist():
+                self.erased[customer] = number
+                self.gone.add(customer)
+
+    def _rows(self, number: int, record: RowsRecord, directory: Directory) -> None:
         frame = record.frame
         numbers, new = directory.numbers(frame, record.until_ms - 1)
         directory.apply(frame, numbers)
         self.seen_ms.append(np.full(int(new.sum()), record.until_ms - 1, np.int64))
         customer = numbers[frame.customer].astype(np.int64) + self.first
+        if self.gone:
+            self.gone.difference_update((numbers + self.first).tolist())
         events = np.flatnonzero(frame.type != UPSERT)
         if len(events):
             self._events(frame, record.historical, events, customer)
+            self.record.append(np.full(len(events), number, np.int64))
         for name, part in frame.attributes.items():
             key = name, part.kind
             held = self.changed.setdefault(key, _Values(part.kind))
             held.add(customer[part.rows], part, np.arange(len(part)))
             self.change_ms.setdefault(key, []).append(frame.received_ms[part.rows])
+            self.change_record.setdefault(key, []).append(np.full(len(part), number, np.int64))
 
     def _events(
         self, frame: Frame, historical: NDArray[np.bool_], rows: Array, customer: Array
@@ -162,12 +181,28 @@ class _Export:
 
     # -- as an audience
 
+    def known(self, customer: Array, record: Array) -> NDArray[np.bool_]:
+        """Which rows are of no customer who was erased after them: of int64[k] each."""
+        cutoff = np.zeros(self.first, np.int64)
+        if self.erased:
+            cutoff[list(self.erased)] = list(self.erased.values())
+        found: NDArray[np.bool_] = record > cutoff[customer]
+        return found
+
+    @property
+    def numbers(self) -> Array:
+        """The customers' numbers in the audience, int64[n], -1 for those who are gone."""
+        there = np.ones(self.first, np.bool_)
+        there[list(self.gone)] = False
+        return np.where(there, np.cumsum(there) - 1, -1)
+
     def event_data(self) -> EventData:
         """The events, in the order of an audience."""
         customer, ms = _joined(self.customer, np.int64), _joined(self.ms, np.int64)
         code, hashes = _joined(self.code, np.int32), _joined(self.hash, np.uint64)
         order = np.lexsort((np.arange(len(ms)), ms, customer))
-        place = np.empty(len(order), np.int64)
+        order = order[self.known(customer, _joined(self.record, np.int64))[order]]
+        place = np.full(len(ms), -1, np.int64)
         place[order] = np.arange(len(order))
         names = sorted(self.codes)
         moved = np.empty(len(names), np.int32)
@@ -179,11 +214,11 @@ class _Export:
                 continue  # of an older schema, under which the name meant something else
             rows, column = held.column()
             at = np.argsort(place[rows], kind="stable")
-            there = at[~column.missing()[at]]
+            there = at[~column.missing()[at] & (place[rows[at]] >= 0)]
             values = _arrow(Column(kind, column.values[there], column.dictionary))
             properties[event, name] = PropertyData(kind, place[rows][there], values)
         return EventData(
-            customer[order].astype(np.uint32),
+            self.numbers[customer[order]].astype(np.uint32),
             ms[order],
             moved[code[order]] if len(names) else code,
             names,
@@ -201,6 +236,9 @@ class _Export:
                 continue
             customer, column = held.column()
             ms = np.concatenate(self.change_ms[name, kind])
+            known = self.known(customer, np.concatenate(self.change_record[name, kind]))
+            customer, ms = customer[known], ms[known]
+            column = Column(kind, column.values[known], column.dictionary)
             single = np.bincount(customer, minlength=len(seen))[customer] == 1
             if np.all(single & (ms <= seen[customer])):
                 # All came with their customers and never changed.
@@ -221,7 +259,7 @@ class _Export:
             for family in ("int", "float", "string")
         }
         return ChangeData(
-            customer[order].astype(np.uint32),
+            self.numbers[customer[order]].astype(np.uint32),
             ms[order],
             np.concatenate([piece[2] for piece in pieces])[order],
             names,
@@ -231,24 +269,24 @@ class _Export:
         )
 
     def customer_data(self) -> CustomerData:
-        """The customers of all partitions, as they are now."""
+        """The customers of all partitions, as they are now, without those who are gone."""
+        there = pa.array(np.flatnonzero(self.numbers >= 0))
         audiences = [directory.audience() for directory in self.directories]
         kept = self.schema.kept
         created = np.concatenate([a.created_ms for a in audiences])
         attributes = {}
         for name, kind in kept.items():
-            values = pa.concat_arrays([_arrow(a.attributes[name]) for a in audiences])
+            values = pa.concat_arrays([_arrow(a.attributes[name]) for a in audiences]).take(there)
             constant = self.schema.attributes[name].constant or name in self.constants
             attributes[name] = AttributeData(kind, values, constant)
+        zones = [_arrow(Column("string", a.zone_code, a.zone_names)) for a in audiences]
         return CustomerData(
-            pa.concat_arrays([_ids(a) for a in audiences]),
-            pa.array(created, mask=created == INT64_MIN).cast(ARROW_TYPES["datetime"]),
-            pa.concat_arrays(
-                [_arrow(Column("string", a.zone_code, a.zone_names)) for a in audiences]
-            ),
+            pa.concat_arrays([_ids(a) for a in audiences]).take(there),
+            pa.array(created, mask=created == INT64_MIN).cast(ARROW_TYPES["datetime"]).take(there),
+            pa.concat_arrays(zones).take(there),
             attributes,
-            pa.concat_arrays([_lists(a.tags, a.customers) for a in audiences]),
-            pa.concat_arrays([_lists(a.groups, a.customers) for a in audiences]),
+            pa.concat_arrays([_lists(a.tags, a.customers) for a in audiences]).take(there),
+            pa.concat_arrays([_lists(a.groups, a.customers) for a in audiences]).take(there),
         )
 
 

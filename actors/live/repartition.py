@@ -17,7 +17,7 @@ import heapq
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,18 +74,15 @@ class Repartitioned:
 
 @dataclass(slots=True)
 class _Old:
-    """A partition to read, and who its customers are: uint64[n] hashes of ids by number."""
+    """A partition to read; its directory numbers customers as the partition did."""
 
     number: int
     store: Partition
     directory: Directory
-    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def follow(self, record: RowsRecord) -> None:
-        """Number the record's customers as the partition did."""
-        _, new = self.directory.numbers(record.frame, record.until_ms - 1)
-        if new.any():
-            self.hashes = self.directory.audience().id_hash
+        """Number the record's customers."""
+        self.directory.numbers(record.frame, record.until_ms - 1)
 
 
 class _New:
@@ -98,8 +95,7 @@ class _New:
         self.directory = Directory(TenantSchema())
         self.waiting: list[bytes] = []
         self.bytes = 0
-        self.sources: set[int] = set()
-        self.ticked: dict[int, NDArray[np.int64]] = {}  # by old partition: until when, by number
+        self.ticked: dict[int, list[TickRecord]] = {}  # what waits, by old partition
 
     def add(self, record: Record) -> None:
         """Append to the journal."""
@@ -124,18 +120,19 @@ class _New:
 
     def tick(self, old: _Old, record: TickRecord, *, alone: bool) -> None:
         """Fire the timers of those customers of `old` who are here; later, unless `alone`."""
-        if alone:
-            mine = self._mine(old.hashes)
-            first, last = (int(np.count_nonzero(mine[:end])) for end in (record.first, record.last))
-            if first < last:
-                self.add(TickRecord(record.until_ms, first, last))
+        everybody = record.first == 0 and record.last >= len(old.directory)
+        if not alone:
+            waiting = self.ticked.setdefault(old.number, [])
+            if everybody:
+                waiting.clear()  # of all of them, and later than what waited
+            waiting.append(record)
             return
-        until = self.ticked.get(old.number, np.zeros(0, np.int64))
-        if len(until) < len(old.hashes):
-            until = np.concatenate([until, np.zeros(len(old.hashes) - len(until), np.int64)])
-        part = until[record.first : record.last]
-        np.maximum(part, record.until_ms, out=part)
-        self.ticked[old.number] = until
+        first, last = 0, len(self.directory)
+        if not everybody:
+            mine = self._mine(old.directory.id_hashes[: record.last])
+            first, last = int(np.count_nonzero(mine[: record.first])), int(np.count_nonzero(mine))
+        if first < last:
+            self.add(TickRecord(record.until_ms, first, last))
 
     def settle(self, olds: Sequence[_Old]) -> None:
         """Fire what waited, of each customer up to the time that the old partition had."""
@@ -143,10 +140,11 @@ class _New:
             return
         until = np.zeros(len(self.directory), np.int64)
         for old in olds:
-            known = self.ticked.get(old.number)
-            if known is not None:
-                there = self.directory.find(old.hashes[: len(known)])
-                until[there[there >= 0]] = known[there >= 0]
+            for record in self.ticked.get(old.number, ()):
+                hashes = old.directory.id_hashes[record.first : record.last]
+                there = self.directory.find(hashes)
+                there = there[there >= 0]
+                until[there] = np.maximum(until[there], record.until_ms)
         self.ticked = {}
         edges = np.flatnonzero(np.diff(until)) + 1
         for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(until)], strict=True):
@@ -271,7 +269,9 @@ def _pass_on(
             counts = {}  # they count once
         return
     for new in news:
-        new.tick(old, record, alone=_one_source(new, partitions))
+        first, last = _sources(new, partitions)
+        if first <= old.number <= last:
+            new.tick(old, record, alone=first == last)
 
 
 def _rows_of(record: RowsRecord, number: int, partitions: int) -> NDArray[np.bool_]:
@@ -280,12 +280,13 @@ def _rows_of(record: RowsRecord, number: int, partitions: int) -> NDArray[np.boo
     return found
 
 
-def _one_source(new: _New, olds: int) -> bool:
-    """Whether all customers that the new partition can have come from one of `olds` partitions.
+def _sources(new: _New, olds: int) -> tuple[int, int]:
+    """The first and the last of `olds` partitions that customers of a new one can come from.
 
-    Partitions are equal ranges of hashes: its range lies in one of the old ones.
+    Partitions are equal ranges of hashes.
     """
-    return new.number * olds // new.partitions == ((new.number + 1) * olds - 1) // new.partitions
+    first = new.number * olds // new.partitions
+    return first, ((new.number + 1) * olds - 1) // new.partitions
 
 
 def _check(store: Partition) -> None:

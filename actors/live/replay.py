@@ -7,20 +7,28 @@ from numpy.typing import NDArray
 
 from actors.live.control import TenantSettings
 from actors.live.partition import LivePartition
-from actors.live.records import Record
+from actors.live.records import CommandRecord, Record
+from actors.live.version import LiveVersion
 from actors.store.partition import Partition
 from core.counters import port_base
 from core.outcomes import OUTCOMES
 
+TAKES = ("erase", "publish", "stop")  # commands that may take people out of flows
+
 
 class Recount:
-    """What a version's decisions add up to: int64[ports] by port, int64[nodes, OUTCOMES] by end."""
+    """What a version's decisions add up to: int64[ports] by port, int64[nodes, OUTCOMES] by end.
+
+    `waiting`, `idle` int64[nodes]: whom commands took out of where, which is no decision.
+    """
 
     def __init__(self, ports: NDArray[np.int64]) -> None:
         """Begin with nothing; `ports` is `core.counters.port_base` of the flow."""
         self._base = ports
         self.port = np.zeros(int(ports[-1]), np.int64)
         self.outcome = np.zeros((len(ports) - 1, OUTCOMES), np.int64)
+        self.waiting = np.zeros(len(ports) - 1, np.int64)
+        self.idle = np.zeros(len(ports) - 1, np.int64)
         self.decisions = 0
 
     def add(self, node: NDArray[np.int32], port: NDArray[np.int32]) -> None:
@@ -40,13 +48,25 @@ class Recounting(LivePartition):
         self.recounts: dict[tuple[str, int], Recount] = {}
         super().__init__(store, tenant, log=True)
 
+    def recount(self, version: LiveVersion) -> Recount:
+        """What was added up of a version."""
+        key = version.name, version.number
+        if key not in self.recounts:
+            self.recounts[key] = Recount(port_base(version.flow))
+        return self.recounts[key]
+
     def _apply(self, record: Record) -> None:
         super()._apply(record)
         for version in self._state.versions:
             log = version.machine.take_log()
-            if len(log) == 0:
-                continue
-            key = version.name, version.number
-            if key not in self.recounts:
-                self.recounts[key] = Recount(port_base(version.flow))
-            self.recounts[key].add(log["node"], log["port"])
+            if len(log):
+                self.recount(version).add(log["node"], log["port"])
+
+    def _command(self, record: CommandRecord) -> None:
+        takes = record.command["kind"] in TAKES
+        before = [(v, v.machine.count()) for v in self._state.versions] if takes else []
+        super()._command(record)
+        for version, counters in before:
+            after, recount = version.machine.count(), self.recount(version)
+            recount.waiting += counters.waiting - after.waiting
+            recount.idle += counters.idle - after.idle

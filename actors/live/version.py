@@ -175,11 +175,12 @@ class LiveVersion:
 
         `numbers` int32[k] are those of the frame's customers, `historical` bool[n] says which
         events came too late to be more than history. While it is paused nobody moves: events are
-        history, and changes are made.
+        history, and changes are made; likewise behind the end of its life, for which no hours
+        are laid out.
         """
         if self.dropped or not self._feed(frame, numbers, historical):
             return
-        if self.paused:
+        if self.paused or until_ms > self._options.horizon_ms:
             self.machine.observe()
         else:
             self.machine.work(until_ms)

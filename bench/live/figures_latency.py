@@ -55,6 +55,7 @@ EVENTS_OF_AN_ENTRY = 1.2
 WARMING = 20
 LEAD_S = 1.0
 SURGE_FILL_PER_SECOND = 60_000
+SURGE_IN_S = 4.0
 LOOK_S = 0.1
 
 
@@ -109,15 +110,15 @@ def _told(timed: Timed, pace: Pace, beside: str, bar_ms: float | None) -> Iterat
     yield Latency(ONE, beside, timed.singles, rate, bar_ms)
 
 
-def under_load(pace: Pace, *, snapshots: bool = False) -> Timed:
-    """Acknowledgements while the journey runs at a pace.
+def under_load(pace: Pace, *, snapshots: bool = False, inline: bool = False) -> Timed:
+    """Acknowledgements while the journey runs at a pace; `inline`: in one process, without Ray.
 
     RuntimeError where an effect does not stand where it should, or no snapshot was taken.
     """
     load = make_load(pace.entries, pace.batch)
     with TemporaryDirectory(prefix="headrace-bench-") as place:
         folder = Path(place) / "data"
-        with start(folder, partitions=PARTITIONS, inline=False, snapshots=snapshots) as engine:
+        with start(folder, partitions=PARTITIONS, inline=inline, snapshots=snapshots) as engine:
             engine.publish(journey_of(max(1, int(pace.seconds * 1e3 / ENTRY_DAYS))))
             _warm(engine)
             caller = _Caller(engine)
@@ -128,7 +129,7 @@ def under_load(pace: Pace, *, snapshots: bool = False) -> Timed:
     return timed
 
 
-def in_surge(pace: Pace, tokens: int) -> tuple[Timed, float]:
+def in_surge(pace: Pace, tokens: int, *, inline: bool = False) -> tuple[Timed, float]:
     """Acknowledgements around an instant at which so many timers are due; seconds until all fired.
 
     The load's customers pass through the same flow, and do not wait once the instant is over.
@@ -138,8 +139,8 @@ def in_surge(pace: Pace, tokens: int) -> tuple[Timed, float]:
     beside = requests_of(later, b"load", PARTITIONS, triggers_only=True)
     with TemporaryDirectory(prefix="headrace-bench-") as place:
         folder = Path(place) / "data"
-        with start(folder, partitions=PARTITIONS, inline=False) as engine:
-            at_s = int(time.time() + 4 + tokens / SURGE_FILL_PER_SECOND)
+        with start(folder, partitions=PARTITIONS, inline=inline) as engine:
+            at_s = int(time.time() + SURGE_IN_S + tokens / SURGE_FILL_PER_SECOND)
             engine.publish(surge_until(at_s))
             _warm(engine)
             fill(engine, waiting)

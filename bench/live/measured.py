@@ -28,11 +28,12 @@ T = TypeVar("T")
 class Stages:
     """Seconds of a partition's thread: carrying out (`apply_s`), storing, and for snapshots.
 
-    `snapshots` counts the slices of snapshots that were done.
+    `commits` counts transactions, `snapshots` the slices of snapshots that were done.
     """
 
     apply_s: float = 0.0
     commit_s: float = 0.0
+    commits: int = 0
     snapshot_s: float = 0.0
     snapshots: int = 0
 
@@ -118,6 +119,7 @@ class MeasuredHousehold:
             return self._commit(journal_records, effects, cursors)
         finally:
             self._stages.commit_s += time.perf_counter() - began
+            self._stages.commits += 1
 
 
 def stages_file(folder: Path, number: int) -> Path:

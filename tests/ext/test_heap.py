@@ -1,4 +1,4 @@
-"""Holds the pairing heap and the calendar queue against plain lists, through a compiled probe."""
+"""Holds the pairing heap and the timing wheel against plain lists, through a compiled probe."""
 
 from __future__ import annotations
 
@@ -59,26 +59,34 @@ def test_keys_beyond_32_bits_and_of_either_sign(probe: ModuleType) -> None:
     assert [heap.remove(item) for item in (2, 1, 3, 0)] == [1, 3, 0, -1]
 
 
-@pytest.mark.parametrize(("buckets", "width_ms"), [(1, 1), (4, 7), (4096, 1), (8, 10**9)])
-def test_the_calendar_gives_whom_it_was_given(
-    probe: ModuleType, buckets: int, width_ms: int
-) -> None:
+# From a step within one bucket to one beyond the widest wheel.
+@pytest.mark.parametrize("span_ms", [40, 5_000, 10**6, 10**8, 10**10, 10**12])
+def test_the_calendar_gives_whom_it_was_given(probe: ModuleType, span_ms: int) -> None:
     for seed in range(30):
         dice = Random(seed)
-        begin_ms, people = dice.choice((0, -50, 1_700_000_000_000)), 30
-        calendar = probe.Calendar(people, buckets, begin_ms, width_ms)
+        people = 30
+        until_ms = dice.choice((0, -50, 1_700_000_000_000))
+        calendar = probe.Calendar(people, until_ms)
         due: dict[int, int] = {}
-        until_ms = begin_ms
-        for _ in range(60):
+        for _ in range(80):
             for _ in range(dice.randrange(4)):
-                free = [c for c in range(people) if c not in due]
-                if free:
+                if free := [c for c in range(people) if c not in due]:
                     customer = dice.choice(free)
-                    # Before, within and behind all buckets.
-                    due[customer] = until_ms + dice.randrange(-3, 3 * buckets * min(width_ms, 99))
+                    reach_ms = dice.choice((3, 100, span_ms))
+                    due[customer] = until_ms + dice.randrange(-3, 3 * reach_ms)
                     calendar.put(customer, due[customer])
-            until_ms += dice.randrange(-2, 2 * min(width_ms, 99) + 3)
-            taken = calendar.take(until_ms)
-            assert sorted(taken) == sorted(c for c, at in due.items() if at < until_ms)
+            if due and dice.random() < 0.3:
+                customer = dice.choice(list(due))
+                calendar.remove(customer)
+                calendar.remove(customer)
+                del due[customer]
+            assert calendar.next() == min(due.values(), default=2**63 - 1)
+            until_ms += dice.randrange(-2, 2 * dice.choice((3, 100, span_ms)))
+            late = [c for c, at in due.items() if at < until_ms]
+            assert calendar.due(until_ms, 100) == len(late)
+            assert calendar.due(until_ms, 2) == min(2, len(late))
+            first, last = dice.choice(((0, people), (0, people), (5, 20)))
+            taken = calendar.take(until_ms, first, last)
+            assert sorted(taken) == sorted(c for c in late if first <= c < last)
             for customer in taken:
                 del due[customer]

@@ -32,7 +32,7 @@ from actors.relay.rows import Row, encode_cursor, encode_row
 from actors.store.partition import Partition
 from data_dirs import digest_of, driven_engine, made, work
 from differential import Loaded, TooLongError, run_reference
-from live_cases import Inputs, Tenant, Way, live_options, sorted_records
+from live_cases import Inputs, Tenant, Way, live_options, run_live, sorted_records
 from random_flows import random_case
 
 SEEDS = st.integers(0, 2**63 - 1)
@@ -127,6 +127,22 @@ def test_customers_who_move_in_the_midst_decide_as_if_they_had_not() -> None:
     check_one()
     print(f"scenario 21: {decisions:,} decisions with 3 moves, 0 differ")
     assert decisions > 200
+
+
+def test_moves_one_after_the_other_keep_the_digest(tmp_path: Path) -> None:
+    moves = 0
+    for seed in (*range(8), 119, 123):
+        loaded = live_options(random_case(seed))
+        try:
+            run_reference(loaded)
+        except TooLongError:
+            continue
+        tenant = run_live(tmp_path / f"{seed}", loaded, Way(1, 64), seed)
+        for number, partitions in enumerate((2, 4, 3, 1)):
+            tenant = moved(tenant, tmp_path / f"{seed}-{number}", partitions)
+            moves += 1
+        tenant.close()
+    assert moves >= 24
 
 
 @pytest.mark.soak

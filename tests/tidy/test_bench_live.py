@@ -120,9 +120,19 @@ def test_all_contenders_agree(name: str, entries: int, batch: int) -> None:
 
 
 def test_every_rival_is_tried() -> None:
-    assert {*_entrants()} == {
+    assert {*_entrants()} - {"headrace"} == {
         path.stem for path in (CHECKOUT / "bench" / "rivals_live").glob("[!_]*.py")
     }
+
+
+def test_headrace_itself_agrees_and_tells_its_stages() -> None:
+    kind = import_module("bench.live.headrace").HeadraceInline
+    outcome = _contest().run_once(kind, _load())
+    assert outcome.entries == ENTRIES == outcome.counts[0] == outcome.counts[-1]
+    gateway = {name: outcome.stages[name] for name in ("load", "decode", "transfer", "wait")}
+    assert sum(gateway.values()) == pytest.approx(outcome.seconds, rel=0.05)
+    assert outcome.stages["apply"] > 0
+    assert outcome.stages["commit"] > 0
 
 
 KILLED = """
@@ -276,14 +286,25 @@ def test_who_is_not_here_is_told(
     absent = _contest().Entrant("absent", "lacks_it", "Any")
     small = _contest().Entrant("small", "honest", "Fake", 100, 10)
     monkeypatch.setattr(command, "RIVALS", (honest, absent, small))
-    asked = ["--entries", "300", "--batch", "50", "--runs", "2", "--results", str(tmp_path)]
+    contest = ["--groups", "contest"]
+    asked = [
+        *contest,
+        "--entries",
+        "300",
+        "--batch",
+        "50",
+        "--runs",
+        "2",
+        "--results",
+        str(tmp_path),
+    ]
     assert command.main(asked) == 0
     printed = capsys.readouterr().out
     reason = "the package a_package_that_is_nowhere is not installed"
     assert reason in printed
     assert ran == [300, 100, 300, 100, 300, 100]
     document = json.loads((tmp_path / "live.json").read_text())
-    assert document["headrace_live_bench"] == 1
+    assert document["headrace_live_bench"] == 2
     assert document["versions"]["lmdb"]
     first, second, third = document["contenders"]
     assert second == {
@@ -306,6 +327,11 @@ def test_a_liar_ends_the_command(
     command = import_module("bench.live.__main__")
     liar, _ = _fake(monkeypatch, "liar", {"counts": _more(0)})
     monkeypatch.setattr(command, "RIVALS", (liar,))
-    assert command.main(["--entries", "50", "--results", str(tmp_path / "none")]) == 1
+    assert (
+        command.main(
+            ["--groups", "contest", "--entries", "50", "--results", str(tmp_path / "none")]
+        )
+        == 1
+    )
     assert "start 51 instead of 50; nothing is written" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()

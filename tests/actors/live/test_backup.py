@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -144,3 +145,26 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="format version 9; this release reads 1"):
         restore(tmp_path / "b", tmp_path / "r")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "d"]
+
+
+def test_one_partition_alone_is_restored_and_catches_up_on_commands(tmp_path: Path) -> None:
+    made(tmp_path / "d")
+    backed_up(tmp_path / "d", tmp_path / "b")
+    with driven_engine(tmp_path / "d") as engine:
+        engine.pause("welcome")
+        engine.resume("welcome")
+        engine.send(signups(40, 500))
+    restore(tmp_path / "b", tmp_path / "r", former=tmp_path / "d")
+    for kind in ("partitions", "people"):
+        shutil.rmtree(tmp_path / "d" / kind / "000")
+        shutil.copytree(tmp_path / "r" / kind / "000", tmp_path / "d" / kind / "000")
+    with driven_engine(tmp_path / "d") as engine:
+        assert engine.control.last == 4
+        reply = engine.send(signups(40, 500))
+        assert reply.accepted + reply.duplicates == 40
+        assert reply.accepted > 0
+        assert reply.duplicates > 0
+        assert engine.counts("welcome").entered[0] == 120
+    found = verify(tmp_path / "d")
+    assert found.sound, found.checks
+    assert [c.detail for c in found.checks if c.check == "commands"][1:] == ["4 applied"] * 2

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -21,11 +22,13 @@ from actors.store.errors import TrimmedError
 from core.audience import Needs
 from core.binding import bind
 from core.compiler import compile_flow, needs_of
+from core.hashing import hash_customer
 from core.tenant_schema import TenantSchema
 from data_dirs import made
 from differential import Cut, TooLongError, run_cut, run_reference
 from live_cases import Way, live_options, run_live
 from random_flows import random_case
+from scanning import hits
 
 DAY_MS = 86_400_000
 T_MS = 1_780_000_000_000
@@ -135,6 +138,37 @@ def test_what_came_in_is_in_the_audience(tmp_path: Path) -> None:
     changes = audience.changes
     assert changes is not None
     assert (changes.ms - T_MS).tolist() == [0, 10, 30]
+
+
+def test_nothing_of_the_erased_is_exported(tmp_path: Path) -> None:
+    schema = TenantSchema.of(SCHEMA)
+    settings_ = TenantSettings("shop", schema=SCHEMA)
+    with LivePartition.open(tmp_path / "p" / "000", settings_, create=True) as partition:
+        for at_ms in (T_MS, T_MS + 10):
+            if at_ms > T_MS:
+                hashes = [hash_customer(name) for name in ("a", "b")]
+                erase = {"kind": "erase", "hashes": hashes, "at_ms": at_ms}
+                partition.command(1, erase)
+            rows = [
+                row
+                for name in ("abc" if at_ms == T_MS else "bc")
+                for row in (
+                    {"customer": name, "set": {"plan": f"{name}{at_ms}"}},
+                    {"customer": name, "event": "buy", "properties": {"what": f"{name}{at_ms}"}},
+                )
+            ]
+            frame = decode_rows(rows, schema, batch=at_ms.to_bytes(16, "little")).frame
+            partition.take([frame], at_ms)
+    export(tmp_path / "p", settings_, tmp_path / "out")
+    audience = load_audience(tmp_path / "out", Needs({"plan"}, set(), set(), {"buy"}, {"what"}))
+    assert [audience.id_of(c) for c in range(audience.customers)] == ["b", "c"]
+    assert np.diff(audience.event_offsets).tolist() == [1, 2]
+    what = audience.properties["what"]
+    assert [what.value(e) for e in range(3)] == [f"b{T_MS + 10}", f"c{T_MS}", f"c{T_MS + 10}"]
+    changes = audience.changes
+    assert changes is not None
+    assert np.diff(changes.offsets).tolist() == [1, 2]
+    assert not hits(tmp_path / "out", [f"a{T_MS}".encode(), f"b{T_MS}".encode()])
 
 
 def test_a_journal_that_was_trimmed_is_refused(tmp_path: Path) -> None:

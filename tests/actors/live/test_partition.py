@@ -464,6 +464,29 @@ def test_the_clock_keeps_up_with_small_frames_and_never_goes_back(live: Live) ->
     live.reopen()
 
 
+@pytest.mark.parametrize("years", [11, 500, 7_900])
+def test_behind_the_end_of_its_life_a_version_stands_still(live: Live, years: int) -> None:
+    nodes = {
+        "t": GO,
+        "hello": {"type": "wait_event", "event": "click", "next": {"event": "m"}},
+        "m": send("m"),
+        "x": END,
+    }
+    live.publish(nodes)
+    live.rows(*({"customer": f"c{n}", "event": "go"} for n in range(100)))
+    live.now_ms += years * 366 * DAY_MS  # the machine's clock may be that wrong
+    live.rows(*({"customer": f"c{n}", "event": "click"} for n in range(100)))
+    live.event("late")
+    live.pass_ms(DAY_MS)
+    assert live.sent() == []
+    assert live.partition.counts("f").entered.tolist() == [100, 100, 0, 0]
+    live.reopen(snapshot=True)
+    # The customers are there for a new version.
+    live.publish(nodes, version=2, in_flight="reset")
+    live.event("c0", "click")
+    assert [node for node, _ in live.sent()] == ["m"]
+
+
 def test_a_journal_is_kept_as_long_as_it_was_asked_for(start: Callable[..., Live]) -> None:
     live = start("trimmed", retention_ms=3 * DAY_MS)
     for number in range(10):

@@ -12,11 +12,13 @@ from actors.live.data_dir import DataDir, partition_path, people_path
 from actors.live.partition import LivePartition
 from actors.live.reading import reading
 from actors.live.replay import Recount
+from actors.live.replies import InFlight
 from actors.live.verify import Verification, verify
 from actors.store.errors import FormatError, InUseError
 from actors.store.folder import DATA
 from core.counters import Counters
-from data_dirs import digest_of, driven_engine, made, work
+from data_dirs import begin, digest_of, driven_engine, made, work
+from serving import WELCOME
 
 
 def damaged(found: Verification) -> list[tuple[str, str]]:
@@ -146,3 +148,21 @@ def test_a_snapshot_that_says_otherwise_is_found(
         "whole replay",
         "digest is 2, and 1 by the last snapshot",
     )
+
+
+@pytest.mark.parametrize("in_flight", ["pin", "drop", "reset"])
+def test_whom_commands_took_out_is_accounted_for(tmp_path: Path, in_flight: InFlight) -> None:
+    with driven_engine(tmp_path / "d", 2) as engine:
+        begin(engine)
+        engine.erase([f"c{number}" for number in range(0, 60, 4)])
+        engine.publish(WELCOME.replace("Welcome", "Welcome again"), in_flight=in_flight)
+        work(engine, first=60, count=20)
+        for number in range(2):
+            while engine._of[number].call("read", number, "snapshot", True):
+                pass
+        engine.erase(["c61", "c62"])
+        work(engine, first=80, count=20)
+        engine.stop("welcome", in_flight="drop")
+        work(engine, first=100, count=5)
+    found = verify(tmp_path / "d")
+    assert found.sound, [c for c in found.checks if c.verdict == "damaged"]
