@@ -18,7 +18,7 @@ MS = 1e3
 class Form:
     """Sizes: of the contest, of latency runs, of what surges, of what is recovered, of memory.
 
-    Bars on absolute figures hold where `full` says that the sizes are those they were set for.
+    `full` says that all are those for which the bars were set; memory has a bar only then.
     """
 
     name: str

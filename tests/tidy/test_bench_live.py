@@ -125,8 +125,11 @@ def test_every_rival_is_tried() -> None:
     }
 
 
-def test_headrace_itself_agrees_and_tells_its_stages() -> None:
-    kind = import_module("bench.live.headrace").HeadraceInline
+@pytest.mark.parametrize(
+    "where", [pytest.param("Headrace", marks=pytest.mark.slow), "HeadraceInline"]
+)
+def test_headrace_itself_agrees_and_tells_its_stages(where: str) -> None:
+    kind = getattr(import_module("bench.live.headrace"), where)
     outcome = _contest().run_once(kind, _load())
     assert outcome.entries == ENTRIES == outcome.counts[0] == outcome.counts[-1]
     gateway = {name: outcome.stages[name] for name in ("load", "decode", "transfer", "wait")}
