@@ -350,6 +350,11 @@ class Coordinator:
         for resource in self._resources:
             resource.advance(until_ms)
 
+    def next_decision_ms(self) -> int:
+        """When the next test is decided, as far as is known; NEVER_MS for none."""
+        due = [r.decision_ms for r in self._resources if isinstance(r, _Trial) and r.branch < 0]
+        return min(due, default=NEVER_MS)
+
     def decisions(self) -> NDArray[Any]:
         """The tests that have been decided, DECISION[k] by resource."""
         found = [

@@ -67,7 +67,8 @@ class IntakeSettings(Model):
 class TenantSchema(Model):
     """The schema of a tenant, format version 1; `{}` knows no attribute and no event.
 
-    `zone` is the IANA zone of customers without one of their own, None for the tenant's default. A
+    `zone` is the IANA zone of customers without one of their own, None for the tenant's default.
+    `entry_rate` is how many may enter a flow in a second that states no rate of its own. A
     property has one type in all events that have it.
     """
 
@@ -75,6 +76,7 @@ class TenantSchema(Model):
     attributes: dict[Name, TenantAttribute] = Field(default_factory=dict, max_length=FIELDS_MAX)
     events: dict[Name, TenantEvent] = Field(default_factory=dict, max_length=EVENTS_MAX)
     zone: Name | None = None
+    entry_rate: StrictInt | None = Field(None, ge=1)
     settings: IntakeSettings = IntakeSettings()
 
     @property

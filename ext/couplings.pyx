@@ -284,6 +284,50 @@ cdef void let_in(MachineC* m, PersonC* person) noexcept nogil:
     rest(m, person)
 
 
+cdef bint answer_claim(
+    MachineC* m, PersonC* person, uint32_t number, int64_t time_ms, int32_t result
+) noexcept nogil:
+    """Answer a claim of a live customer's, by its number; 0 where it is none of his own records.
+
+    It is then the claim of a token in a crowd, or of one that is gone.
+    """
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t i = detail.line
+    while i >= 0 and m.k.lines[i].number != number:
+        i = m.k.lines[i].next
+    if i >= 0:
+        cut_from_line(m, detail, i)
+        m.k.lines[i].due_ms = time_ms
+        m.k.lines[i].result = result
+        m.k.queued[m.k.lines[i].node] += time_ms > m.k.lines[i].claimed_ms
+        put_in_line(m, detail, i)
+        find_other(m, person)
+        return 1
+    if not person.crowd and person.state == TOKEN_CLAIMED and detail.claim == number:
+        person.due_ms = time_ms
+        person.port = <uint8_t>result
+        return 1
+    return 0
+
+
+cdef void answer_token(
+    MachineC* m, PersonC* person, int32_t t, int64_t time_ms, int32_t result
+) noexcept nogil:
+    """Answer the claim of a live token in a crowd."""
+    m.s.tokens[t].port = <uint8_t>result
+    set_timer(m, person, t, time_ms)
+
+
+cdef void leave_lines(MachineC* m, const uint8_t* gone) noexcept nogil:
+    """Take everybody out of line of whom `gone` is set, by customer; all where it is NULL."""
+    cdef int32_t i, c
+    for i in range(m.k.lines_used):
+        c = m.k.lines[i].person
+        if c >= 0 and (gone == NULL or gone[c]):
+            cut_from_line(m, &m.s.details[c], i)
+            free_line(m, i)
+
+
 cdef void count_in_line(MachineC* m, int32_t i, int64_t horizon_ms) noexcept nogil:
     """Count a record that is in line at the horizon."""
     cdef const LineC* mine = &m.k.lines[i]

@@ -11,12 +11,14 @@ import numpy as np
 cimport numpy as cnp
 
 from core.counters import Counters
+from core.couplings import CLAIM
 from core.program import CHANGE, EFFECT
 
 from ext.admission cimport enter_all
 from ext.calendar cimport (
     calendar_due, calendar_next, calendar_put, calendar_remove, calendar_take,
 )
+from ext.couplings cimport answer_claim, answer_token, leave_lines
 from ext.hashing cimport xxh64
 from ext.predicates cimport read_cell, write_cell
 from ext.slabs cimport entry_free, token_free, watch_free
@@ -219,6 +221,7 @@ cdef class LiveMachine(StoredMachine):
         gone = np.zeros(self.m.s.persons_n, np.uint8)
         gone[who] = 1
         cdef const uint8_t* is_gone = <const uint8_t*>address(gone)
+        leave_lines(&self.m, is_gone)
         for i in range(self.m.s.entries_used):
             entry = &self.m.s.entries[i]
             if entry.tokens == 0 or not is_gone[entry.person]:
@@ -271,6 +274,7 @@ cdef class LiveMachine(StoredMachine):
                     self._keep(c >> BLOCK_BITS)
                 self.dirty[c >> BLOCK_BITS] = 1
                 self.m.s.details[c].watches = -1
+        leave_lines(&self.m, NULL)
         self.m.s.tokens_used = self.m.s.entries_used = self.m.s.watches_used = 0
         self.m.s.tokens_free = self.m.s.entries_free = self.m.s.watches_free = -1
         return np.array(inside, np.int32)
@@ -296,6 +300,59 @@ cdef class LiveMachine(StoredMachine):
         self.m.t.effects_used = 0
         return records
 
+    def take_claims(self):
+        """The claims and reports since the last call, CLAIM records, a customer's in his own order."""
+        records = np.empty(self.m.k.claims_used, CLAIM)
+        memcpy(address(records), self.m.k.claims, <size_t>records.nbytes)
+        self.m.k.claims_used = 0
+        return records
+
+    def grant(self, customers, numbers, time_ms, result):
+        """Answer claims: customers int32[k], their claims' numbers uint32[k], int64[k], int32[k].
+
+        An answer is an item of its customer at its time, which is not before his last work. One to
+        a claim that nobody waits for any more is passed over.
+        """
+        cdef int64_t k, due_ms
+        cdef int32_t c, t, i
+        cdef PersonC* person
+        who, claims = np.ascontiguousarray(customers, np.int32), np.ascontiguousarray(numbers, np.uint32)
+        if len(who) and not 0 <= who.min() <= who.max() < self.m.s.persons_n:
+            raise ValueError("no such customers")
+        in_crowds = None
+        for k in range(len(who)):
+            c = who[k]
+            person = &self.m.s.persons[c]
+            if self.owed[c >> BLOCK_BITS]:
+                self._keep(c >> BLOCK_BITS)
+            self.dirty[c >> BLOCK_BITS] = 1
+            calendar_remove(&self.calendar, c)
+            if not answer_claim(&self.m, person, claims[k], time_ms[k], result[k]) and person.crowd:
+                if in_crowds is None:
+                    in_crowds = self._claimed_in_crowds()
+                t = in_crowds.get((c, int(claims[k])), -1)
+                if t >= 0:
+                    answer_token(&self.m, person, t, time_ms[k], result[k])
+            due_ms = next_ms(person)
+            if due_ms < self.m.p.horizon_ms:
+                calendar_put(&self.calendar, c, due_ms)
+
+    def _claimed_in_crowds(self):
+        """The tokens in crowds whose claims are not answered, by (customer, number of the claim)."""
+        cdef int32_t t
+        found = {}
+        for t in range(self.m.s.tokens_used):
+            if self.m.s.tokens[t].state == TOKEN_CLAIMED and self.m.s.timers[t].prev == -2:
+                person = self.m.s.entries[self.m.s.tokens[t].entry].person
+                found[(person, <uint32_t>self.m.s.tokens[t].next)] = t
+        return found
+
+    def decide(self, int32_t node, int64_t at_ms, int32_t branch):
+        """Let everybody who comes to an A/B test from a time on take one branch, for good."""
+        if not 0 <= node < self.m.p.n_nodes or not 0 <= branch < self.m.p.nodes[node].ports:
+            raise ValueError(f"no branch {branch} of node {node}")
+        self.grants[2][node], self.grants[3][node] = at_ms, branch
+
     def take_changes(self):
         """The changes of records since the last call, CHANGE records as they were made."""
         records = np.empty(self.m.t.changes_used, CHANGE)
@@ -317,6 +374,10 @@ cdef class LiveMachine(StoredMachine):
         if len(bound.nodes) != old.n_nodes or p.n_columns != old.n_columns or p.n_properties != old.n_properties:
             raise ValueError("another program")
         p.entry_until_ms = min(p.entry_until_ms, old.entry_until_ms)
+        decided = self.grants[2:]
+        self._bind_couplings(bound)
+        self.grants[2][...], self.grants[3][...] = decided
+        self.m.k.answer_offsets = NULL
         zones = bound.zones
         p.zone_offsets = <const int32_t*>self.hold(zones.offsets, np.int32)
         p.zone_utc = <const int64_t*>self.hold(zones.utc_ms, np.int64)
@@ -414,6 +475,10 @@ cdef class LiveMachine(StoredMachine):
         counted.waiting[:] = 0
         counted.idle[:] = 0
         counted.layer_people[:] = 0
+        counted.in_line[:] = 0
+        for i in range(self.m.k.lines_used):
+            if self.m.k.lines[i].person >= 0:
+                counted.in_line[self.m.k.lines[i].node] += 1
         with nogil:
             for c in range(s.persons_n):
                 if not s.persons[c].crowd:
@@ -444,6 +509,11 @@ cdef class LiveMachine(StoredMachine):
             raise IndexError(f"no customer {customer}")
         person = &self.m.s.persons[customer]
         found = []
+        for i in range(self.m.k.lines_used):
+            if self.m.k.lines[i].person == customer:
+                line = self.m.k.lines[i]
+                due = None if line.due_ms == INT64_MAX else line.due_ms
+                found.append((line.node, TOKEN_IN_LINE, due, line.hash, line.claimed_ms))
         if not person.crowd:
             if person.state > TOKEN_GONE:
                 due = None if person.due_ms == INT64_MAX else person.due_ms

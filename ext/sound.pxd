@@ -218,6 +218,12 @@ cdef inline int unsound_persons(
             place = s.schedule_next[<int64_t>c * m.p.n_schedules + i]
             if not 0 <= place <= m.p.schedule_offsets[run + 1] - m.p.schedule_offsets[run]:
                 return BAD_PERSON
+    i = s.watches_free
+    while i >= 0:
+        watches += 1
+        i = s.open_watches[i].next
+    if watches != s.watches_used:
+        return BAD_WATCH  # one that is in no list would be in two after a while
     for i in range(m.p.n_columns):
         for c in range(s.persons_n if codes[i] else 0):
             if read_cell(m.p.columns[i].data, m.p.columns[i].store, c, &value) and value >= codes[i]:

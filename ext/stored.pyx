@@ -5,7 +5,7 @@ one for each row of inputs is in another, so that growing, saving and loading tr
 snapshot copies a block of customers just before work changes it.
 """
 
-from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove, memset
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 cimport numpy as cnp
 
 from ext.calendar cimport OUTSIDE, calendar_put
+from ext.claims cimport LeftC, LineC
 from ext.machine cimport Machine
 from ext.predicates cimport write_cell
 from ext.sound cimport unsound
@@ -52,12 +53,7 @@ _NO_ROOM = "the machine's state can't grow; the partition must be opened again, 
 
 COUNTED = (
     "entered", "unique", "port", "outcome", "delay_sum_ms", "entries_by_hour", "sends_by_hour",
-    "watch_opened", "watch_matured", "watch_succeeded", "watch_succeeded_ever", "watch_modelled",
-)
-
-_WRONG = (
-    "", "its customers", "what is known of its customers", "its tokens", "its timers", "its entries",
-    "its watches", "its keys", "its rows", "values of its columns", "what is free in it",
+    "queued", "line_sum_ms", "refused_cap", "refused_late", "watch_opened", "watch_matured", "watch_succeeded", "watch_succeeded_ever", "watch_modelled",
 )
 
 _STORES = {0: (np.int8, 1), 1: (np.int32, 4), 2: (np.int64, 8), 3: (np.float64, 8)}
@@ -81,6 +77,8 @@ cdef class StoredMachine(Machine):
         if len(bound.couplings.specs):
             raise ValueError("a live machine has nobody who answers claims")
         self.m.p.live = 1
+        self.m.k.answer_offsets = NULL
+        self.m.k.keeps = self.m.k.on
         self.m.p.named = 1
         self.m.s.lo = 0
         self.begun = 1
@@ -162,6 +160,7 @@ cdef class StoredMachine(Machine):
         self.field(<void**>&s.tested, 8 * p.test_words, 0, 1)
         self.field(<void**>&s.listening, 4 * p.n_listeners, UNFILLED, 1)
         self.field(<void**>&s.visits, 4 * p.n_slots, 0, 1)
+        self.field(<void**>&self.m.k.left, sizeof(LeftC) * self.m.k.on, UNFILLED, 1)
         self.field(<void**>&self.queue, 4, 0, 0)
         self.field(<void**>&self.calendar.next, 4, 0, 0)
         self.field(<void**>&self.calendar.prev, 4, UNFILLED, 0)
@@ -459,6 +458,9 @@ cdef class StoredMachine(Machine):
             "admissions": self._bytes(s.admissions, s.admissions_used * sizeof(AdmissionC)),
             "keys": self._bytes(s.keys, s.keys_size * sizeof(KeySlotC)),
             "watches": self._bytes(s.open_watches, s.watches_used * sizeof(WatchOpenC)),
+            "lines": self._bytes(self.m.k.lines, self.m.k.lines_used * sizeof(LineC)),
+            "decided_ms": self.grants[2].copy(),
+            "decided_branch": self.grants[3].copy(),
             "delays": self._delays(),
         }
         for i in range(self.n_arenas):
@@ -471,6 +473,7 @@ cdef class StoredMachine(Machine):
             "entries_used": s.entries_used, "entries_free": s.entries_free,
             "admissions_used": s.admissions_used, "keys_used": s.keys_used, "keys_size": s.keys_size,
             "watches_used": s.watches_used, "watches_free": s.watches_free,
+            "lines_used": self.m.k.lines_used, "lines_free": self.m.k.lines_free,
             "rows_used": self.rows_used if self.retains else 0,
             "people": self.m.t.people, "steps": self.m.t.steps, "now_ms": self.calendar.now_ms,
             "entry_until_ms": self.m.p.entry_until_ms, "block_bytes": self._block_bytes(),
@@ -524,6 +527,12 @@ cdef class StoredMachine(Machine):
         self._load(<void**>&s.admissions, arrays["admissions"], s.admissions_used * sizeof(AdmissionC))
         self._load(<void**>&s.keys, arrays["keys"], s.keys_size * sizeof(KeySlotC))
         self._load(<void**>&s.open_watches, arrays["watches"], s.watches_used * sizeof(WatchOpenC))
+        self.m.k.lines_used = self.m.k.lines_size = numbers["lines_used"]
+        self.m.k.lines_free = numbers["lines_free"]
+        self._load(<void**>&self.m.k.lines, arrays["lines"], self.m.k.lines_used * sizeof(LineC))
+        for i, name in ((2, "decided_ms"), (3, "decided_branch")):
+            decided = self.grants[i]
+            decided[...] = np.frombuffer(arrays[name], decided.dtype)
         self._load(
             <void**>&s.entry_visits, arrays["entry_visits"], <size_t>s.entries_used * self.m.p.n_slots * 4
         )
@@ -542,13 +551,12 @@ cdef class StoredMachine(Machine):
         self.m.t.steps = numbers["steps"]
         self.m.p.entry_until_ms = numbers["entry_until_ms"]
         self.calendar.now_ms = numbers["now_ms"]
-        kinds = [len(column.dictionary or ()) for column in self.bound.columns.customer]
-        known = np.array([*kinds, 0], np.int64)
+        known = np.array([*(len(each.dictionary or ()) for each in self.bound.columns.customer), 0], np.int64)
         codes = <const int64_t*>address(known)
         with nogil:
             wrong = unsound(&self.m, self.rows_used, self.retains, codes, watches)
         if wrong:
-            raise ValueError(f"the state contradicts itself: {_WRONG[wrong]}")
+            raise ValueError(f"the state contradicts itself: BAD_* {wrong} of ext/sound.pxd")
         memset(self.dirty, 0, self.blocks_size)
         with nogil:
             for c in range(s.persons_n):
@@ -559,16 +567,12 @@ cdef class StoredMachine(Machine):
 
     def _check_numbers(self, numbers):
         """ValueError where counts and first places of lists contradict each other."""
-        for name, most in (
-            ("customers", 1 << 30), ("tokens_used", INT32_MAX), ("entries_used", INT32_MAX),
-            ("admissions_used", INT32_MAX), ("keys_size", 1 << 30), ("watches_used", INT32_MAX),
-            ("rows_used", 1 << 40), ("people", 1 << 30), ("steps", INT64_MAX),
+        counts = ("customers", "tokens_used", "entries_used", "admissions_used", "keys_size", "watches_used", "rows_used")
+        lists = ("tokens", "entries", "watches")
+        if any(numbers[name] < 0 for name in counts) or any(
+            not -1 <= numbers[f"{name}_free"] < numbers[f"{name}_used"] for name in lists
         ):
-            if not 0 <= numbers[name] <= most:
-                raise ValueError(f"{name} is {numbers[name]}")
-        for slab in ("tokens", "entries", "watches"):
-            if not -1 <= numbers[f"{slab}_free"] < numbers[f"{slab}_used"]:
-                raise ValueError(f"{slab}_free is {numbers[f'{slab}_free']}")
+            raise ValueError("the state contradicts itself: its counts")
 
     cdef void _load(self, void** at, array, size_t size) except *:
         free(at[0])

@@ -110,6 +110,7 @@ cdef enum:
     TOKEN_PARKED = 7
     TOKEN_DEAD = 8  # taken out while in the FIFO
     TOKEN_CLAIMED = 9  # waits for a claim's answer, with a timer once it is known
+    TOKEN_IN_LINE = 10  # none yet: an entry that is claimed
 
 cdef enum:
     STAGE_REST = 0

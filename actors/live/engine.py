@@ -26,7 +26,8 @@ from actors.intake.frame import Frame
 from actors.intake.routing import partition_of, split
 from actors.intake.rows import Decoded, decode_rows
 from actors.live.clock import DrivenClock, WallClock
-from actors.live.control import Command, ControlLog, FlowState
+from actors.live.control import SOURCE, Command, ControlLog, FlowState, TenantSettings
+from actors.live.coordinating import Coordinating
 from actors.live.data_dir import DataDir, Manifest
 from actors.live.errors import (
     BehindError,
@@ -90,6 +91,12 @@ class Engine:
         self._schema = self._read_schema()
         self._pool = ThreadPoolExecutor(max(1, len(handles)), thread_name_prefix="engine")
         self._stopped = threading.Event()
+        self._coordinating = Coordinating(
+            data.path / "coordinator",
+            TenantSettings.of(data.manifest),
+            control,
+            lambda number, method, given: self._of[number].call("read", number, method, *given),
+        )
         self._statuses: dict[tuple[int, ...], dict[str, Any]] = {}
         for done in [self._pool.submit(self._bring, handle) for handle in handles]:
             done.result()
@@ -102,6 +109,8 @@ class Engine:
         ]
         for watcher in self._watchers:
             watcher.start()
+        if not driven:
+            self._coordinating.start()
 
     # Rows
 
@@ -123,6 +132,8 @@ class Engine:
         Raises BusyError, FullError, NoSpaceError, DownError and UnknownError when some or all rows
         were not taken in, or when that is not known: the same may be sent again. Raises GapError.
         """
+        if source == SOURCE:
+            raise RefusedError(f"no client can be the source {source.decode()!r}")
         number = not sequence and not batch
         decoded = decode_rows(
             rows,
@@ -273,6 +284,8 @@ class Engine:
             "document": document,
             "in_flight": in_flight,
         }
+        if self._schema.entry_rate is not None:
+            command["entry_rate"] = self._schema.entry_rate
         return self._decide(flow.flow, command, request)
 
     def stop(
@@ -375,6 +388,13 @@ class Engine:
             applied = handle.call("control_sequence")
             commands: list[tuple[int, Command]] = [*self.control.after(applied)]
             handle.call("follow", commands, self.control.last)
+
+    def coordinate(self) -> int:
+        """Answer what customers of coupled flows claimed since the last time; returns how many.
+
+        A thread does so by itself, unless the clock is driven.
+        """
+        return self._coordinating.step()
 
     # Reading
 
@@ -494,6 +514,7 @@ class Engine:
                 {"flow": f.flow, "version": f.version, "status": f.status} for f in self.flows()
             ],
             "rejects": dict(self.rejects.counts),
+            "coordinator": self._coordinating.problem,
             "shards": [
                 self._statuses.get(handle.numbers, {"numbers": handle.numbers, "alive": False})
                 for handle in self._handles
@@ -512,9 +533,11 @@ class Engine:
         if self._stopped.is_set():
             return
         self._stopped.set()
+        self._coordinating.stop()
         self._closing()
         for watcher in self._watchers:
             watcher.join()
+        self._coordinating.close()
         self._pool.shutdown()
         self.control.close()
         self.data.close()

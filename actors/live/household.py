@@ -180,6 +180,14 @@ class Household:
                 self.people.erase_hashes(mine.tolist(), command["at_ms"])
         self.partition.command(sequence, command)
 
+    def open_claims(self, serial: int) -> tuple[int, bytes, int]:
+        """Claims that were not answered; see `LivePartition.open_claims`."""
+        return self.partition.open_claims(serial)
+
+    def grant(self, serial: int, through: int, answers: bytes, decisions: bytes) -> None:
+        """Answer claims; see `LivePartition.grant`."""
+        self.partition.grant(serial, through, answers, decisions)
+
     def counts(self, flow: str) -> Counters:
         """What the newest version of a flow counted here."""
         return self.partition.counts(flow)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,8 +23,11 @@ from actors.intake.frame import Frame
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
+from actors.live.places import state_of
+from actors.live.receipt import LiveReceipt
 from actors.live.records import (
     CommandRecord,
+    GrantRecord,
     Record,
     RowsRecord,
     TickRecord,
@@ -39,7 +41,7 @@ from actors.live.version import Columns, LiveVersion
 from actors.store.errors import HaltedError
 from actors.store.partition import Partition
 from core.counters import Counters
-from core.hashing import hash_bytes
+from core.couplings import ANSWER, DECISION
 from core.tenant_schema import TenantSchema
 
 TICK_ALONG = 16_384
@@ -48,20 +50,6 @@ SHARE_ROUNDS = 8
 """So often flows may answer each other's changes of a record before the next input."""
 SLICE_CUSTOMERS = 65_536
 """So many due customers are worked at a time, so that inputs wait no longer than for those."""
-STATES = ("none", "gone", "ready", "woken", "waits", "listens", "idle", "parked", "dead")
-
-
-@dataclass(frozen=True, slots=True)
-class LiveReceipt:
-    """What became of a frame that was committed: rows taken in, known before, and refused."""
-
-    source: bytes
-    sequence: int
-    accepted: int
-    duplicates: int
-    historical: int
-    rejects: list[tuple[int, str]]
-    commit: int
 
 
 class LivePartition:
@@ -195,33 +183,7 @@ class LivePartition:
 
     def state_of(self, customer_id: str) -> dict[str, Any] | None:
         """What is known of a customer and where he stands in each flow; None for a stranger."""
-        directory = self._state.directory
-        hashed = np.array([hash_bytes(customer_id.encode())], np.uint64)
-        number = int(directory.find(hashed)[0])
-        if number < 0:
-            return None
-        attributes = {
-            name: value
-            for name in directory.schema.kept
-            if (value := directory.column(name).value(number)) is not None
-        }
-        return {
-            "customer": customer_id,
-            "attributes": attributes,
-            "places": [
-                {
-                    "flow": v.name,
-                    "version": v.number,
-                    "node": v.program.node_ids[node],
-                    "state": STATES[state],
-                    "due_ms": due,
-                    "entry": entry,
-                    "since_ms": since,
-                }
-                for v in self._state.versions
-                for node, state, due, entry, since in v.machine.places(number)
-            ],
-        }
+        return state_of(self._state, customer_id)
 
     def digest(self) -> int:
         """A hash of all customers and tokens, modulo 2**64: a sum over partitions is the tenant's.
@@ -362,6 +324,31 @@ class LivePartition:
         first = self._next_first if self._next_first < customers else 0
         return first, min(customers, first + width)
 
+    # -- couplings
+
+    def open_claims(self, serial: int) -> tuple[int, bytes, int]:
+        """How many claims of a version were answered, those that were not (CLAIM), the clock."""
+        for version in self._state.versions:
+            if version.serial == serial:
+                return version.answered, version.claims.tobytes(), self._state.clock_ms
+        return 0, b"", self._state.clock_ms
+
+    def grant(self, serial: int, through: int, answers: bytes, decisions: bytes) -> None:
+        """Answer a version's claims up to number `through` and commit; see `GrantRecord`."""
+        record = GrantRecord(
+            serial,
+            through,
+            np.frombuffer(answers, ANSWER),
+            np.frombuffer(decisions, DECISION),
+            self._state.clock_ms,
+        )
+        try:
+            self._apply(record)
+            self._commit([record], {})
+        except BaseException:
+            self._recover()
+            raise
+
     # -- commands
 
     def prepare(self, command: Command) -> None:
@@ -480,6 +467,11 @@ class LivePartition:
         if isinstance(record, CommandRecord):
             self._command(record)
             self._share()
+            for version in state.versions:
+                version.collect_claims()
+            return
+        if isinstance(record, GrantRecord):
+            self._granted(record)
             return
         state.clock_ms = max(state.clock_ms, record.until_ms)
         if isinstance(record, TickRecord):
@@ -488,6 +480,13 @@ class LivePartition:
         else:
             self._rows(record)
         self._share()
+        for version in state.versions:
+            version.collect_claims()
+
+    def _granted(self, record: GrantRecord) -> None:
+        for version in self._state.versions:
+            if version.serial == record.serial and record.through >= version.answered:
+                version.grant(record, self._state.clock_ms)
 
     def _share(self) -> None:
         """Let the record and the other flows know what flows did to customers' records.

@@ -6,6 +6,7 @@ is in one of them, so that replaying them in order ends in the same state.
     rows     until_ms, whether they were judged late (bytes, a bit for each row, or empty), frame,
              rows by what became of them, since the last such record
     tick     until_ms, first and last + 1 of the customers whose timers fired
+    grant    the version, through which of its claims, the answers, the tests decided, until_ms
     command  its number in the control log, the command (compressed: a flow may be long)
 """
 
@@ -25,6 +26,7 @@ from actors.live.control import COMMAND_BYTES_MAX
 from actors.live.inbox import frame_bytes
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE
+from core.couplings import ANSWER, DECISION
 
 FORMAT = 1
 PART_BYTES = 800 << 10  # of a frame in a record, which must stay below a megabyte
@@ -92,7 +94,27 @@ class CommandRecord:
         return bytes(msgpack.packb([FORMAT, "command", self.sequence, packed]))
 
 
-Record = RowsRecord | TickRecord | CommandRecord
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """Claims of version `serial` were answered up to number `through`, from where that left off.
+
+    `answers` ANSWER[k] (core.couplings) are those of the next k claims and reports, `decisions`
+    DECISION[j] all tests that were decided so far. `until_ms` is the partition's clock.
+    """
+
+    serial: int
+    through: int
+    answers: NDArray[Any]
+    decisions: NDArray[Any]
+    until_ms: int
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        said = self.serial, self.through, self.answers.tobytes(), self.decisions.tobytes()
+        return bytes(msgpack.packb([FORMAT, "grant", *said, self.until_ms]))
+
+
+Record = RowsRecord | TickRecord | CommandRecord | GrantRecord
 
 
 def decode_record(number: int, data: bytes, file: str) -> Record:
@@ -115,6 +137,15 @@ def decode_record(number: int, data: bytes, file: str) -> Record:
             sequence, packed = said
             command = zlib.decompressobj().decompress(packed, COMMAND_BYTES_MAX)
             return CommandRecord(sequence, msgpack.unpackb(command))
+        if format_ == FORMAT and kind == "grant":
+            serial, through, answers, decisions, until_ms = said
+            return GrantRecord(
+                serial,
+                through,
+                np.frombuffer(answers, ANSWER),
+                np.frombuffer(decisions, DECISION),
+                int(until_ms),
+            )
         problem = f"it is of format {format_!r} and kind {kind!r}"
     except FrameError as error:
         problem = str(error)

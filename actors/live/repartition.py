@@ -33,6 +33,7 @@ from actors.live.partition import LivePartition
 from actors.live.reading import reading
 from actors.live.records import (
     CommandRecord,
+    GrantRecord,
     Record,
     RowsRecord,
     TickRecord,
@@ -268,6 +269,12 @@ def _pass_on(
             news[number].add(RowsRecord(part, record.historical[rows], record.until_ms, counts))
             counts = {}  # they count once
         return
+    if isinstance(record, GrantRecord):
+        raise RefusedError(
+            "customers of its flows depend on each other, and what they were granted is kept by "
+            "partition",
+            advice="Leave the partitions as they are, and add shards or cores",
+        )
     for new in news:
         first, last = _sources(new, partitions)
         if first <= old.number <= last:

@@ -24,6 +24,7 @@ from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE, SLICE_BYTES_MAX
 from actors.store.partition import Partition
 from actors.store.snapshot import Snapshot, SnapshotWriter
+from core.couplings import CLAIM
 from core.tenant_schema import TenantSchema
 from ext.stored import SNAPSHOT_BLOCK
 
@@ -147,6 +148,10 @@ def _said(version: LiveVersion, numbers: Mapping[str, int]) -> dict[str, Any]:
         "entering": version.entering,
         "paused": version.paused,
         "dropped": version.dropped,
+        "entry_rate": version.entry_rate,
+        "claims": version.claims.tobytes(),
+        "answered": version.answered,
+        "decided": sorted(version.decided),
         "numbers": dict(numbers),
         "columns": version.columns(),
     }
@@ -224,6 +229,8 @@ def _loaded(
         version = new_version(each, each["serial"], directory, columns=each["columns"])
         version.entering, version.paused = each["entering"], each["paused"]
         version.dropped = each["dropped"]
+        version.claims = np.frombuffer(each["claims"], CLAIM)
+        version.answered, version.decided = each["answered"], set(each["decided"])
         key = str(version.serial)
         numbers = each["numbers"]
         blocks = (

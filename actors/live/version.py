@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from actors.intake.directory import Directory
 from actors.intake.frame import DTYPES, UPSERT, Frame, Sparse
+from actors.live.records import GrantRecord
 from actors.live.text_tables import TextTables
 from core.audience import INT64_MIN, Audience, Column, Kind
 from core.binding import Bound, bind
 from core.compiler import compile_flow
 from core.conditions import EntryRef
+from core.couplings import CLAIM, TrialSpec, resources_of
+from core.couplings import Kind as ClaimKind
 from core.document import read_flow
 from core.duration import DAY_MS
 from core.errors import HeadraceError
@@ -28,7 +31,6 @@ from core.hashing import hash_bytes, hash_parts
 from core.nodes import BranchAttribute
 from core.options import RunOptions
 from core.program import ColumnName, Program
-from core.violations import pointer
 from ext.live import LiveMachine
 
 LIFE_MS = 3653 * DAY_MS
@@ -47,6 +49,18 @@ def flow_of(document: str, name: str) -> Flow:
         first = min(violations)
         raise HeadraceError(first.message, advice=first.advice, file=name, pointer=first.pointer)
     return flow
+
+
+def options_of(said: Mapping[str, Any], salt: str) -> RunOptions:
+    """What a version that was published so is run with; `entry_rate` is the tenant's then."""
+    at_ms = said["at_ms"]
+    return RunOptions(
+        from_ms=at_ms,
+        until_ms=at_ms + LIFE_MS,
+        horizon_ms=at_ms + LIFE_MS,
+        salt=salt,
+        entry_rate=said.get("entry_rate"),
+    )
 
 
 class LiveVersion:
@@ -80,20 +94,13 @@ class LiveVersion:
         self.number: int = said["number"] if "number" in said else said["version"]
         self.at_ms: int = said["at_ms"]
         self.entering, self.paused, self.dropped = True, False, False
-        for steps in self.flow.couplings:
-            raise HeadraceError(
-                f"'{steps[-1]}' makes customers depend on each other: live flows can't do that yet",
-                advice="Remove it, or dry-run the flow.",
-                pointer=pointer(steps),
-            )
         self.program: Program = compile_flow(self.flow)
-        self._options = RunOptions(
-            from_ms=self.at_ms,
-            until_ms=self.at_ms + LIFE_MS,
-            horizon_ms=self.at_ms + LIFE_MS,
-            salt=salt,
-            audience_zone=zone,
-        )
+        self.entry_rate: int | None = said.get("entry_rate")
+        self._options = replace(options_of(said, salt), audience_zone=zone)
+        self.specs = resources_of(self.flow, self._options)
+        self.claims: Array = np.zeros(0, CLAIM)  # that are not answered
+        self.answered = 0  # claims before those
+        self.decided: set[int] = set()  # resources
         audience = directory.audience()
         if columns is not None:
             audience = _without_customers(audience, columns)
@@ -244,6 +251,31 @@ class LiveVersion:
         ]
         created_ms, zone_code = directory.since(len(directory) - len(id_hash))
         self.machine.join(id_hash, created_ms, self.bound.zones.of_code[zone_code], columns)
+
+    def collect_claims(self) -> None:
+        """Keep what customers claimed until it is answered."""
+        if self.specs:
+            self.claims = np.concatenate([self.claims, self.machine.take_claims()])
+
+    def grant(self, record: GrantRecord, clock_ms: int) -> None:
+        """Answer the oldest claims; an answer takes effect now, or at its own time if later."""
+        count = record.through - self.answered
+        mine, self.claims = self.claims[:count], self.claims[count:]
+        self.answered = record.through
+        who = mine["kind"] <= ClaimKind.COUPON
+        answers = record.answers[-count:][who] if count else record.answers[:0]
+        self.machine.grant(
+            mine["customer"][who],
+            mine["number"][who],
+            np.maximum(answers["time_ms"], clock_ms),
+            answers["result"],
+        )
+        for time_ms, resource, branch in record.decisions.tolist():
+            spec = self.specs[resource]
+            if resource not in self.decided and isinstance(spec, TrialSpec):
+                self.decided.add(resource)
+                node = self.program.node_ids.index(spec.node)
+                self.machine.decide(node, max(time_ms, clock_ms), branch)
 
     def take_changes(self) -> Frame | None:
         """What the flow did to customers' records since the last call; None where it did nothing.

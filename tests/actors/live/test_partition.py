@@ -15,7 +15,8 @@ from actors.intake.rows import decode_rows
 from actors.live import partition as module
 from actors.live.control import TenantSettings
 from actors.live.errors import RefusedError
-from actors.live.partition import LivePartition, LiveReceipt
+from actors.live.partition import LivePartition
+from actors.live.receipt import LiveReceipt
 from actors.relay.effect_block import decode_effects
 from core.duration import DAY_MS
 from core.errors import HeadraceError
