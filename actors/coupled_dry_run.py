@@ -174,7 +174,8 @@ def _endings(found: Coupled, specs: Sequence[Spec]) -> list[Ending]:
     for number, (trials, successes) in found.standings.items():
         spec, decision = specs[number], decided.get(number)
         assert isinstance(spec, TrialSpec)
-        at_ms, branch = (None, None) if decision is None else decision[["time_ms", "branch"]]
+        at_ms = None if decision is None else int(decision["time_ms"])
+        branch = None if decision is None else int(decision["branch"])
         endings.append(Ending(spec.node, at_ms, branch, trials, successes))
     return endings
 

@@ -279,7 +279,7 @@ class _Trial:
         answers["result"] = np.where(arrived, np.where(late, self.branch, -1), 0)
 
     def advance(self, until_ms: int) -> None:
-        if self.branch < 0 and self.decision_ms <= until_ms:
+        if self.branch < 0 and self.full_ms != NEVER_MS and self.decision_ms <= until_ms:
             self.branch = self.best() if self.spec.then < 0 else self.spec.then
 
     def best(self) -> int:

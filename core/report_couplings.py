@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.counters import Counters
-from core.couplings import GateSpec, PoolSpec, Spec, TrialSpec, resources_of
+from core.couplings import GateSpec, PoolSpec, TrialSpec, resources_of
 from core.nodes import TakeCoupon
 from core.options import RunOptions
 from core.outcomes import Outcome
@@ -20,9 +20,9 @@ from core.statistics import chance_of_best
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a test with `until` stood when it was decided, or at the horizon.
+    """How a test with `until` stood when it was decided, or in the end.
 
-    `decided_ms` and `branch` are None where it was not decided. `trials` and `successes` int64[b],
+    `decided_ms` and `branch` are None where it never was. `trials` and `successes` int64[b],
     by branch, are what the decision was to rest on.
     """
 
@@ -47,7 +47,11 @@ def couplings_report(
     return CouplingsReport(
         gate=_gate(figures, gates[0]) if gates else None,
         pools=[_pool(figures, spec) for spec in specs if isinstance(spec, PoolSpec)],
-        ends=[_end(figures, spec, endings) for spec in specs if isinstance(spec, TrialSpec)],
+        ends=[
+            _end(figures, spec, endings, options.horizon_ms)
+            for spec in specs
+            if isinstance(spec, TrialSpec)
+        ],
     )
 
 
@@ -91,12 +95,13 @@ def _pool(figures: Figures, spec: PoolSpec) -> PoolReport:
     )
 
 
-def _end(figures: Figures, spec: Spec, endings: Sequence[Sequence[Ending]]) -> EndReport:
-    assert isinstance(spec, TrialSpec)
+def _end(
+    figures: Figures, spec: TrialSpec, endings: Sequence[Sequence[Ending]], horizon_ms: int
+) -> EndReport:
     test = figures.flow.tests[spec.node]
     assert test.until is not None
     mine = [each for found in endings for each in found if each.node == spec.node]
-    decided = [each for each in mine if each.branch is not None]
+    decided = [e for e in mine if e.decided_ms is not None and e.decided_ms < horizon_ms]
     first = decided[0] if decided else None
     chance = None
     if spec.then < 0 and first is not None and first.branch is not None:

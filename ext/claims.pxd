@@ -9,6 +9,10 @@ cdef enum:
     REPORT_OPENED = 3
     REPORT_SUCCEEDED = 4
 
+cdef enum:
+    COUPLED_REFUSED_CAP = -11
+    COUPLED_REFUSED_LATE = -12
+
 
 cdef struct ClaimC:
     int64_t time_ms

@@ -15,6 +15,8 @@ from ext.tokens cimport (
     set_timer, stay,
 )
 
+__all__ = []
+
 
 cdef void write_claim(
     MachineC* m, const PersonC* person, int32_t kind, int32_t resource, int32_t branch,
@@ -269,9 +271,9 @@ cdef void let_in(MachineC* m, PersonC* person) noexcept nogil:
     cdef AdmissionC* admission = admission_at(m, person, mine.admission)
     person.stage = STAGE_SEGMENTS
     if mine.result:
-        note_coupled(m, person, mine.node, m.k.refused_cap, OUT_REFUSED_CAP, mine.hash)
+        note_coupled(m, person, mine.node, m.k.refused_cap, COUPLED_REFUSED_CAP, mine.hash)
     elif now < m.p.entry_from_ms or now >= m.p.entry_until_ms:
-        note_coupled(m, person, mine.node, m.k.refused_late, OUT_REFUSED_LATE, mine.hash)
+        note_coupled(m, person, mine.node, m.k.refused_late, COUPLED_REFUSED_LATE, mine.hash)
     elif admission.last_ms == INT64_MIN or not refused(m, person, admission, mine.node, mine.hash):
         admission.last_ms = now
         admission.active += 1

@@ -3,14 +3,12 @@
 from typing import Any
 
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from core.couplings import Claims, Grants
 from ext.machine import Machine
 
 __all__ = ["SearchMachine"]
 
-@disjoint_base
 class SearchMachine(Machine):
     def answer(self, grants: Grants) -> None: ...
     def search(self, rows: NDArray[Any]) -> bool: ...

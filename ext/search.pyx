@@ -10,7 +10,6 @@ cimport numpy as cnp
 from core.binding_check import check_grants
 from core.couplings import CLAIM
 
-from ext.machine cimport Machine
 from ext.waves cimport run_waves
 
 cnp.import_array()
@@ -24,7 +23,7 @@ cdef class SearchMachine(Machine):
     What it counts is of no use.
     """
 
-    def __init__(self, bound, *args, **kwargs):
+    def __cinit__(self, *args, **kwargs):
         self.m.k.keeps = self.m.k.searches = 1
 
     def answer(self, grants):

@@ -92,8 +92,6 @@ cdef enum:
     OUT_REFUSED_ONCE = -8
     OUT_REFUSED_INSIDE = -9
     OUT_REFUSED_GAP = -10
-    OUT_REFUSED_CAP = -11
-    OUT_REFUSED_LATE = -12
 
 cdef enum:
     POLICY_ONCE = 0

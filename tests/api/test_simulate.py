@@ -527,3 +527,50 @@ def test_a_parquet_file_cut_short_is_an_error(
     done, _ = simulate(tmp_path, flow_of({"t": on("signup", "x")}), folder)
     assert done.code == 2
     assert f"{folder / file}: it is damaged or cut short" in done.err
+
+
+RAFFLE = """
+headrace: 1
+flow: raffle
+settings: {coupons: {prize: 100}, reentry: {policy: once}}
+nodes:
+  start: {type: on_event, event: signup, next: draw}
+  draw: {type: take_coupon, pool: prize, next: {taken: done, sold_out: done}}
+  done: {type: end}
+"""
+
+
+def test_coupons_and_the_rate_of_entries_can_be_stated(sample: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "raffle.yaml"
+    flow.write_text(RAFFLE, encoding="utf-8")
+    log = tmp_path / "log.parquet"
+    done, _ = simulate(tmp_path, flow, sample, *WHOLE, "--log", log)
+    assert done.code == 0, done.err
+    assert "of 100 taken" in done.out
+    done, _ = simulate(
+        tmp_path, flow, sample, *WHOLE, "--coupons", "prize=7", "--entry-rate", "3", "--log", log
+    )
+    assert done.code == 0, done.err
+    assert "Coupons of prize: 7 of 7 taken, 0 left." in done.out
+    assert "At most 3 entries a second" in done.out
+    assert Counter(ports(log, "draw").values())["taken"] == 7
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("prize", "is not a pool and a number of coupons"),
+        ("=5", "is not a pool and a number of coupons"),
+        ("prize=-1", "is not a pool and a number of coupons"),
+        ("prize=1000000001", "is not a pool and a number of coupons"),
+        ("prise=5", "the flow has no pool of coupons 'prise'"),
+    ],
+)
+def test_coupons_that_cannot_be_are_refused(
+    sample: Path, tmp_path: Path, stated: str, told: str
+) -> None:
+    flow = tmp_path / "raffle.yaml"
+    flow.write_text(RAFFLE, encoding="utf-8")
+    done, _ = simulate(tmp_path, flow, sample, *WHOLE, "--coupons", stated)
+    assert done.code == 2, done.err
+    assert told in done.err

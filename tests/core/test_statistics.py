@@ -6,6 +6,7 @@ from scipy.stats import binom, norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from core.statistics import (
+    chance_of_best,
     detectable_difference,
     interval_coverage,
     newcombe,
@@ -104,3 +105,15 @@ def test_detectable_difference_is_found_as_often_as_it_says() -> None:
     assert 1 - norm.cdf(norm.ppf(0.975) - found / error) == pytest.approx(0.8, abs=1e-9)
     with pytest.raises(ValueError, match="sizes above 0"):
         detectable_difference(0.1, 0, 5)
+
+
+def test_the_chance_of_being_best_is_that_of_the_posterior() -> None:
+    # Of Beta(2, 1) and Beta(1, 2) the first is greater with 5/6; of equal ones each with a half.
+    assert chance_of_best([1, 0], [1, 1]) == pytest.approx([5 / 6, 1 / 6], abs=1e-6)
+    assert chance_of_best([7, 7], [20, 20]) == pytest.approx([0.5, 0.5], abs=1e-9)
+    assert chance_of_best([0, 0, 0], [0, 0, 0]) == pytest.approx([1 / 3] * 3, abs=1e-6)
+    clear = chance_of_best([900, 100, 120], [1000, 1000, 1000])
+    assert clear[0] > 0.999999
+    assert sum(chance_of_best([30, 35, 31], [100, 90, 95])) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ValueError, match="within trials"):
+        chance_of_best([2], [1])

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import binding, binding_check, counters, limits, outcomes, passage, program
+from core import binding, binding_check, counters, couplings, limits, outcomes, passage, program
 from ext import machine
 
-STRUCTS = (Path(__file__).parents[2] / "ext" / "structs.pxd").read_text()
+EXT = Path(__file__).parents[2] / "ext"
+STRUCTS = (EXT / "structs.pxd").read_text() + "\n" + (EXT / "claims.pxd").read_text()
 LAYOUTS = {
     "NodeC": program.NODE,
     "PortC": program.PORT,
@@ -28,6 +29,8 @@ LAYOUTS = {
     "EffectC": program.EFFECT,
     "ChangeC": program.CHANGE,
     "ValueTableC": binding.VALUE_TABLE,
+    "ClaimC": couplings.CLAIM,
+    "AnswerC": couplings.ANSWER,
 }
 C_TYPES = {
     "int32_t": ctypes.c_int32,
@@ -102,11 +105,21 @@ def test_a_customers_record_fills_whole_cache_lines(struct: str, size: int) -> N
         ("REL_", program.Relation),
         ("TRIGGER_", program.TriggerKind),
         ("OUT_", outcomes.Outcome),
+        ("COUPLED_", outcomes.CoupledOutcome),
     ],
 )
 def test_an_enum_has_the_same_names_and_values(prefix: str, enum: type[IntEnum]) -> None:
     found = {n: v for n, v in constants_of(STRUCTS).items() if n.startswith(prefix)}
     assert found == {prefix + member.name: member.value for member in enum}
+
+
+def test_claims_and_reports_are_of_the_same_kinds() -> None:
+    found = {n: v for n, v in constants_of(STRUCTS).items() if n.startswith(("CLAIM_", "REPORT_"))}
+    claimed = (couplings.Kind.ENTRY, couplings.Kind.COUPON)
+    assert found == {
+        ("CLAIM_" if kind in claimed else "REPORT_") + kind.name: kind.value
+        for kind in couplings.Kind
+    }
 
 
 @pytest.mark.parametrize("prefix", ["FLAG_", "EVENT_"])

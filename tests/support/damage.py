@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiled import granted
 from core.audience import Audience, Column
 from core.binding import Bound
 from core.errors import HeadraceError
+from coupled_cases import coupled_case
 from differential import TooLongError, load, run_reference
 from ext.machine import Machine
 from random_flows import random_case
 
 MEMORY_BYTES_MAX = 3 * 2**30
 RUN_S_MAX = 1.0  # then the machine is asked to stop
+COUPLED_SHARE = 0.25
 PARTS = ("columns", "inputs", "zones", "responses", "values", "program", "options", "audience")
 SCALARS = ("gap_ms", "policy", "key_property", "hours", "entry_from_ms", "entry_until_ms")
 OPTIONS = ("from_ms", "until_ms", "horizon_ms", "step_budget")
@@ -138,12 +141,13 @@ def fitting(value: int, dtype: np.dtype[Any]) -> Any:
 def became(seed: int) -> str:
     """Damage the case of a seed and run it."""
     dice = Random(seed)
-    loaded = load(random_case(dice.randrange(2**63)))
+    make = coupled_case if dice.random() < COUPLED_SHARE else random_case
+    loaded = load(make(dice.randrange(2**63)))
     try:
         run_reference(loaded)
     except TooLongError:
         return "skipped"
-    bound = damaged(loaded.bound(), dice)
+    bound = damaged(granted(loaded.bound()), dice)
     try:
         machine = Machine(bound, block_max=64, lanes=dice.choice((1, 64)), log=True)
         watch = threading.Timer(RUN_S_MAX, machine.stop)
