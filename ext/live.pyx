@@ -21,6 +21,7 @@ from ext.calendar cimport (
 from ext.couplings cimport answer_claim, answer_token, leave_lines
 from ext.hashing cimport xxh64
 from ext.predicates cimport read_cell, write_cell
+from ext.rows cimport keep_rows, renumber_rows
 from ext.slabs cimport entry_free, token_free, watch_free
 from ext.stored cimport BLOCK_BITS, StoredMachine
 from ext.structs cimport *
@@ -37,6 +38,14 @@ _NO_ROOM = "the machine's state can't grow; the partition must be opened again, 
 
 cdef void* address(object array) except? NULL:
     return cnp.PyArray_DATA(array)
+
+
+cdef inline uint64_t standing(
+    uint64_t customer, uint64_t entry, uint64_t node, uint64_t state, int64_t due_ms, int64_t since_ms
+) noexcept nogil:
+    """A token's share of a digest."""
+    cdef uint64_t[6] words = [customer, entry, node, state, <uint64_t>due_ms, <uint64_t>since_ms]
+    return xxh64(<const unsigned char*>words, 48)
 
 
 cdef class LiveMachine(StoredMachine):
@@ -398,72 +407,27 @@ cdef class LiveMachine(StoredMachine):
         `before_ms` int64[event types]: no look-back reaches events of a type that happened at that
         time or before. Rows that began an entry under way stay.
         """
-        cdef const int64_t* bound_ms
-        cdef int64_t n = self.rows_used, row, kept, c
+        cdef int64_t n = self.rows_used, row, kept
         cdef int64_t* place
-        cdef int64_t* link
-        cdef int32_t h, i
+        cdef int32_t i
         limits = np.ascontiguousarray(before_ms, np.int64)
         if limits.shape != (self.m.p.n_events,):
             raise ValueError("one time for each event type")
         if not self.retains:
             return 0
-        bound_ms = <const int64_t*>address(limits)
         places = np.full(n, -1, np.int64)
         place = <int64_t*>address(places)
+        kept = keep_rows(&self.m, <const int64_t*>address(limits), place, n)
+        renumber_rows(&self.m, place, n)
         with nogil:
-            for c in range(<int64_t>self.m.s.persons_n * self.m.p.n_histories):
-                link = &self.m.s.last_row[c]
-                while link[0] >= 0:
-                    row = link[0]
-                    if self.m.p.row_past_ms[row] <= bound_ms[self.m.p.row_type[row] & ~HISTORICAL]:
-                        link[0] = -1
-                        break
-                    place[row] = 0
-                    link = &self.m.p.row_previous[row]
-            for c in range(self.m.s.persons_n):
-                row = self.m.s.persons[c].entry_row
-                if self.m.s.persons[c].state > TOKEN_GONE and row >= 0:
-                    place[row] = 0
-            for i in range(self.m.s.entries_used):
-                if self.m.s.entries[i].tokens > 0 and self.m.s.entries[i].row >= 0:
-                    place[self.m.s.entries[i].row] = 0
-            for c in range(self.m.s.persons_n):
-                if self.m.s.persons[c].state == TOKEN_FREE:
-                    continue
-                i = self.m.s.details[c].watches
-                while i >= 0:
-                    if self.m.s.open_watches[i].row >= 0:
-                        place[self.m.s.open_watches[i].row] = 0
-                    i = self.m.s.open_watches[i].next
-            kept = 0
             for row in range(n):
-                if place[row] == 0:
-                    place[row] = kept
-                    kept += 1
-            for row in range(n):
-                if place[row] >= 0:
-                    if self.m.p.row_previous[row] >= 0:
-                        self.m.p.row_previous[row] = place[self.m.p.row_previous[row]]
-                    for i in range(self.n_arenas):
-                        memmove(
-                            <uint8_t*>self.arenas[i].at[0] + place[row] * <int64_t>self.arenas[i].item,
-                            <uint8_t*>self.arenas[i].at[0] + row * <int64_t>self.arenas[i].item,
-                            self.arenas[i].item,
-                        )
-            for c in range(<int64_t>self.m.s.persons_n * self.m.p.n_histories):
-                if self.m.s.last_row[c] >= 0:
-                    self.m.s.last_row[c] = place[self.m.s.last_row[c]]
-            for c in range(self.m.s.persons_n):
-                row = self.m.s.persons[c].entry_row
-                self.m.s.persons[c].entry_row = place[row] if 0 <= row < n else NO_ROW
-                self.dirty[c >> BLOCK_BITS] = 1
-            for i in range(self.m.s.entries_used):
-                row = self.m.s.entries[i].row
-                self.m.s.entries[i].row = place[row] if 0 <= row < n else NO_ROW
-            for i in range(self.m.s.watches_used):
-                row = self.m.s.open_watches[i].row
-                self.m.s.open_watches[i].row = place[row] if 0 <= row < n else NO_ROW
+                for i in range(self.n_arenas if place[row] >= 0 else 0):
+                    memmove(
+                        <uint8_t*>self.arenas[i].at[0] + place[row] * <int64_t>self.arenas[i].item,
+                        <uint8_t*>self.arenas[i].at[0] + row * <int64_t>self.arenas[i].item,
+                        self.arenas[i].item,
+                    )
+        self.mark_all()
         self.rows_used = kept
         return kept
 
@@ -548,36 +512,38 @@ cdef class LiveMachine(StoredMachine):
         """
         cdef uint64_t total = 0
         cdef int32_t i, c, t, code
-        cdef uint64_t[8] words
+        cdef uint64_t[3] words
         cdef const EntryC* entry
         cdef const uint64_t* hashes
         cdef ColumnC* column
-        cdef int64_t value
+        cdef int64_t value, due_ms
         cdef PersonC* person
         nodes = np.ascontiguousarray(node_hashes, np.uint64)
         cdef const uint64_t* node_hash = <const uint64_t*>address(nodes)
         for c in range(self.m.s.persons_n):
             person = &self.m.s.persons[c]
             if not person.crowd and person.state > TOKEN_GONE:
-                words[0] = self.m.p.id_hash[c]
-                words[1] = self.m.s.hashes[c]
-                words[2] = node_hash[person.node]
-                words[3] = person.state
-                words[4] = <uint64_t>person.due_ms
-                words[5] = <uint64_t>person.start_ms
-                total += xxh64(<const unsigned char*>words, 48)
+                total += standing(
+                    self.m.p.id_hash[c], self.m.s.hashes[c], node_hash[person.node], person.state,
+                    person.due_ms, person.start_ms,
+                )
         for i in range(self.m.s.entries_used):
             entry = &self.m.s.entries[i]
             t = entry.first if entry.tokens > 0 else -1
             while t >= 0:
-                words[0] = self.m.p.id_hash[entry.person]
-                words[1] = entry.hash
-                words[2] = node_hash[self.m.s.tokens[t].node]
-                words[3] = self.m.s.tokens[t].state
-                words[4] = <uint64_t>(INT64_MAX if self.m.s.timers[t].prev == -2 else self.m.s.timers[t].key)
-                words[5] = <uint64_t>entry.start_ms
-                total += xxh64(<const unsigned char*>words, 48)
+                due_ms = INT64_MAX if self.m.s.timers[t].prev == -2 else self.m.s.timers[t].key
+                total += standing(
+                    self.m.p.id_hash[entry.person], entry.hash, node_hash[self.m.s.tokens[t].node],
+                    self.m.s.tokens[t].state, due_ms, entry.start_ms,
+                )
                 t = self.m.s.tokens[t].entry_next
+        for i in range(self.m.k.lines_used):
+            if self.m.k.lines[i].person >= 0:
+                total += standing(
+                    self.m.p.id_hash[self.m.k.lines[i].person], self.m.k.lines[i].hash,
+                    node_hash[self.m.k.lines[i].node], TOKEN_IN_LINE, self.m.k.lines[i].due_ms,
+                    self.m.k.lines[i].claimed_ms,
+                )
         for i in range(self.m.p.n_columns + 1):
             column = &self.m.p.columns[i]
             texts = column_hashes[i]

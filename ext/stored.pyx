@@ -67,15 +67,12 @@ cdef class StoredMachine(Machine):
     """A machine whose customers and rows come while it runs, and whose state can be saved.
 
     It remembers the customers of `bound` at the beginning. Nothing is judged by an attribute's
-    later value, no response is modelled, and customers do not depend on each other: ValueError
-    where `bound` asks for any of it.
+    later value, and no response is modelled: ValueError where `bound` asks for either.
     """
 
     def __cinit__(self, bound, int block_max, int lanes=512, bint log=False):
         if len(bound.responses.rules) or len(bound.inputs.ms):
             raise ValueError("a live machine begins without rows, and models no responses")
-        if len(bound.couplings.specs):
-            raise ValueError("a live machine has nobody who answers claims")
         self.m.p.live = 1
         self.m.k.answer_offsets = NULL
         self.m.k.keeps = self.m.k.on
