@@ -121,6 +121,10 @@ class HostedPartition(Protocol):
         """Do what must be done every minute."""
         ...
 
+    def settle(self) -> None:
+        """Save the state before a close, so that the next opening replays nothing."""
+        ...
+
     def close(self) -> None:
         """Close it."""
         ...

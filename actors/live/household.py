@@ -251,6 +251,11 @@ class Household:
         if self._factory.relays:
             self._start_relay()
 
+    def settle(self) -> None:
+        """Save the state before a close, so that the next opening replays nothing."""
+        while self.partition.snapshot(now=True):
+            continue
+
     def tend(self) -> None:
         """Do what must be done every minute; a relay that ended is started again."""
         self.partition.tend()

@@ -154,11 +154,14 @@ class Seat:
             self.halt(error)
 
     def close(self) -> None:
-        """Close the partition and try nothing more."""
+        """Close the partition and try nothing more; its state is saved, if there is room."""
         self._retry_at_s = None
         self._await_closing()
         if self.partition is not None:
             partition, self.partition = self.partition, None
+            # The journal has everything: what fails here only makes the next opening longer.
+            with contextlib.suppress(HeadraceError):
+                partition.settle()
             partition.close()
 
     def begin(self, surroundings: Surroundings) -> None:

@@ -131,6 +131,9 @@ class FakePartition:
         self.slices = max(0, self.slices - 1)
         return self.slices > 0
 
+    def settle(self) -> None:
+        self._may_fail("settle")
+
     def tend(self) -> None:
         self._may_fail("tend")
 
@@ -245,6 +248,9 @@ class StoredPartition(FakePartition):
 
     def events(self) -> list[str]:
         return self.disk.events
+
+    def settle(self) -> None:
+        pass
 
     def tend(self) -> None:
         self.store.tend()
