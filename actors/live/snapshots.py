@@ -29,7 +29,7 @@ from core.tenant_schema import TenantSchema
 from ext.stored import SNAPSHOT_BLOCK
 
 FORMAT = 1
-TAIL_RECORDS = 2_000
+TAIL_RECORDS = 20_000
 TAIL_BYTES = 64 << 20
 """A snapshot is due behind so many records or bytes of the journal: about two seconds of replay."""
 
