@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from actors.live.data_dir import partition_path
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
+from actors.store.partition import Partition
 from serving import SCHEMA, WELCOME, customers, signups
 
 HOSTING = Hosting(inline=True, shards=1, options=ShardOptions(marks=Marks(disk_full=1.1)))
@@ -108,3 +110,12 @@ def test_no_byte_of_an_erased_customer_is_left(engine: Any, tmp_path: Path) -> N
     with start_engine(folder, None, HOSTING) as again:
         again.send(customers(20))
         assert again.state_of("c3")["personal"] == {"email": "c3@shop.example"}
+
+
+def test_a_clean_stop_leaves_nothing_to_replay(engine: Any, tmp_path: Path) -> None:
+    engine.send(customers(5))
+    engine.close()
+    with Partition.open(partition_path(tmp_path / "d", 0)) as store:
+        snapshot = store.load_snapshot()
+        assert snapshot is not None
+        assert snapshot.sequence == store.head.journal_last
