@@ -121,6 +121,13 @@ class HostedPartition(Protocol):
         """Do what must be done every minute."""
         ...
 
+    def wind_down(self) -> None:
+        """End what works beside it; it may still hand in what it has.
+
+        Another thread than the partition's calls it, and it may take seconds.
+        """
+        ...
+
     def settle(self) -> None:
         """Save the state before a close, so that the next opening replays nothing."""
         ...

@@ -100,6 +100,11 @@ class HouseholdFactory:
 class Resident(LivePartition):
     """A partition that tells its relay of customers by the hash of their id."""
 
+    @property
+    def tail(self) -> int:
+        """How many records of the journal no snapshot includes: an opening replays them."""
+        return self.store.head.journal_last - self._snapshotting.covered
+
     def id_of_hash(self, id_hash: int) -> str | None:
         """The customer's id, None for a stranger."""
         number = int(self._state.directory.find(np.array([id_hash], np.uint64))[0])
@@ -251,10 +256,19 @@ class Household:
         if self._factory.relays:
             self._start_relay()
 
+    def wind_down(self) -> None:
+        """End the relay: what it has under way settles first, for a few seconds.
+
+        Another thread than the partition's calls it, because results come in meanwhile.
+        """
+        if self._relay is not None:
+            self._relay.close(CLOSE_S)
+
     def settle(self) -> None:
         """Save the state before a close, so that the next opening replays nothing."""
-        while self.partition.snapshot(now=True):
-            continue
+        # A snapshot that was under way already ends without the records behind its beginning.
+        while self.partition.tail:
+            self.partition.snapshot(now=True)
 
     def tend(self) -> None:
         """Do what must be done every minute; a relay that ended is started again."""
@@ -266,9 +280,8 @@ class Household:
             self._start_relay()
 
     def close(self) -> None:
-        """Close everything: what the relay has under way settles first, for a few seconds."""
-        if self._relay is not None:
-            self._relay.close(CLOSE_S)
+        """Close everything, and first the relay."""
+        self.wind_down()
         self.people.close()
         self.partition.close()
 

@@ -52,6 +52,11 @@ class Errand:
             self.future.set_exception(error)
 
 
+def stopping() -> DownError:
+    """The error for whoever comes too late."""
+    return DownError("the shard is stopping", advice="Send the same again when it is back")
+
+
 def frame_bytes(frame: Frame) -> int:
     """About how much memory a frame takes."""
     fixed = 48 * frame.rows + 16 * frame.customers + len(frame.id_data)
@@ -132,7 +137,7 @@ class Inbox:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise DownError("the shard is stopping", advice="Send the same again when it is back")
+            raise stopping()
 
     def _any(self) -> bool:
         return bool(self._deliveries or self._errands or self._closed)

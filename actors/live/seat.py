@@ -8,6 +8,7 @@ is not tried again.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ FINAL = (CorruptError, FencedError, FormatError, QuarantinedError)
 RETRY_S = (1.0, 5.0, 30.0)
 REST_S = 0.25
 
+_LOG = logging.getLogger(__name__)
+
 Run = Callable[[Callable[[], Any]], Future[Any]]
 
 
@@ -53,6 +56,7 @@ class Seat:
         self._retry_at_s: float | None = None
         self._rest_until_s = 0.0
         self._closer: threading.Thread | None = None
+        self._reopener: threading.Thread | None = None
         self._begun: HostedPartition | None = None
         try:
             self.partition = opener(number)
@@ -122,7 +126,10 @@ class Seat:
             return
         self._retry_at_s = time.monotonic() + 3600
         name = f"opening-{self.number:03}"
-        threading.Thread(target=self._open, args=(commands, run), name=name, daemon=True).start()
+        self._reopener = threading.Thread(
+            target=self._open, args=(commands, run), name=name, daemon=True
+        )
+        self._reopener.start()
 
     def follow(self, commands: Sequence[tuple[int, Command]]) -> None:
         """Apply the commands that the partition lacks; it halts if one fails."""
@@ -153,16 +160,29 @@ class Seat:
         except Exception as error:
             self.halt(error)
 
+    def wind_down(self) -> None:
+        """End what works beside the partition. Any thread but the shard's may call it."""
+        if (partition := self.partition) is not None:
+            partition.wind_down()
+
     def close(self) -> None:
-        """Close the partition and try nothing more; its state is saved, if there is room."""
+        """Close the partition and try nothing more; its state is saved, if there is room.
+
+        Nothing of it is open any more when this returns.
+        """
         self._retry_at_s = None
+        if self._reopener is not None:
+            self._reopener.join()
         self._await_closing()
         if self.partition is not None:
             partition, self.partition = self.partition, None
-            # The journal has everything: what fails here only makes the next opening longer.
-            with contextlib.suppress(HeadraceError):
+            try:
                 partition.settle()
-            partition.close()
+            except Exception as error:
+                # The journal has everything: this only makes the next opening longer.
+                _LOG.warning("partition %d: its state is not saved: %s", self.number, error)
+            finally:
+                partition.close()
 
     def begin(self, surroundings: Surroundings) -> None:
         """Start what works beside the partition, unless that was done; it halts if that fails."""
@@ -188,7 +208,7 @@ class Seat:
                 run(lambda: self.halt(failed))
             return
         try:
-            run(lambda: self._adopt(partition, commands))
+            run(lambda: self._adopt(partition, commands)).result()
         except DownError:
             partition.close()
 

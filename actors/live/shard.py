@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from actors.live.clock import Clock, DrivenClock, WallClock
 from actors.live.control import Command
 from actors.live.errors import BehindError, DownError, RefusedError
 from actors.live.hosted import HostedPartition, Opener, Receipt
-from actors.live.inbox import Delivery, Inbox, deadline_s, frame_bytes, timed_out
+from actors.live.inbox import Delivery, Inbox, deadline_s, frame_bytes, stopping, timed_out
 from actors.live.jobs import Jobs
 from actors.live.seat import REFUSALS, Seat
 from actors.live.watermarks import Marks, Watermarks
@@ -62,6 +63,7 @@ class Shard:
         """
         self.numbers = tuple(numbers)
         self.options = options or ShardOptions()
+        self._stopping = False
         self._inbox = Inbox(self.options.queue_rows, self.options.queue_bytes)
         self._jobs = Jobs()
         self._marks = Watermarks(folder, self.options.marks)
@@ -88,6 +90,11 @@ class Shard:
         in. The receipt may raise these too, and what the store raises with nothing stored; after
         DownError it is not known, and the same frame may be sent again.
         """
+        if self._stopping:
+            raise stopping()
+        return self._queue(partition, frame, control)
+
+    def _queue(self, partition: int, frame: Frame | bytes, control: int) -> Future[Receipt]:
         if self._control is None or self._control < control:
             raise BehindError(f"the shard has {self._control or 0} commands of {control}")
         if partition not in self._seats:
@@ -209,7 +216,17 @@ class Shard:
         return self._inbox.put_errand(run).result()
 
     def close(self) -> None:
-        """Take nothing more, commit what is queued, and close the partitions."""
+        """Take nothing more from callers, commit what is queued, and close the partitions.
+
+        What works beside them hands in the last it has before their states are saved.
+        """
+        self._stopping = True
+        with suppress(DownError):  # the thread ended by itself
+            self.ask(lambda: None)  # what a turn might begin has begun
+        if self._seats:
+            with ThreadPoolExecutor(len(self._seats), "stopping") as pool:
+                for done in [pool.submit(seat.wind_down) for seat in self._seats.values()]:
+                    done.exception()
         self._inbox.close()
         self._thread.join()
 
@@ -222,8 +239,9 @@ class Shard:
         finally:
             self._inbox.close()
             self._abandon()
-            for seat in self._seats.values():
-                seat.close()
+            with ExitStack() as stack:
+                for seat in self._seats.values():
+                    stack.callback(seat.close)
 
     def _turn(self) -> None:
         batch = self._inbox.collect(self._wait_s())
@@ -231,10 +249,13 @@ class Shard:
         if batch:
             self._take(batch)
         if self._control is not None:
-            for seat in self._seats.values():
-                seat.begin(self)
+            if not self._stopping:
+                for seat in self._seats.values():
+                    seat.begin(_Beside(self))
             self._tick()
         self._snapshot()
+        if self._stopping:
+            return
         if time.monotonic() >= self._next_tend_s:
             self._next_tend_s = time.monotonic() + TEND_S
             for seat in self._seats.values():
@@ -354,11 +375,24 @@ class Shard:
 
     def _abandon(self) -> None:
         """Tell those who still wait that nothing will come."""
-        error = DownError("the shard stopped", advice="Send the same again when it is back")
+        error = stopping()
         for delivery in self._inbox.collect(0):
             delivery.future.set_exception(error)
         while (errand := self._inbox.errand()) is not None:
             errand.future.set_exception(error)
+
+
+class _Beside:
+    """What works beside partitions reaches their shard by this, also while it is stopping."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+
+    def submit(self, partition: int, frame: Frame | bytes, control: int = 0) -> Future[Receipt]:
+        return self._shard._queue(partition, frame, control)
+
+    def ask(self, run: Callable[[], Any]) -> Any:
+        return self._shard.ask(run)
 
 
 def _is_due(partition: HostedPartition, now_ms: int) -> bool:

@@ -131,6 +131,9 @@ class FakePartition:
         self.slices = max(0, self.slices - 1)
         return self.slices > 0
 
+    def wind_down(self) -> None:
+        self._may_fail("wind_down")
+
     def settle(self) -> None:
         self._may_fail("settle")
 
@@ -191,8 +194,10 @@ class Opener:
         self.disks: dict[int, Disk] = {}
         self.open: dict[int, FakePartition] = {}
         self.fail: dict[int, Exception] = {}
+        self.before: dict[int, Callable[[], object]] = {}  # called when one is opened
 
     def __call__(self, number: int) -> FakePartition:
+        self.before.get(number, lambda: None)()
         if number in self.fail:
             raise self.fail[number]
         disk = self.disks.setdefault(number, Disk())

@@ -3,16 +3,23 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from actors.intake.rows import decode_rows
+from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path
+from actors.live.household import Household, HouseholdFactory
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
+from actors.relay.relay_thread import RelayThread
 from actors.store.partition import Partition
+from core.tenant_schema import TenantSchema
 from serving import SCHEMA, WELCOME, customers, signups
 
 HOSTING = Hosting(inline=True, shards=1, options=ShardOptions(marks=Marks(disk_full=1.1)))
@@ -112,10 +119,71 @@ def test_no_byte_of_an_erased_customer_is_left(engine: Any, tmp_path: Path) -> N
         assert again.state_of("c3")["personal"] == {"email": "c3@shop.example"}
 
 
+def tail(folder: Path) -> int:
+    """How many records the next opening replays."""
+    with Partition.open(partition_path(folder, 0)) as store:
+        snapshot = store.load_snapshot()
+        return store.head.journal_last - (0 if snapshot is None else snapshot.sequence)
+
+
 def test_a_clean_stop_leaves_nothing_to_replay(engine: Any, tmp_path: Path) -> None:
     engine.send(customers(5))
     engine.close()
-    with Partition.open(partition_path(tmp_path / "d", 0)) as store:
-        snapshot = store.load_snapshot()
-        assert snapshot is not None
-        assert snapshot.sequence == store.head.journal_last
+    assert tail(tmp_path / "d") == 0
+
+
+def test_a_snapshot_under_way_does_not_keep_a_stop_from_saving_what_came_since(
+    tmp_path: Path,
+) -> None:
+    household = HouseholdFactory(tmp_path, TenantSettings("t", schema=SCHEMA), relays=False).open(0)
+    for first in (0, 5):
+        household.take([decode_rows(signups(5, first), TenantSchema.of(SCHEMA)).frame], 1_000)
+        assert first or household.snapshot(now=True)  # a slice of the first
+    household.settle()
+    household.close()
+    assert tail(tmp_path) == 0
+
+
+def test_results_that_come_during_a_stop_are_taken_and_saved(
+    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d" / "templates" / "welcome.yaml").unlink()  # so that every message fails
+    stopping, asked, stop, ask = Event(), Event(), RelayThread.stop, Household._ask
+
+    def stop_and_tell(relay: RelayThread, timeout_s: float | None = None) -> bool:
+        stopping.set()
+        return stop(relay, timeout_s)
+
+    def ask_late(household: Household, run: Any) -> Any:
+        asked.set()
+        assert stopping.wait(20)
+        time.sleep(0.05)
+        return ask(household, run)
+
+    monkeypatch.setattr(RelayThread, "stop", stop_and_tell)
+    monkeypatch.setattr(Household, "_ask", ask_late)
+    engine.send(customers(5))
+    engine.send(signups(5))
+    assert asked.wait(20)
+    household = engine._handles[0].shard._seats[0].partition
+    engine.close()
+    assert household._relay.failure is None
+    assert tail(tmp_path / "d") == 0
+    with start_engine(tmp_path / "d", None, replace(HOSTING, relays=False)) as again:
+        partition = again._handles[0].shard._seats[0].partition.partition
+        assert partition.row_counts["accepted"] == 5 + 5 + 5
+        with pytest.raises(StopIteration):
+            next(partition.store.relay_rows(b"pending/"))
+
+
+def test_a_stop_that_cannot_save_tells_it_and_closes(
+    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("it is broken")
+
+    engine.send(customers(5))
+    monkeypatch.setattr(Household, "settle", fail)
+    engine.close()
+    assert "partition 0: its state is not saved: it is broken" in caplog.text
+    assert tail(tmp_path / "d") > 0

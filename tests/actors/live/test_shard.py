@@ -300,3 +300,38 @@ def test_closing_commits_what_is_queued(start: Callable[..., Shard], opener: Ope
     assert [done(f).accepted for f in futures] == [1] * 5
     assert opener.open[0].closed
     assert opener.open[1].closed
+
+
+def test_an_opening_under_way_is_awaited_by_a_stop(
+    start: Callable[..., Shard], opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat, "RETRY_S", (0.01,))
+    shard = start()
+    entered, gate = threading.Event(), threading.Event()
+    opener.before[0] = lambda: (entered.set(), gate.wait(WAIT_S))
+    opener.open[0].fail["take"] = HaltedError("the disk failed")
+    with pytest.raises(DownError, match="the disk failed"):
+        done(shard.submit(0, frame_of("a")))
+    first = opener.open[0]
+    assert entered.wait(WAIT_S)
+    closing = threading.Thread(target=shard.close)
+    closing.start()
+    time.sleep(0.05)
+    assert closing.is_alive()
+    gate.set()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    assert opener.open[0] is not first
+    assert opener.open[0].closed
+    assert opener.open[1].closed
+
+
+def test_one_that_fails_to_close_leaves_no_other_open(
+    start: Callable[..., Shard], opener: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    shard = start()
+    opener.open[0].fail["settle"] = RuntimeError("a mistake")
+    shard.close()
+    assert "partition 0: its state is not saved: a mistake" in caplog.text
+    assert opener.open[0].closed
+    assert opener.open[1].closed
