@@ -16,10 +16,10 @@ cdef extern from *:
     void prefetch "HEADRACE_PREFETCH"(const void* p) noexcept nogil
 
 
-# A slot of IdMap: a key and its number, -1 where the slot is free.
+# A slot of IdMap: a key and the number above its own, 0 where the slot is free.
 ctypedef struct KeySlotC:
     uint64_t key
-    int32_t number
+    int32_t above
     int32_t pad
 
 
@@ -41,10 +41,15 @@ cdef inline uint64_t home_of(uint64_t key, int shift) noexcept nogil:
 cdef class IdMap:
     cdef KeySlotC* _slots
     cdef int _bits
+    cdef KeySlotC* _old  # the table before, while keys are being moved
+    cdef int _old_bits
+    cdef Py_ssize_t _moved  # slots of it before this one are in `_slots` too
     cdef uint64_t[::1] _keys
     cdef Py_ssize_t _count
 
     cdef int _reserve(self, Py_ssize_t count) except -1
+    cdef void _move(self, Py_ssize_t slots) noexcept nogil
+    cdef int32_t _number(self, uint64_t key) noexcept nogil
 
 
 cdef class FingerprintSet:

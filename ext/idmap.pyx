@@ -13,12 +13,15 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from ext.spans cimport munmap, span
+
 __all__ = ["NUMBERS_MAX", "RUN_MS", "FingerprintSet", "IdMap", "take_strings"]
 
 NUMBERS_MAX = 2**31 - 1
 RUN_MS = 1000  # times are kept to the second, rounded up
 cdef int BITS_MIN = 6
 cdef Py_ssize_t AHEAD = 12  # slots asked for before they are read
+cdef Py_ssize_t SLOTS_MOVED = 1024  # by each `add`, and two for each key that it adds
 
 
 cdef int _bits_for(uint64_t count) noexcept:
@@ -32,9 +35,9 @@ cdef int _bits_for(uint64_t count) noexcept:
 cdef inline int32_t _find(const KeySlotC* slots, int bits, uint64_t key) noexcept nogil:
     cdef uint64_t mask = (<uint64_t>1 << bits) - 1
     cdef uint64_t i = home_of(key, 64 - bits)
-    while slots[i].number >= 0:
+    while slots[i].above:
         if slots[i].key == key:
-            return slots[i].number
+            return slots[i].above - 1
         i = (i + 1) & mask
     return -1
 
@@ -43,32 +46,37 @@ cdef inline int32_t _add(KeySlotC* slots, int bits, uint64_t key, int32_t number
     """The key's number, which is `number` where it is new."""
     cdef uint64_t mask = (<uint64_t>1 << bits) - 1
     cdef uint64_t i = home_of(key, 64 - bits)
-    while slots[i].number >= 0:
+    while slots[i].above:
         if slots[i].key == key:
-            return slots[i].number
+            return slots[i].above - 1
         i = (i + 1) & mask
     slots[i].key = key
-    slots[i].number = number
+    slots[i].above = number + 1
     return number
 
 
 cdef class IdMap:
     """Numbers uint64 keys 0, 1, 2 ... in order of first appearance; at most 2**31 - 1 of them.
 
-    24 to 48 bytes a key, and those of `keys`.
+    24 to 48 bytes a key, half more while a table grows, and those of `keys`. A table that is full
+    is not copied at once, which would hold up whoever waits: each `add` moves a few thousand slots,
+    one after the other so that few pages are new to it; until all are moved a key is sought in both.
     """
 
     def __cinit__(self):
         self._bits = BITS_MIN
-        self._slots = <KeySlotC*>malloc(sizeof(KeySlotC) << BITS_MIN)
+        self._slots = <KeySlotC*>span(sizeof(KeySlotC) << BITS_MIN)
         if self._slots == NULL:
             raise MemoryError("no memory for a table of keys")
-        memset(self._slots, 0xFF, sizeof(KeySlotC) << BITS_MIN)
+        self._old = NULL
         self._keys = np.empty(0, np.uint64)
         self._count = 0
 
     def __dealloc__(self):
-        free(self._slots)
+        if self._slots != NULL:
+            munmap(self._slots, sizeof(KeySlotC) << self._bits)
+        if self._old != NULL:
+            munmap(self._old, sizeof(KeySlotC) << self._old_bits)
 
     def __len__(self):
         return self._count
@@ -78,26 +86,42 @@ cdef class IdMap:
         if count > NUMBERS_MAX:
             raise OverflowError(f"a map numbers at most {NUMBERS_MAX:,} keys")
         if count > self._keys.shape[0]:
-            larger = np.empty(max(count, self._keys.shape[0] * 5 // 4), np.uint64)
+            # What is not used of it costs no memory.
+            larger = np.empty(max(count, self._keys.shape[0] * 4), np.uint64)
             larger[: self._count] = self.keys()
             self._keys = larger
         cdef int bits = _bits_for(count)
         if bits <= self._bits:
             return 0
-        cdef KeySlotC* slots = <KeySlotC*>malloc(sizeof(KeySlotC) << bits)
+        if self._old != NULL:
+            self._move(<Py_ssize_t>1 << self._old_bits)
+        cdef KeySlotC* slots = <KeySlotC*>span(sizeof(KeySlotC) << bits)
         if slots == NULL:
             raise MemoryError(f"no memory for a table of {count:,} keys")
-        free(self._slots)
+        self._old = self._slots
+        self._old_bits = self._bits
+        self._moved = 0
         self._slots = slots
         self._bits = bits
-        cdef Py_ssize_t i
-        with nogil:
-            memset(slots, 0xFF, sizeof(KeySlotC) << bits)
-            for i in range(self._count):
-                if i + AHEAD < self._count:
-                    prefetch(&slots[home_of(self._keys[i + AHEAD], 64 - bits)])
-                _add(slots, bits, self._keys[i], <int32_t>i)
         return 0
+
+    cdef void _move(self, Py_ssize_t slots) noexcept nogil:
+        """Move so many slots of the smaller table that is being left."""
+        cdef Py_ssize_t i, size = <Py_ssize_t>1 << self._old_bits
+        cdef Py_ssize_t end = min(self._moved + slots, size)
+        for i in range(self._moved, end):
+            if self._old[i].above:
+                _add(self._slots, self._bits, self._old[i].key, self._old[i].above - 1)
+        self._moved = end
+        if end == size:
+            munmap(self._old, sizeof(KeySlotC) << self._old_bits)
+            self._old = NULL
+
+    cdef int32_t _number(self, uint64_t key) noexcept nogil:
+        cdef int32_t number = _find(self._slots, self._bits, key)
+        if number < 0 and self._old != NULL:
+            number = _find(self._old, self._old_bits, key)
+        return number
 
     def find(self, const uint64_t[::1] hashes):
         """Return int32[n]: the numbers of uint64[n] keys, -1 for those that have none."""
@@ -108,7 +132,7 @@ cdef class IdMap:
             for i in range(n):
                 if i + AHEAD < n:
                     prefetch(&self._slots[home_of(hashes[i + AHEAD], 64 - self._bits)])
-                out[i] = _find(self._slots, self._bits, hashes[i])
+                out[i] = self._number(hashes[i])
         return result
 
     def add(self, const uint64_t[::1] hashes):
@@ -121,10 +145,16 @@ cdef class IdMap:
         result = np.empty(n, np.int32)
         cdef int32_t[::1] out = result
         with nogil:
+            if self._old != NULL:
+                self._move(SLOTS_MOVED + 2 * n)
             for i in range(n):
                 if i + AHEAD < n:
                     prefetch(&self._slots[home_of(hashes[i + AHEAD], 64 - self._bits)])
-                out[i] = _add(self._slots, self._bits, hashes[i], <int32_t>self._count)
+                out[i] = -1
+                if self._old != NULL:
+                    out[i] = _find(self._old, self._old_bits, hashes[i])
+                if out[i] < 0:
+                    out[i] = _add(self._slots, self._bits, hashes[i], <int32_t>self._count)
                 if out[i] == self._count:
                     self._keys[self._count] = hashes[i]
                     self._count += 1
@@ -443,24 +473,33 @@ cdef class FingerprintSet:
         self.add(np.ascontiguousarray(prints[new]), ms)
         return new
 
+    def span(self):
+        """Return where those it knows begin and end: ever growing counts since the beginning."""
+        return int(self._head), int(self._tail)
+
+    def prints(self, uint64_t first, uint64_t stop):
+        """Return a copy of those from `first` to before `stop` that it still knows, uint64[n, 2]."""
+        cdef uint64_t mask = (<uint64_t>1 << self._ring_bits) - 1
+        cdef uint64_t at, start = max(first, self._head), end = min(stop, self._tail)
+        found = np.empty((max(0, <int64_t>end - <int64_t>start), 2), np.uint64)
+        cdef uint64_t[:, ::1] out = found
+        with nogil:
+            for at in range(start, end):
+                out[at - start, 0] = self._ring[at & mask].low
+                out[at - start, 1] = self._ring[at & mask].high
+        return found
+
+    def runs(self):
+        """Return int64[r, 2], oldest first: times of runs of them, and the number in each."""
+        return np.array(self._runs, np.int64).reshape(-1, 2)
+
     def arrays(self):
         """Return copies that tell all of it, oldest first: uint64[n, 2], int64[r], int64[r].
 
         The fingerprints, and the times of runs of them with the number in each.
         """
-        cdef uint64_t mask = (<uint64_t>1 << self._ring_bits) - 1
-        cdef Py_ssize_t n = self._tail - self._head
-        cdef uint64_t at
-        prints = np.empty((n, 2), np.uint64)
-        cdef uint64_t[:, ::1] out = prints
-        cdef Py_ssize_t i
-        with nogil:
-            for i in range(n):
-                at = (self._head + <uint64_t>i) & mask
-                out[i, 0] = self._ring[at].low
-                out[i, 1] = self._ring[at].high
-        runs = np.array(self._runs, np.int64).reshape(-1, 2)
-        return prints, runs[:, 0].copy(), runs[:, 1].copy()
+        runs = self.runs()
+        return self.prints(self._head, self._tail), runs[:, 0].copy(), runs[:, 1].copy()
 
     @staticmethod
     def of_arrays(prints, run_ms, run_rows, horizon_ms, maximum):

@@ -17,6 +17,7 @@ from ext.claims cimport LeftC, LineC
 from ext.machine cimport Machine
 from ext.predicates cimport write_cell
 from ext.sound cimport unsound
+from ext.spans cimport longer_span, munmap, span
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
 from ext.tokens cimport next_ms
@@ -28,21 +29,6 @@ __all__ = ["SNAPSHOT_BLOCK", "StoredMachine"]
 
 SNAPSHOT_BLOCK = 1024
 ABSENT = {"bool": -1, "string": -1, "float64": int(np.float64(np.nan).view(np.int64))}
-
-cdef extern from *:
-    """
-    #include <sys/mman.h>
-    #ifndef MAP_NORESERVE
-    #define MAP_NORESERVE 0
-    #endif
-    static void* headrace_span(size_t bytes) {
-        void* span = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
-        return span == MAP_FAILED ? NULL : span;
-    }
-    """
-    void* span "headrace_span"(size_t size) noexcept nogil
-    int munmap(void* at, size_t size) noexcept nogil
 
 cdef enum:
     FIRST_CUSTOMERS = 1 << 16
@@ -273,12 +259,13 @@ cdef class StoredMachine(Machine):
         return larger
 
     cdef void _grow(self, FieldC* f, int64_t size) except *:
-        cdef void* larger = span(f.item * <size_t>size)
+        cdef void* larger = longer_span(
+            f.at[0], f.item * <size_t>self.block_max,
+            f.item * <size_t>self.m.s.persons_n, f.item * <size_t>size,
+        )
         if larger == NULL:
             self.m.s.trap = 1
             raise MemoryError(_NO_ROOM)
-        memcpy(larger, f.at[0], f.item * <size_t>self.m.s.persons_n)
-        munmap(f.at[0], f.item * <size_t>self.block_max)
         f.at[0] = larger
 
     def join(self, id_hash, created_ms, zones, columns):

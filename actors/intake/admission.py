@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from actors.intake.directory import Directory
 from actors.intake.frame import NOT_STATED_MS, UPSERT, Frame
+from actors.intake.frozen import FrozenPrints
 from core.duration import DAY_MS
 from core.errors import HeadraceError
 from core.tenant_schema import IntakeSettings
@@ -152,6 +153,10 @@ class Admission:
         else:
             prints = frame.message[_with_message(frame)]
             self._fingerprints.add(np.ascontiguousarray(prints), judged.now_ms)
+
+    def freeze(self) -> FrozenPrints:
+        """The fingerprints as they are now, whatever comes."""
+        return FrozenPrints(self._fingerprints)
 
     def blocks(self) -> dict[str, NDArray[Any]]:
         """The fingerprints as arrays by name, for a snapshot; cursors stand in the store."""

@@ -6,7 +6,7 @@ function of the calls made, so a replay of the journal ends in the same director
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.intake.frame import DTYPES, Frame, Sparse
+from actors.intake.frozen import Frozen
 from core.audience import INT64_MIN, Audience, Column, Kind
 from core.tenant_schema import TenantSchema
 from ext.idmap import IdMap
@@ -54,7 +55,8 @@ class Directory:
     """The customers of one partition, n of them; one writer at a time.
 
     About 100 bytes a customer with an id of 16, and those of its attributes, 1 for a truth value, 4
-    for a text, else 8, and 1 for each tag and group that anybody ever had. Arrays grow by quarters.
+    for a text, else 8, and 1 for each tag and group that anybody ever had. Arrays grow by room for
+    four times as many, which costs addresses only: memory is taken when a customer needs it.
     """
 
     def __init__(self, schema: TenantSchema, zone: str | None = None) -> None:
@@ -73,6 +75,8 @@ class Directory:
         self._tags: dict[str, NDArray[np.int8]] = {}
         self._groups: dict[str, NDArray[np.int8]] = {}
         self._erased: set[int] = set()
+        self._frozen: Frozen | None = None
+        self._frozen_as: dict[tuple[str, str], str] = {}
 
     def __len__(self) -> int:
         """The number of customers, n."""
@@ -156,17 +160,24 @@ class Directory:
                 values = part.values
                 if part.kind == "string":
                     values = self._texts.setdefault(name, Texts()).codes(part)
-                self._column(name, part.kind)[numbers[frame.customer[part.rows]]] = values
-        for known, parts in ((self._tags, frame.tags), (self._groups, frame.groups)):
+                rows = self._to_write("attribute", name, numbers[frame.customer[part.rows]])
+                self._column(name, part.kind)[rows] = values
+        for family, known, parts in (
+            ("tag", self._tags, frame.tags),
+            ("group", self._groups, frame.groups),
+        ):
             for name, part in parts.items():
                 if name not in known:
                     known[name] = np.zeros(self._room, np.int8)
-                known[name][numbers[frame.customer[part.rows]]] = part.values
+                rows = self._to_write(family, name, numbers[frame.customer[part.rows]])
+                known[name][rows] = part.values
         if (part_of_zone := frame.zone) is not None:
             codes = self._zones.codes(part_of_zone)
-            self._zone_code[numbers[frame.customer[part_of_zone.rows]]] = codes
+            rows = numbers[frame.customer[part_of_zone.rows]]
+            self._zone_code[self._to_write("", "zone_code", rows)] = codes
         if (created := frame.created_ms) is not None:
-            self._created[numbers[frame.customer[created.rows]]] = created.values
+            rows = numbers[frame.customer[created.rows]]
+            self._created[self._to_write("", "created_ms", rows)] = created.values
 
     def forget(self, numbers: NDArray[np.int32], at_ms: int) -> None:
         """Forget all about customers but their numbers and the hashes of their ids.
@@ -178,13 +189,13 @@ class Directory:
             start, end = self._offsets[number : number + 2]
             self._data[start:end] = 0
             self._erased.add(number)
-        self._created[numbers] = at_ms
-        self._zone_code[numbers] = -1
+        self._created[self._to_write("", "created_ms", numbers)] = at_ms
+        self._zone_code[self._to_write("", "zone_code", numbers)] = -1
         for name, values in self._values.items():
-            values[numbers] = _absent(self._schema.kept[name])
-        for marks in (self._tags, self._groups):
-            for members in marks.values():
-                members[numbers] = 0
+            values[self._to_write("attribute", name, numbers)] = _absent(self._schema.kept[name])
+        for family, marks in (("tag", self._tags), ("group", self._groups)):
+            for name, members in marks.items():
+                members[self._to_write(family, name, numbers)] = 0
 
     def audience(self) -> Audience:
         """All customers as they are now, without events, for `core.binding.bind`.
@@ -225,34 +236,71 @@ class Directory:
 
     # A snapshot
 
-    def blocks(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """All of it: arrays by name, views that hold until the next change; the rest as JSON.
+    def freeze(self) -> tuple[Frozen, dict[str, Any]]:
+        """What `blocks` gives, as it is now whatever is changed afterwards, until `thaw`.
 
-        Names are short whatever attributes are called, so that they can be keys of a store.
+        Ids of customers erased or seen again meanwhile may show it: to do that again changes
+        nothing. Texts are not in it, but `texts_until` tells them later: they only ever grow.
         """
         n = len(self)
-        found: dict[str, Array] = {
+        self._frozen_as = {("", "created_ms"): "created_ms", ("", "zone_code"): "zone_code"}
+        found = self._fixed(n)
+        for place, (name, values) in enumerate(self._values.items()):
+            found[f"attribute/{place}"] = values[:n]
+            self._frozen_as["attribute", name] = f"attribute/{place}"
+        for family, marks in (("tag", self._tags), ("group", self._groups)):
+            for place, (name, members) in enumerate(marks.items()):
+                found[f"{family}/{place}"] = members[:n]
+                self._frozen_as[family, name] = f"{family}/{place}"
+        self._frozen = Frozen(found)
+        return self._frozen, self._meta()
+
+    def thaw(self) -> None:
+        """Let go of what was frozen."""
+        self._frozen, self._frozen_as = None, {}
+
+    def texts(self) -> dict[int, list[str]]:
+        """The lists of texts of text columns by the columns' places; each only grows."""
+        return {
+            place: self._texts[name].texts
+            for place, name in enumerate(self._values)
+            if name in self._texts
+        }
+
+    def _to_write(self, family: str, name: str, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The rows, which are about to be overwritten."""
+        if self._frozen is not None and (family, name) in self._frozen_as:
+            self._frozen.before(self._frozen_as[family, name], rows)
+        return rows
+
+    def _fixed(self, n: int) -> dict[str, Array]:
+        return {
             "id_offsets": self._offsets[: n + 1],
             "id_data": self._data[: int(self._offsets[n])],
             "id_hash": self._ids.keys(),
             "created_ms": self._created[:n],
             "zone_code": self._zone_code[:n],
         }
-        for place, (name, values) in enumerate(self._values.items()):
-            found[f"attribute/{place}"] = values[:n]
-            if name in self._texts:
-                packed = _packed(self._texts[name].texts)
-                found[f"offsets/{place}"], found[f"texts/{place}"] = packed
-        for family, marks in (("tag", self._tags), ("group", self._groups)):
-            for place, members in enumerate(marks.values()):
-                found[f"{family}/{place}"] = members[:n]
-        meta = {
-            "zones": self._zones.texts,
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "zones": list(self._zones.texts),
             "erased": sorted(self._erased),
             "attributes": {name: self._schema.kept[name] for name in self._values},
             "tags": list(self._tags),
             "groups": list(self._groups),
         }
+
+    def blocks(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """All of it: arrays by name, views that hold until the next change; the rest as JSON.
+
+        Names are short whatever attributes are called, so that they can be keys of a store.
+        """
+        frozen, meta = self.freeze()
+        self.thaw()
+        found = dict(frozen.arrays)
+        for place, texts in self.texts().items():
+            found[f"offsets/{place}"], found[f"texts/{place}"] = packed_texts(texts)
         return found, meta
 
     @classmethod
@@ -269,16 +317,18 @@ class Directory:
         """
         made = cls(schema, zone)
         made._ids = IdMap.of_keys(np.ascontiguousarray(blocks["id_hash"]))
-        n = made._room = len(made)
-        made._offsets = _checked(blocks["id_offsets"], np.int64, n + 1).copy()
-        made._data = np.array(blocks["id_data"], np.uint8)
-        if made._offsets[n] != len(made._data) or np.any(np.diff(made._offsets) < 1):
+        n = len(made)
+        room = made._room = max(2 * n, ROOM_MIN)
+        made._offsets = _extended(_checked(blocks["id_offsets"], np.int64, n + 1), room + 1, n + 1)
+        size = int(made._offsets[n])
+        made._data = _extended(_checked(blocks["id_data"], np.uint8, size), 2 * size, size)
+        if np.any(np.diff(made._offsets[: n + 1]) < 1):
             raise ValueError("the ids in the snapshot do not fill their bytes")
-        made._created = _checked(blocks["created_ms"], np.int64, n).copy()
+        made._created = _extended(_checked(blocks["created_ms"], np.int64, n), room, n)
         made._zones = Texts(meta["zones"])
         made._erased = set(meta["erased"])
         codes = _checked(blocks["zone_code"], np.int32, n)
-        made._zone_code = _coded(codes, made._zones, "zones").copy()
+        made._zone_code = _extended(_coded(codes, made._zones, "zones"), room, n)
         for place, (name, kind) in enumerate(meta["attributes"].items()):
             if schema.kept.get(name) != kind:
                 raise ValueError(f"attribute {name!r} in the snapshot is not of the schema")
@@ -287,10 +337,11 @@ class Directory:
                 packed = blocks[f"offsets/{place}"], blocks[f"texts/{place}"]
                 made._texts[name] = Texts(_unpacked(*packed))
                 _coded(values, made._texts[name], name)
-            made._values[name] = values.copy()
+            made._values[name] = _extended(values, room, n)
         for family, marks in (("tag", made._tags), ("group", made._groups)):
             for place, name in enumerate(meta[f"{family}s"]):
-                marks[name] = _checked(blocks[f"{family}/{place}"], np.int8, n).copy()
+                members = _checked(blocks[f"{family}/{place}"], np.int8, n)
+                marks[name] = _extended(members, room, n)
         return made
 
     # Growth
@@ -299,32 +350,39 @@ class Directory:
         """Keep the ids of a frame's new customers, who have their numbers already."""
         n = len(self)
         if n > self._room:
-            self._grow(max(n, self._room * 5 // 4, ROOM_MIN))
+            self._grow(max(n, self._room * 4, ROOM_MIN), before)
         taken = frame.take_ids(places)
         end = int(self._offsets[before])
         size = end + len(taken[1])
         if size > len(self._data):
-            self._data = _extended(self._data, max(size, len(self._data) * 5 // 4), 0)
+            self._data = _extended(self._data, max(size, len(self._data) * 4), end)
         self._data[end:size] = taken[1]
         self._offsets[before + 1 : n + 1] = taken[0][1:] + end
         self._created[before:n] = now_ms
-
-    def _grow(self, room: int) -> None:
-        self._room = room
-        self._offsets = _extended(self._offsets, room + 1, 0)
-        self._created = _extended(self._created, room, INT64_MIN)
-        self._zone_code = _extended(self._zone_code, room, -1)
+        self._zone_code[before:n] = -1
         for name, values in self._values.items():
-            self._values[name] = _extended(values, room, _absent(self._schema.kept[name]))
+            values[before:n] = _absent(self._schema.kept[name])
+        for marks in (self._tags, self._groups):
+            for members in marks.values():
+                members[before:n] = 0
+
+    def _grow(self, room: int, used: int) -> None:
+        self._room = room
+        self._offsets = _extended(self._offsets, room + 1, used + 1)
+        self._created = _extended(self._created, room, used)
+        self._zone_code = _extended(self._zone_code, room, used)
+        for name, values in self._values.items():
+            self._values[name] = _extended(values, room, used)
         for marks in (self._tags, self._groups):
             for name, members in marks.items():
-                marks[name] = _extended(members, room, 0)
+                marks[name] = _extended(members, room, used)
 
     def _column(self, name: str, kind: Kind) -> Array:
         """The values of an attribute, made when the first one comes."""
         values = self._values.get(name)
         if values is None:
-            values = self._values[name] = _missing(kind, self._room)
+            values = self._values[name] = np.empty(self._room, DTYPES[kind])
+            values[: len(self)] = _absent(kind)
         return values
 
 
@@ -336,10 +394,9 @@ def _missing(kind: Kind, rows: int) -> Array:
     return np.full(rows, _absent(kind), DTYPES[kind])
 
 
-def _extended(array: NDArray[Any], size: int, fill: float | int) -> NDArray[Any]:
+def _extended(array: NDArray[Any], size: int, used: int) -> NDArray[Any]:
     larger = np.empty(size, array.dtype)
-    larger[: len(array)] = array
-    larger[len(array) :] = fill
+    larger[:used] = array[:used]
     return larger
 
 
@@ -358,7 +415,7 @@ def _coded(codes: Array, texts: Texts, name: str) -> Array:
     return codes
 
 
-def _packed(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def packed_texts(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     written = [text.encode() for text in texts]
     offsets = np.zeros(len(written) + 1, np.int64)
     np.cumsum([len(each) for each in written], out=offsets[1:])

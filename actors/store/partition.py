@@ -289,8 +289,14 @@ class Partition:
         """
         return backup.back_up(self._environment, Path(to))
 
-    def sweep_snapshots(self) -> int:
-        """Delete slices that no snapshot needs; call it after a flip. Returns how many."""
+    def sweep_snapshots(self, bytes_max: int | None = None) -> int:
+        """Delete slices that no snapshot needs; call it after a flip. Returns how many.
+
+        With `bytes_max` it deletes about so many bytes in one transaction, and must be called again
+        until it returns 0.
+        """
+        if bytes_max is not None:
+            return snapshot.sweep_some(self._environment, bytes_max)
         return snapshot.sweep(self._environment)
 
 

@@ -199,17 +199,20 @@ def sweep(environment: Environment) -> int:
     Those of a snapshot that may be under way stay.
     """
     deleted = 0
-    while keys := _unnamed(environment):
-
-        def plan(head: Head, keys: list[bytes] = keys) -> Changes:
-            return Changes(head, deletes=[("slices", key) for key in keys])
-
-        environment.write(plan)
-        deleted += len(keys)
+    while found := sweep_some(environment, SWEEP_BYTES):
+        deleted += found
     return deleted
 
 
-def _unnamed(environment: Environment) -> list[bytes]:
+def sweep_some(environment: Environment, bytes_max: int) -> int:
+    """What `sweep` does, for about so many bytes, in one transaction; 0 when nothing is left."""
+    keys = _unnamed(environment, bytes_max)
+    if keys:
+        environment.write(lambda head: Changes(head, deletes=[("slices", key) for key in keys]))
+    return len(keys)
+
+
+def _unnamed(environment: Environment, bytes_max: int) -> list[bytes]:
     keys: list[bytes] = []
     total = 0
     with environment.reading() as txn:
@@ -223,7 +226,7 @@ def _unnamed(environment: Environment) -> list[bytes]:
             if key not in wanted and number != under_way:
                 keys.append(key)
                 total += len(environment.get(txn, "slices", key) or b"")
-                if total >= SWEEP_BYTES:
+                if total >= bytes_max:
                     break
     return keys
 
