@@ -176,7 +176,7 @@ def simulate(
                 salt=found.salt if salt is None else salt,
                 responses=responses,
                 replicates=replicates,
-                entry_rate=entry_rate,
+                entry_rate=found.entry_rate if entry_rate is None else entry_rate,
                 coupons=tuple(coupons or ()),
                 replaces=replaces,
                 strict_history=strict_history,

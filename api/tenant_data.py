@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.live.backup_manifest import held
-from actors.live.control import TenantSettings
+from actors.live.control import ControlLog, TenantSettings
 from actors.live.data_dir import Manifest, partition_path
 from actors.live.doctor import in_use
 from actors.live.export import export_journals
@@ -22,17 +22,22 @@ from actors.live.reading import reading
 from actors.store.folder import os_errors
 from api.backups import copy
 from api.progress import Report as Progress
+from core.tenant_schema import TenantSchema
 
 PREFIX = ".simulate-"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An audience folder, and of a tenant's journal whose it is and the salt of assignments."""
+    """An audience folder, and of a tenant's journal whose it is and what his flows run with.
+
+    That is the salt of assignments, and the rate of entries of flows that state none.
+    """
 
     folder: Path
     name: str = ""
     salt: str | None = None
+    entry_rate: int | None = None
 
 
 @contextmanager
@@ -67,7 +72,9 @@ def _exported(data_dir: Path, progress: Progress) -> Iterator[Found]:
             copy(data_dir, source, people=False, progress=progress)
         with held(source) as manifest:
             _export(source, manifest, work / "audience", progress)
-        yield Found(work / "audience", manifest.tenant, manifest.salt)
+            with reading(source / "control") as store:
+                schema = TenantSchema.of(ControlLog(store).standing.schema)
+        yield Found(work / "audience", manifest.tenant, manifest.salt, schema.entry_rate)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -324,11 +324,13 @@ class Coordinator:
         self._resources = [_made(spec) for spec in specs]
         self._last_ms = LONG_AGO_MS
 
-    def take(self, claims: Claims) -> Answers:
+    def take(self, claims: Claims, now_ms: int = LONG_AGO_MS) -> Answers:
         """Answer CLAIM[k] records, returning ANSWER[k].
 
         They are `in_order`, and none is earlier than one that was taken before: ValueError
-        otherwise. Of one instant the caller sees to the order between calls.
+        otherwise. Of one instant the caller sees to the order between calls. `now_ms`, which never
+        goes back, is the earliest time at which an answer can take effect: a rate of entries holds
+        from then on.
         """
         answers: Answers = np.zeros(len(claims), ANSWER)
         answers["time_ms"] = claims["time_ms"]
@@ -340,8 +342,10 @@ class Coordinator:
         for number, resource in enumerate(self._resources):
             mine = claims["resource"] == number
             if mine.any():
-                given = answers[mine]
-                resource.take(claims[mine], given)
+                asked, given = claims[mine], answers[mine]
+                if isinstance(resource, _Gate):
+                    asked["time_ms"] = np.maximum(asked["time_ms"], now_ms)
+                resource.take(asked, given)
                 answers[mine] = given
         return answers
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from actors.live.control import ControlLog, TenantSettings
@@ -12,19 +14,29 @@ from core.errors import HeadraceError
 
 STEP_S = 0.02
 IDLE_S = 1.0  # where no flow is coupled, and after a failure
+TEND_S = 60.0
 
 
 class Coordinating:
     """The coordinator of an engine, opened when it is first needed, and its thread."""
 
     def __init__(
-        self, folder: Path, settings: TenantSettings, control: ControlLog, read: Read
+        self,
+        folder: Path,
+        settings: TenantSettings,
+        control: ControlLog,
+        read: Read,
+        clock: Callable[[], int],
     ) -> None:
-        """`folder` is the coordinator's own; `read` calls a method of a partition."""
+        """`folder` is the coordinator's own; `read` calls a method of a partition.
+
+        `clock` tells the time, milliseconds UTC.
+        """
         self.problem = ""  # why claims wait, "" where they do not
         self._folder = folder
         self._partitions = settings.partitions
         self._read = read
+        self._clock = clock
         self._versions = CoupledVersions(control, settings)
         self._stepping = threading.Lock()
         self._coordinator: LiveCoordinator | None = None
@@ -45,7 +57,9 @@ class Coordinating:
                         self._folder, self._partitions, self._versions, takeover=takeover
                     )
                 )
-            return 0 if self._coordinator is None else self._coordinator.step(self._read)
+            if self._coordinator is None:
+                return 0
+            return self._coordinator.step(self._read, self._clock())
 
     def stop(self) -> None:
         """Take no further step; no partition is called then any more."""
@@ -59,10 +73,19 @@ class Coordinating:
         if self._coordinator is not None:
             self._coordinator.close()
 
+    def _tend(self) -> None:
+        with self._stepping:
+            if self._coordinator is not None:
+                self._coordinator.tend()
+
     def _run(self) -> None:
+        next_tend_s = time.monotonic() + TEND_S
         while not self._stopped.wait(STEP_S if self._coordinator else IDLE_S):
             try:
                 self.step()
+                if time.monotonic() >= next_tend_s:
+                    next_tend_s = time.monotonic() + TEND_S
+                    self._tend()
             except HeadraceError as error:
                 self.problem = str(error)
                 self._stopped.wait(IDLE_S)

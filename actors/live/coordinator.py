@@ -4,11 +4,12 @@ Partitions number the claims of each coupled version and keep those that were no
 coordinator looks for new ones, puts them in order, writes them down, and only then answers; so
 after a crash it works out the same answers from what it wrote and sends again what a partition
 lacks. A claim that comes late, behind others that were answered, counts as made when the last of
-those was. While it is away claimed tokens wait, and all others go on.
+those was. While it is away claimed tokens wait, and all others go on; a rate of entries then goes
+on from when it is back, so that those who waited do not come all at once.
 
 Its store has a record for each round: a msgpack list of the format, the version, up to when all
-claims have come, and the claims of each partition. What was worked out from older records is in a
-snapshot.
+claims have come, the time, and the claims of each partition. What was worked
+out from older records is in a snapshot.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from actors.store.frames import RESTORE, SLICE_BYTES_MAX
 from actors.store.partition import Partition
 from core.couplings import ANSWER, CLAIM, Coordinator, Spec, resources_of
 
-FORMAT = 1
+FORMAT = 2
 MAP_BYTES = 64 << 20
 SNAPSHOT_ROUNDS = 2_000
 Read = Callable[[int, str, tuple[Any, ...]], Any]
@@ -47,12 +48,17 @@ class Desk:
 
     coordinator: Coordinator
     last_ms: int = 0
+    now_ms: int = 0  # when the last answers were given
     taken: dict[int, int] = field(default_factory=dict)
     answers: dict[int, NDArray[Any]] = field(default_factory=dict)
     told: dict[int, int] = field(default_factory=dict)  # decisions that a partition has, by number
 
-    def take(self, claims: Mapping[int, NDArray[Any]], until_ms: int) -> None:
-        """Work out the answers to new claims of partitions; none before `until_ms` will come."""
+    def take(self, claims: Mapping[int, NDArray[Any]], until_ms: int, now_ms: int) -> None:
+        """Work out the answers, given at `now_ms`, to new claims of partitions.
+
+        None before `until_ms` will come.
+        """
+        self.now_ms = max(self.now_ms, now_ms)
         numbers = [number for number in sorted(claims) if len(claims[number])]
         if numbers:
             together = np.concatenate([claims[number] for number in numbers])
@@ -67,7 +73,7 @@ class Desk:
             ordered["customer"] = 0
             self.last_ms = int(ordered["time_ms"][-1])
             given = np.empty(len(ordered), ANSWER)
-            given[order] = self.coordinator.take(ordered)
+            given[order] = self.coordinator.take(ordered, self.now_ms)
             for number in numbers:
                 mine = given[owner == number]
                 self.taken[number] = self.taken.get(number, 0) + len(mine)
@@ -92,6 +98,7 @@ class Desk:
                 for name, array in self.coordinator.snapshot().items()
             },
             "last_ms": self.last_ms,
+            "now_ms": self.now_ms,
             "taken": self.taken,
             "answers": {number: held.tobytes() for number, held in self.answers.items()},
         }
@@ -104,7 +111,7 @@ class Desk:
                 for name, (dtype, data) in said["coordinator"].items()
             }
         )
-        self.last_ms = said["last_ms"]
+        self.last_ms, self.now_ms = said["last_ms"], said["now_ms"]
         self.taken = dict(said["taken"])
         self.answers = {n: np.frombuffer(data, ANSWER) for n, data in said["answers"].items()}
 
@@ -166,20 +173,21 @@ class LiveCoordinator:
         """Call this every minute."""
         self._store.tend()
 
-    def step(self, read: Read) -> int:
+    def step(self, read: Read, now_ms: int) -> int:
         """Answer what was claimed since the last step; returns how many claims were answered.
 
         `read` calls a method of a partition; what it raises, for a partition that is down, leaves
-        that partition's claims for a later step.
+        that partition's claims for a later step. `now_ms` is the time, UTC: a rate of entries goes
+        on from there at the earliest.
         """
-        return sum(self._answer(serial, read) for serial in self._versions.follow())
+        return sum(self._answer(serial, read, now_ms) for serial in self._versions.follow())
 
     def _desk(self, serial: int) -> Desk:
         if serial not in self._desks:
             self._desks[serial] = Desk(Coordinator(self._versions.follow()[serial]))
         return self._desks[serial]
 
-    def _answer(self, serial: int, read: Read) -> int:
+    def _answer(self, serial: int, read: Read, now_ms: int) -> int:
         desk = self._desk(serial)
         acked: dict[int, int] = {}
         fresh: dict[int, NDArray[Any]] = {}
@@ -195,11 +203,12 @@ class LiveCoordinator:
             if len(claims):
                 fresh[number] = claims
             until_ms = clock_ms if until_ms is None else min(until_ms, clock_ms)
+            now_ms = max(now_ms, clock_ms)
         until_ms = desk.last_ms if until_ms is None else until_ms
         if fresh or desk.coordinator.next_decision_ms() <= until_ms:
             said = {number: claims.tobytes() for number, claims in fresh.items()}
-            self._store.commit(msgpack.packb([FORMAT, serial, until_ms, said]))
-            desk.take(fresh, until_ms)
+            self._store.commit(msgpack.packb([FORMAT, serial, until_ms, now_ms, said]))
+            desk.take(fresh, until_ms, now_ms)
             self._snapshot()
         decisions = desk.coordinator.decisions()
         answered = 0
@@ -228,11 +237,12 @@ class LiveCoordinator:
                 for serial, said in msgpack.unpackb(data, strict_map_key=False).items():
                     self._desk(serial).restore(said)
             for _, record in self._store.journal(after):
-                format_, serial, until_ms, said = msgpack.unpackb(record, strict_map_key=False)
+                format_, *round_ = msgpack.unpackb(record, strict_map_key=False)
                 if format_ != FORMAT:
                     raise ValueError(f"a round of format {format_}")
+                serial, until_ms, now_ms, said = round_
                 claims = {number: np.frombuffer(data, CLAIM) for number, data in said.items()}
-                self._desk(serial).take(claims, until_ms)
+                self._desk(serial).take(claims, until_ms, now_ms)
         except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
             raise CorruptError(
                 f"what was claimed makes no sense: {error}",

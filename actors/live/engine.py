@@ -96,6 +96,7 @@ class Engine:
             TenantSettings.of(data.manifest),
             control,
             lambda number, method, given: self._of[number].call("read", number, method, *given),
+            self.now_ms,
         )
         self._statuses: dict[tuple[int, ...], dict[str, Any]] = {}
         for done in [self._pool.submit(self._bring, handle) for handle in handles]:

@@ -57,7 +57,8 @@ class CoupledTenant(Tenant):
             claims = np.frombuffer(data, CLAIM)[max(0, self.desk.taken.get(number, 0) - acked) :]
             if len(claims):
                 fresh[number] = claims
-        self.desk.take(fresh, min(clock for _, _, clock in found.values()))
+        clocks = [clock for _, _, clock in found.values()]
+        self.desk.take(fresh, min(clocks), max(clocks))
         decisions = self.desk.coordinator.decisions()
         answered = 0
         for number, (acked, data, clock) in found.items():

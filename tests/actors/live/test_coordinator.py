@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.live import coordinating
 from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
+from actors.store.starts import unsettled
 
 SCHEMA = {"events": {"go": {}, "bought": {}}}
 HOSTING = Hosting(
@@ -170,3 +174,19 @@ def test_a_test_ends_for_all_partitions_at_once(start: Start) -> None:
     go(engine, 100, 110)
     settle(engine, 7_000)
     assert (engine.counts("f").port - after)[work].tolist() == [0, 10]
+
+
+def test_an_engine_that_lives_on_and_is_killed_again_and_again_is_not_quarantined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinating, "TEND_S", 0.0)
+    hosting = replace(HOSTING, options=ShardOptions(marks=Marks(disk_full=1.1)))
+    with start_engine(tmp_path / "d", Making(partitions=1), hosting) as engine:
+        engine.set_schema(SCHEMA)
+        engine.publish(flow({"coupons": {"spring": 30}}, COUPON))
+        folder = tmp_path / "d" / "coordinator"
+        end = time.monotonic() + 20
+        # An opening that is told of no more has lived on.
+        while not (folder / "data.mdb").exists() or unsettled(folder):
+            assert time.monotonic() < end
+            time.sleep(0.02)
