@@ -89,6 +89,10 @@ cdef class LiveMachine(StoredMachine):
         self.rows_used = end = first + r
         self.m.p.last_row = end - 1
         who = <const int32_t*>address(who_array)
+        for row in range(r if self.owing else 0):
+            # A snapshot has customers as they were before anything is written to them.
+            if self.owed[who[row] >> BLOCK_BITS]:
+                self._keep(who[row] >> BLOCK_BITS)
         with nogil:
             for row in range(first, end):
                 self.m.p.row_previous[row] = -1
