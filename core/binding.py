@@ -55,6 +55,7 @@ from core.program import (
     TriggerKind,
 )
 from core.schedule import occurrences
+from core.zone_tables import ZoneTables
 from core.zones import ZoneTable, utc_to_local
 
 DAY_MS = 86_400_000
@@ -161,15 +162,17 @@ class Bound:
         return granted
 
 
-def bind(program: Program, audience: Audience, options: RunOptions) -> Bound:
-    """Bind `program` to `audience` for a run.
+def bind(
+    program: Program, audience: Audience, options: RunOptions, tables: ZoneTables | None = None
+) -> Bound:
+    """Bind `program` to `audience` for a run, under the zones of `tables`, else of the package.
 
     HeadraceError where a literal can't be compared with a column, or where the options state
     coupons of a pool that the flow doesn't have.
     """
     settings = program.flow.settings
     couplings = bind_couplings(program, options)
-    zones = bind_zones(program, audience, options)
+    zones = bind_zones(program, audience, options, tables)
     columns = bind_columns(program, audience)
     preds = bind_preds(program, columns, zones)
     start = literal_ms(settings.start, zones.flow) if settings.start else None

@@ -12,6 +12,7 @@ from core.audience import Audience
 from core.errors import HeadraceError
 from core.options import RunOptions
 from core.program import Program
+from core.zone_tables import ZoneTables
 from core.zones import ZoneTable, local_to_utc, transitions, zone_names
 
 
@@ -40,17 +41,22 @@ class Zones:
         return self.tables[0]
 
 
-def bind_zones(program: Program, audience: Audience, options: RunOptions) -> Zones:
-    """Find the tables of all zones in use; a customer without a valid zone gets the flow's."""
+def bind_zones(
+    program: Program, audience: Audience, options: RunOptions, kept: ZoneTables | None = None
+) -> Zones:
+    """Find the tables of all zones in use; a customer without a valid zone gets the flow's.
+
+    They are those of the tzdata package, or of `kept`.
+    """
     own = program.flow.settings.zone or options.audience_zone or audience.zone or "UTC"
-    tables = [_table(own)]
-    known = zone_names()
+    tables = [_table(own, kept)]
+    known = zone_names() if kept is None else kept
     index = np.zeros(len(audience.zone_names) + 1, np.int32)  # the last is for code -1
     valid = np.ones(len(audience.zone_names) + 1, np.bool_)
     for code, name in enumerate(audience.zone_names):
         if name in known:
             index[code] = len(tables)
-            tables.append(transitions(name))
+            tables.append(transitions(name) if kept is None else kept.table(name))
         else:
             valid[code] = False
     return Zones(
@@ -64,9 +70,9 @@ def bind_zones(program: Program, audience: Audience, options: RunOptions) -> Zon
     )
 
 
-def _table(name: str) -> ZoneTable:
+def _table(name: str, kept: ZoneTables | None) -> ZoneTable:
     try:
-        return transitions(name)
+        return transitions(name) if kept is None else kept.table(name)
     except ValueError as error:
         raise HeadraceError(str(error), advice="Name a zone such as Europe/Berlin") from None
 

@@ -32,7 +32,9 @@ __all__ = [
     "local_date_ms",
     "local_to_utc",
     "next_slot",
+    "table_of",
     "transitions",
+    "unknown_zone",
     "utc_to_local",
     "zone_names",
 ]
@@ -67,8 +69,12 @@ def zone_names() -> frozenset[str]:
 def transitions(zone: str) -> ZoneTable:
     """Return the read-only table of a zone; ValueError with close matches if there is none."""
     if zone not in zone_names():
-        raise ValueError(_unknown(zone))
-    data = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes()
+        raise ValueError(unknown_zone(zone))
+    return table_of(resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes())
+
+
+def table_of(data: bytes) -> ZoneTable:
+    """Return the read-only table that a TZif file holds; ValueError if it is none."""
     read = read_tzif(data)
     utc_ms = np.array([BEGINNING_MS] + [second * 1000 for second, _ in read.changes], np.int64)
     offsets = [read.first_offset_s] + [offset for _, offset in read.changes]
@@ -143,7 +149,8 @@ def _row(table: ZoneTable, utc_ms: int) -> int:
     return max(int(table.utc_ms.searchsorted(utc_ms, side="right")) - 1, 0)
 
 
-def _unknown(zone: str) -> str:
+def unknown_zone(zone: str) -> str:
+    """Return what to say of a name that no zone has, with names that are close to it."""
     by_lower = {name.lower(): name for name in sorted(zone_names())}
     asked = zone[:60].lower().replace(" ", "_")
     close = [by_lower[asked]] if asked in by_lower else []

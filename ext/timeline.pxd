@@ -7,6 +7,7 @@ that leave a line, merged by (time, rank); that is also their order of rank.
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 
 from ext.admission cimport enter_all, modelled_identity
+from ext.civil cimport OFFSET_MAX_MS
 from ext.couplings cimport count_on, let_in
 from ext.events cimport fire, happen
 from ext.heap cimport heap_remove
@@ -20,14 +21,16 @@ from ext.tokens cimport (
     stop_waiting, take_up,
 )
 
+# States of a segment trigger for a customer, beside 0 for false and 1 for true.
 cdef enum:
     SEGMENT_UNSEEN = 2
+    SEGMENT_HELD = 3  # was true until new tables of zones made its dates later; true once more soon
 
 
 cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
     """Evaluate all segment triggers; an edge from false to true is an entry (9, D32)."""
     cdef DetailC* detail = detail_of(m, person)
-    cdef int64_t now = person.now_ms, place, best = INT64_MAX
+    cdef int64_t now = person.now_ms, place, change_ms, best = INT64_MAX
     cdef const TriggerC* trigger
     cdef int32_t k, c = at(m, person)
     cdef uint8_t before
@@ -45,8 +48,13 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
         if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
             judge(m, person, trigger.node)
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
+        change_ms = next_change(m, trigger.cond, trigger.cond_end, c, now)
         m.s.segment_state[place] = holds_now
-        best = min(best, next_change(m, trigger.cond, trigger.cond_end, c, now))
+        best = min(best, change_ms)
+        if rarely(before == SEGMENT_HELD):
+            if not holds_now and change_ms - now <= OFFSET_MAX_MS:
+                m.s.segment_state[place] = SEGMENT_HELD
+            continue
         if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
             enter_all(m, trigger, &person, 1, NO_ROW, 0)
     detail.segment_ms = best
@@ -62,26 +70,26 @@ cdef inline int64_t schedule_at(MachineC* m, int32_t c, int32_t k) noexcept nogi
 
 
 cdef inline void find_schedule(MachineC* m, PersonC* person) noexcept nogil:
+    """Find the next schedule's time: now, where new tables of zones put it into the past (D46)."""
     cdef int32_t k
     cdef int64_t best = INT64_MAX
     for k in range(m.p.n_schedules):
         best = min(best, schedule_at(m, at(m, person), k))
-    detail_of(m, person).schedule_ms = best
+    detail_of(m, person).schedule_ms = max(best, person.now_ms)
     find_other(m, person)
 
 
 cdef inline void fire_schedule(MachineC* m, PersonC* person) noexcept nogil:
-    """Try the first schedule trigger, in declared order, whose time this is (D33)."""
+    """Try the first schedule trigger, in declared order, whose time has come (D33)."""
     cdef const TriggerC* trigger
     cdef int32_t k, c = at(m, person)
     cdef int64_t now = person.now_ms
     for k in range(m.p.n_schedules):
-        if schedule_at(m, c, k) == now:
+        if schedule_at(m, c, k) <= now:
             break
     else:
-        # Beyond reach: it was the least of these times.
-        detail_of(m, person).schedule_ms = INT64_MAX
-        find_other(m, person)
+        # The customer has moved to a zone where it comes later.
+        find_schedule(m, person)
         return
     m.s.schedule_next[<int64_t>c * m.p.n_schedules + k] += 1
     find_schedule(m, person)

@@ -5,6 +5,7 @@ LiveError
 ├── FullError          the disk is nearly full: nothing is taken in until there is room
 ├── DownError          a partition halted, or a shard does not answer
 │   └── GoneError      and it will not come back before the engine is started again
+├── EngineError        records that only another version of Headrace may replay
 ├── BehindError        a shard lacks commands of the control log; its engine brings them
 ├── FlowError          a document that cannot be published, with all that is wrong with it
 ├── RefusedError       what was asked for contradicts what is there, such as a flow nobody published
@@ -60,6 +61,10 @@ class DownError(LiveError):
 
 class GoneError(DownError):
     """A shard that will not come back by itself."""
+
+
+class EngineError(LiveError):
+    """The journal has records behind the last snapshot that another version of Headrace wrote."""
 
 
 class BehindError(LiveError):

@@ -20,12 +20,15 @@ from actors import failpoints
 from actors.intake.admission import Admission, Judged
 from actors.intake.directory import Directory
 from actors.intake.frame import Frame
+from actors.live.basis import Basis, installed_basis, pack_tables
+from actors.live.carrying import carry_basis, carry_grant, carry_rows, share
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
 from actors.live.places import state_of
 from actors.live.receipt import LiveReceipt
 from actors.live.records import (
+    BasisRecord,
     CommandRecord,
     GrantRecord,
     Record,
@@ -43,11 +46,10 @@ from actors.store.partition import Partition
 from core.counters import Counters
 from core.couplings import ANSWER, DECISION
 from core.tenant_schema import TenantSchema
+from core.zone_tables import ZoneTables
 
 TICK_ALONG = 16_384
 """At most so many due customers are worked in the transaction of rows that came."""
-SHARE_ROUNDS = 8
-"""So often flows may answer each other's changes of a record before the next input."""
 SLICE_CUSTOMERS = 65_536
 """So many due customers are worked at a time, so that inputs wait no longer than for those."""
 
@@ -62,9 +64,13 @@ class LivePartition:
         *,
         log: bool = False,
         retention_ms: int | None = None,
+        basis: Basis | None = None,
+        any_engine: bool = False,
     ) -> None:
-        """Recover what the store holds."""
+        """Recover what the store holds; `any_engine`: whichever version's records they are."""
         self.store = store
+        self._basis = basis or installed_basis()
+        self._any_engine = any_engine
         self._tenant = tenant
         self._log = log
         self._retention_ms = retention_ms
@@ -86,15 +92,20 @@ class LivePartition:
         takeover: bool = False,
         log: bool = False,
         retention_ms: int | None = None,
+        basis: Basis | None = None,
     ) -> Self:
         """Open the partition in `folder` and recover it. Raises as `store.Partition.open` does.
 
         With `log` every decision is kept for `take_log`. `retention_ms` is how long the journal is
-        kept behind a snapshot, None for ever.
+        kept behind a snapshot, None for ever. `basis` is this engine and its zones, for tests.
+        Where zones differ from what the partition worked under, waits are moved and that is
+        committed. EngineError for records behind the snapshot that another version wrote.
         """
         store = Partition.open(Path(folder), create=create, takeover=takeover)
         try:
-            return cls(store, tenant, log=log, retention_ms=retention_ms)
+            opened = cls(store, tenant, log=log, retention_ms=retention_ms, basis=basis)
+            opened._take_up_zones()
+            return opened
         except BaseException:
             store.close()
             raise
@@ -384,7 +395,8 @@ class LivePartition:
                 f"version {command['version']} of {command['flow']} was published already",
                 advice="Give a new version a new number",
             )
-        fresh = self._new_version(command, sequence, self._state.directory)
+        state = self._state
+        fresh = self._new_version(command, sequence, state.directory, state.tables)
         if fresh.name != command["flow"]:
             raise RefusedError(
                 f"the document is of flow {fresh.name!r}, not {command['flow']!r}",
@@ -397,6 +409,7 @@ class LivePartition:
         said: Mapping[str, Any],
         serial: int,
         directory: Directory,
+        tables: ZoneTables,
         columns: Columns | None = None,
     ) -> LiveVersion:
         return LiveVersion(
@@ -407,6 +420,7 @@ class LivePartition:
             zone=self._tenant.zone,
             log=self._log,
             columns=columns,
+            tables=tables,
         )
 
     def _command(self, record: CommandRecord) -> None:
@@ -464,70 +478,53 @@ class LivePartition:
     def _apply(self, record: Record) -> None:
         """Carry a record out in memory; live and in a replay alike."""
         state = self._state
+        if isinstance(record, GrantRecord):
+            carry_grant(state, record)
+            return
+        if isinstance(record, BasisRecord):
+            carry_basis(state, record, self._basis.tables)
+            return
         if isinstance(record, CommandRecord):
             self._command(record)
-            self._share()
-            for version in state.versions:
-                version.collect_claims()
-            return
-        if isinstance(record, GrantRecord):
-            self._granted(record)
-            return
-        state.clock_ms = max(state.clock_ms, record.until_ms)
-        if isinstance(record, TickRecord):
-            for version in state.versions:
-                version.tick(record.until_ms, record.first, record.last)
         else:
-            self._rows(record)
-        self._share()
+            state.clock_ms = max(state.clock_ms, record.until_ms)
+            if isinstance(record, TickRecord):
+                for version in state.versions:
+                    version.tick(record.until_ms, record.first, record.last)
+            else:
+                carry_rows(state, record)
+        share(state)
         for version in state.versions:
             version.collect_claims()
 
-    def _granted(self, record: GrantRecord) -> None:
-        for version in self._state.versions:
-            if version.serial == record.serial and record.through >= version.answered:
-                version.grant(record, self._state.clock_ms)
-
-    def _share(self) -> None:
-        """Let the record and the other flows know what flows did to customers' records.
-
-        The other flows see it at the end of the batch, in the millisecond before the partition's
-        clock; what that makes them do is shared in turn, a few times over.
-        """
+    def _take_up_zones(self) -> None:
+        """Work under the zones of this engine from now on; what waits by the former is moved."""
         state = self._state
-        for _ in range(SHARE_ROUNDS):
-            told = [(version, version.take_changes()) for version in state.versions]
-            found = [(version, frame) for version, frame in told if frame is not None]
-            if not found:
-                return
-            at_ms = state.clock_ms - 1
-            everybody = np.arange(len(state.directory), dtype=np.int32)
-            for maker, frame in found:
-                state.directory.apply(frame, everybody)
-                frame.received_ms = frame.occurred_ms = np.full(frame.rows, at_ms, np.int64)
-                none = np.zeros(frame.rows, np.bool_)
-                for version in state.versions:
-                    if version is not maker:
-                        version.take(frame, everybody, none, at_ms + 1)
+        tables = self._basis.tables.keeping(state.tables)
+        if tables.digest == state.tables.digest:
+            return
+        if not state.versions:
+            # Nothing waits: it is told with the first record that may make something wait.
+            state.tables, state.told = tables, False
+            return
+        record = BasisRecord(self._basis.engine, pack_tables(tables))
+        self._apply(record)
+        self._commit([record], {})
 
-    def _rows(self, record: RowsRecord) -> None:
-        """Carry out rows that were taken in."""
-        state, frame = self._state, record.frame
-        add_counts(state.counts, record.counts)
-        numbers, new = state.directory.numbers(frame, record.until_ms - 1)
-        state.directory.apply(frame, numbers)
-        if new.any():
-            joined = frame.id_hash[new]
-            for version in state.versions:
-                version.join(joined, state.directory)
-        for version in state.versions:
-            version.learn_zones(state.directory)
-            version.take(frame, numbers, record.historical, record.until_ms)
+    def _untold(self) -> list[Record]:
+        """The record, if one is due, that tells under what the next ones are carried out."""
+        state, engine = self._state, self._basis.engine
+        if state.told and state.engine == engine:
+            return []
+        record = BasisRecord(engine, b"" if state.told else pack_tables(state.tables))
+        state.engine, state.told = engine, True
+        return [record]
 
     def _commit(self, records: Sequence[Record], cursors: Mapping[bytes, int]) -> int:
         """Store records with the effects they had, and the cursors of their sources."""
         if not records:
             return self.store.head.journal_last
+        records = [*self._untold(), *records]
         if failpoints.armed:
             failpoints.hit("after_apply_before_commit")
         effects: list[bytes] = []
@@ -542,19 +539,23 @@ class LivePartition:
 
     def _recovered(self) -> None:
         """Take the state of the last snapshot and all records behind it."""
-        snapshot = self.store.load_snapshot()
+        snapshot, after = self.store.load_snapshot(), 0
         if snapshot is None:
-            after = 0
             schema = TenantSchema.of(self._tenant.schema)
             directory = Directory(schema, self._tenant.zone)
-            self._held = LiveState(directory, Admission(schema.settings, self.store.cursors))
+            admission = Admission(schema.settings, self.store.cursors)
+            self._held = LiveState(directory, admission, tables=self._basis.tables)
         else:
             after = snapshot.manifest.sequence
-            self._held = load_state(snapshot, self._tenant, self.store.cursors, self._new_version)
+            self._held = load_state(
+                snapshot, self._tenant, self.store.cursors, self._new_version, self._basis.tables
+            )
         file = str(self.store.folder)
         self._applied = after
         for number, data in self.store.journal(after):
             record = decode_record(number, data, file)
+            if not self._any_engine:
+                self._basis.check(record, self._state.engine, number, file)
             self._apply(record)
             self._applied = number
             if isinstance(record, RowsRecord):

@@ -8,6 +8,7 @@ is in one of them, so that replaying them in order ends in the same state.
     tick     until_ms, first and last + 1 of the customers whose timers fired
     grant    the version, through which of its claims, the answers, the tests decided, until_ms
     command  its number in the control log, the command (compressed: a flow may be long)
+    basis    the engine's version, and tables of zones, if they are others than before
 """
 
 from __future__ import annotations
@@ -114,7 +115,22 @@ class GrantRecord:
         return bytes(msgpack.packb([FORMAT, "grant", *said, self.until_ms]))
 
 
-Record = RowsRecord | TickRecord | CommandRecord | GrantRecord
+@dataclass(frozen=True, slots=True)
+class BasisRecord:
+    """What follows was carried out by a version of the engine, and under tables of zones.
+
+    `tables` are as `actors.live.basis` packs them, b"" where they are those from before.
+    """
+
+    engine: str
+    tables: bytes
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        return bytes(msgpack.packb([FORMAT, "basis", self.engine, self.tables]))
+
+
+Record = RowsRecord | TickRecord | CommandRecord | GrantRecord | BasisRecord
 
 
 def decode_record(number: int, data: bytes, file: str) -> Record:
@@ -146,6 +162,9 @@ def decode_record(number: int, data: bytes, file: str) -> Record:
                 np.frombuffer(decisions, DECISION),
                 int(until_ms),
             )
+        if format_ == FORMAT and kind == "basis":
+            engine, tables = said
+            return BasisRecord(str(engine), bytes(tables))
         problem = f"it is of format {format_!r} and kind {kind!r}"
     except FrameError as error:
         problem = str(error)

@@ -4,6 +4,7 @@ The state of a partition is a function of its journal, so customers move with th
 The journals of all partitions are merged in order of time; a row stays in the record it came in,
 so that a customer's rows keep their order, their times, and their place among the commands. Timers
 fired when a partition was told to tick; a new partition is told the same of the same customers.
+Tables of zones come where they came: what waited by the former ones is moved there again.
 What was sent is not sent again, for a replay has no effects; what was not goes to the outboxes.
 
 Where a new partition has customers of several old ones, its ticks wait for the next command or the
@@ -26,12 +27,14 @@ from numpy.typing import NDArray
 from actors.intake.directory import Directory
 from actors.intake.routing import partition_of, split
 from actors.live.backup import copy_config, new_data_folder
+from actors.live.basis import installed_basis
 from actors.live.control import SOURCE, TenantSettings
 from actors.live.data_dir import MANIFEST, DataDir, manifest_text, partition_path, people_path
 from actors.live.errors import RefusedError
 from actors.live.partition import LivePartition
 from actors.live.reading import reading
 from actors.live.records import (
+    BasisRecord,
     CommandRecord,
     GrantRecord,
     Record,
@@ -255,7 +258,9 @@ def _pass_on(
     news: Sequence[_New],
     partitions: int,
 ) -> None:
-    if isinstance(record, CommandRecord):
+    if isinstance(record, CommandRecord | BasisRecord):
+        if isinstance(record, BasisRecord):
+            record = replace(record, engine=installed_basis().engine)
         for new in news:
             new.settle(olds)
             new.add(record)
@@ -331,38 +336,52 @@ def _cursors(olds: Sequence[_Old]) -> dict[bytes, int]:
 
 
 def _merged(olds: Sequence[_Old]) -> Iterator[tuple[Record, _Old | None]]:
-    """All records in order of time; each command once, when all that came before it has come."""
+    """All records in order of time; each command once, when all that came before it has come.
+
+    So are new tables of zones; a partition that took them up later than others, as after a fall,
+    has its own turn. Whether that made any difference, the digests tell.
+    """
     reading_ = [_segments(old) for old in olds]
+    waiting: dict[int, CommandRecord] = {}  # by old partition, what its segment ended with
     while True:
-        segments = [next(segments, None) for segments in reading_]
-        if not any(segments):
+        segments = [None if i in waiting else next(each, None) for i, each in enumerate(reading_)]
+        if not any(segments) and not waiting:
             return
         # Within a segment no command is passed, so that every row stays on its side of each.
-        commands: list[CommandRecord] = []
+        ends: dict[int, CommandRecord | BasisRecord] = {}
         merged = heapq.merge(
             *(
-                _keyed(segment, old, commands)
-                for segment, old in zip(segments, olds, strict=True)
+                _keyed(segment, old, i, ends)
+                for i, (segment, old) in enumerate(zip(segments, olds, strict=True))
                 if segment is not None
             ),
             key=lambda item: item[0],
         )
         for _, record, old in merged:
             yield record, old
-        if commands:
-            if any(other != commands[0] for other in commands):
+        bases = {end.tables: end for end in ends.values() if isinstance(end, BasisRecord)}
+        waiting |= {i: end for i, end in ends.items() if isinstance(end, CommandRecord)}
+        for basis in bases.values():
+            yield basis, None
+        if waiting and not bases:
+            first, *others = waiting.values()
+            if any(other != first for other in others):
                 raise RefusedError(
-                    f"command {commands[0].sequence} differs between the partitions",
+                    f"command {first.sequence} differs between the partitions",
                     advice="Run `headrace verify`",
                 )
-            yield commands[0], None
+            yield first, None
+            waiting = {}
 
 
 Segment = Iterator[Record]
 
 
 def _segments(old: _Old) -> Iterator[Segment]:
-    """The journal in pieces that end with a command; each must be used up before the next."""
+    """The journal in pieces that end with a command or with new tables of zones.
+
+    Each must be used up before the next.
+    """
     records = (
         decode_record(number, data, str(old.store.folder)) for number, data in old.store.journal()
     )
@@ -371,8 +390,10 @@ def _segments(old: _Old) -> Iterator[Segment]:
     def piece() -> Iterator[Record]:
         nonlocal going
         for record in records:
+            if isinstance(record, BasisRecord) and not record.tables:
+                continue  # it names an engine; the journals are written by this one
             yield record
-            if isinstance(record, CommandRecord):
+            if isinstance(record, CommandRecord | BasisRecord):
                 return
         going = False
 
@@ -381,11 +402,11 @@ def _segments(old: _Old) -> Iterator[Segment]:
 
 
 def _keyed(
-    segment: Segment, old: _Old, commands: list[CommandRecord]
+    segment: Segment, old: _Old, place: int, ends: dict[int, CommandRecord | BasisRecord]
 ) -> Iterator[tuple[tuple[int, int], Record, _Old]]:
     for record in segment:
-        if isinstance(record, CommandRecord):
-            commands.append(record)
+        if isinstance(record, CommandRecord | BasisRecord):
+            ends[place] = record
         else:
             yield (record.until_ms, old.number), record, old
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from actors.live.control import TenantSettings
 from actors.live.partition import LivePartition
-from actors.live.records import CommandRecord, Record
+from actors.live.records import BasisRecord, CommandRecord, Record
 from actors.live.version import LiveVersion
 from actors.store.partition import Partition
 from core.counters import port_base
@@ -44,9 +44,10 @@ class Recounting(LivePartition):
     """A partition that adds up every decision of a replay."""
 
     def __init__(self, store: Partition, tenant: TenantSettings) -> None:
-        """Replay what the store holds."""
+        """Replay what the store holds, whichever versions of the engine wrote it."""
         self.recounts: dict[tuple[str, int], Recount] = {}
-        super().__init__(store, tenant, log=True)
+        self.engines: set[str] = set()
+        super().__init__(store, tenant, log=True, any_engine=True)
 
     def recount(self, version: LiveVersion) -> Recount:
         """What was added up of a version."""
@@ -57,6 +58,8 @@ class Recounting(LivePartition):
 
     def _apply(self, record: Record) -> None:
         super()._apply(record)
+        if isinstance(record, BasisRecord):
+            self.engines.add(record.engine)
         for version in self._state.versions:
             log = version.machine.take_log()
             if len(log):

@@ -6,7 +6,7 @@ that are published later, and to dry runs on the tenant's own journal: how far b
 
 from __future__ import annotations
 
-from actors.live.records import CommandRecord, decode_record
+from actors.live.records import BasisRecord, CommandRecord, decode_record
 from actors.store.partition import Partition
 
 RECORDS_MAX = 10_000
@@ -25,7 +25,7 @@ def trim_journal(store: Partition, covered: int, before_ms: int) -> int:
             break
         record = decode_record(number, data, file)
         # A command says when it was decided, which may be later than what follows it.
-        if not isinstance(record, CommandRecord):
+        if not isinstance(record, CommandRecord | BasisRecord):
             if record.until_ms > before_ms:
                 break
             last = number

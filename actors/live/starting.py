@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 
+from actors.live.basis import engine_version
 from actors.live.control import ControlLog, TenantSettings
 from actors.live.data_dir import DataDir, Manifest, is_data_dir
 from actors.live.engine import Engine
@@ -123,14 +123,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def engine_version() -> str:
-    """The version of Headrace that is installed."""
-    try:
-        return version("headrace")
-    except PackageNotFoundError:
-        return ""
 
 
 def _households(data: DataDir, hosting: Hosting) -> OpenerFactory:

@@ -10,7 +10,7 @@ import numpy as np
 from actors.intake.admission import Admission
 from actors.intake.directory import Directory
 from actors.live.version import LiveVersion
-from core.zones import zone_names
+from core.zone_tables import ZoneTables, installed
 
 
 @dataclass(slots=True)
@@ -19,7 +19,8 @@ class LiveState:
 
     `clock_ms` is the partition's time: all work before it was carried out of whoever had an input
     or was due. `control` is the number of the last command applied; `counts` are rows by what
-    became of them.
+    became of them. `engine` is the version that carried all this out, "" where that is not known,
+    under `tables` of zones; `told` says whether they stand in the journal, or in a snapshot.
     """
 
     directory: Directory
@@ -28,6 +29,9 @@ class LiveState:
     control: int = 0
     versions: list[LiveVersion] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    engine: str = ""
+    tables: ZoneTables = field(default_factory=installed)
+    told: bool = False
 
     def find(self, flow: str) -> list[LiveVersion]:
         """The versions of a flow, the newest last."""
@@ -35,8 +39,8 @@ class LiveState:
 
     def invalid_zones(self) -> int:
         """How many customers there are whose zone does not exist; the flow's is theirs."""
-        known = zone_names()
-        invalid = np.array([name not in known for name in self.directory.zone_names] + [False])
+        names = self.directory.zone_names
+        invalid = np.array([name not in self.tables for name in names] + [False])
         return int(np.count_nonzero(invalid[self.directory.since(0)[1]]))
 
 

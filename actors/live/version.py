@@ -31,6 +31,9 @@ from core.hashing import hash_bytes, hash_parts
 from core.nodes import BranchAttribute
 from core.options import RunOptions
 from core.program import ColumnName, Program
+from core.schedule_places import places_after
+from core.zone_tables import ZoneTables
+from ext import moved
 from ext.live import LiveMachine
 
 LIFE_MS = 3653 * DAY_MS
@@ -80,13 +83,15 @@ class LiveVersion:
         zone: str,
         log: bool = False,
         columns: Columns | None = None,
+        tables: ZoneTables | None = None,
     ) -> None:
         """Compile and bind it for the customers that `directory` has now; it begins at `at_ms`.
 
         `said` has `flow` (its name), `document` (its text), `number` or `version`, and `at_ms`, as
         a command to publish does; `serial` is that command's number. With `columns`, those of a
-        snapshot, it begins without customers, who are loaded then. Raises HeadraceError where the
-        flow is wrong or does not fit the tenant's schema.
+        snapshot, it begins without customers, who are loaded then. `tables` are the zones', those
+        of the tzdata package unless stated. Raises HeadraceError where the flow is wrong or does
+        not fit the tenant's schema.
         """
         self.serial = serial
         self.document: str = said["document"]
@@ -104,7 +109,8 @@ class LiveVersion:
         audience = directory.audience()
         if columns is not None:
             audience = _without_customers(audience, columns)
-        self.bound: Bound = bind(self.program, self._seeded(audience), self._options)
+        self._tables = tables
+        self.bound: Bound = bind(self.program, self._seeded(audience), self._options, tables)
         self._zones = len(audience.zone_names)
         self._type_of = {name: i for i, name in enumerate(self.program.events)}
         self._column_of = {name: i for i, name in enumerate(self.program.columns)}
@@ -299,14 +305,29 @@ class LiveVersion:
 
     def learn_zones(self, directory: Directory) -> None:
         """Take in zones that nobody was in before."""
-        if len(directory.zone_names) == self._zones:
-            return
+        if len(directory.zone_names) != self._zones:
+            self._bind_anew(directory)
+            self.machine.rebind(self.bound)
+
+    def retable(self, tables: ZoneTables, directory: Directory) -> None:
+        """Take other tables of zones: what waits for a local time is moved (semantics D46).
+
+        The directory must know the customers that the machine has, and no others.
+        """
+        old = self.bound
+        self._tables = tables
+        self._bind_anew(directory)
+        was, places = moved.places(self.machine)
+        now = self.bound.zones.of_code[directory.since(0)[1]]
+        places = places_after(old, self.bound, places, was, now)
+        moved.retable(self.machine, self.bound, now, places, self.entering)
+
+    def _bind_anew(self, directory: Directory) -> None:
         empty = _without_customers(directory.audience(), self.columns())
-        self.bound = bind(self.program, self._seeded(empty), self._options)
+        self.bound = bind(self.program, self._seeded(empty), self._options, self._tables)
         self._zones = len(directory.zone_names)
         self._codes = {}
         self._texts = TextTables(self.bound)
-        self.machine.rebind(self.bound)
 
     def _feed(
         self,
