@@ -21,6 +21,7 @@ from core.conditions import (
     walk,
 )
 from core.flow import Flow
+from core.internal_events import MESSAGE_SENT, change_of
 from core.nodes import (
     ABTest,
     AddToAttribute,
@@ -29,11 +30,15 @@ from core.nodes import (
     OnEvent,
     OnSchedule,
     OnSegment,
+    Send,
     SetAttribute,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
 )
 from core.responses import RESERVED_PROPERTIES, Responses
+from core.usage import event_names
 
 TIME_TESTS = ("before", "after", "within_last", "within_next", "older_than")
 ORDERINGS = ("above", "at_least", "below", "at_most", "between")
@@ -86,6 +91,10 @@ def absent_types(
     for node in flow.nodes.values():
         if isinstance(node, WaitDate):
             _of(uses, (False, node.attribute)).timed = True
+    for event in event_names(flow):
+        change = change_of(event)
+        if change is not None and change[0] == "attribute":
+            _of(uses, (False, change[1]))
     held = (audience.attributes, audience.properties)
     for name, use in uses.items():
         column = held[name[0]].get(name[1])
@@ -151,6 +160,9 @@ def _literals(flow: Flow, responses: Responses | None) -> Iterator[tuple[_Name, 
                 for listed in branches.values():
                     for value in listed:
                         yield (False, name), value
+    if MESSAGE_SENT in event_names(flow):
+        for name in RESERVED_PROPERTIES:
+            yield (True, name), ""
     for outcome in [] if responses is None else responses.outcomes:
         for name, value in outcome.properties.items():
             yield (True, name), value
@@ -161,13 +173,20 @@ def _literals(flow: Flow, responses: Responses | None) -> Iterator[tuple[_Name, 
 def _conditions(flow: Flow, responses: Responses | None) -> Iterator[Model | None]:
     for node in flow.nodes.values():
         match node:
-            case OnSegment() | OnSchedule() | ConditionNode():
+            case OnSegment() | OnSchedule() | ConditionNode() | WaitCondition():
                 yield node.if_
+            case Send(guards=guards):
+                yield from (guard.if_ for guard in guards)
+            case WaitAny(events=events):
+                yield from (each.where for each in events.values())
             case OnEvent() | WaitEvent():
                 yield node.where
             case ABTest(target=target):
                 yield target.where
     if flow.settings.goal is not None:
         yield flow.settings.goal.where
+    for leaving in flow.settings.exit:
+        yield leaving.if_
+        yield leaving.where
     for rule in [] if responses is None else responses.rules:
         yield rule.for_.if_

@@ -14,7 +14,7 @@ from core.counters import Counters, port_base
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.nodes import CHANNELS, NodeBase, Send, TakeCoupon, WaitEvent
-from core.outcomes import ENDS, PARKS, REFUSALS, Outcome
+from core.outcomes import ENDS, PARKS, REFUSALS, TAKEN_OUT
 
 
 class UnbalancedError(HeadraceError):
@@ -68,9 +68,9 @@ class _Balance:
         c = self.counters
         at = c.outcome[i]
         left = int(c.port[self.base[i] : self.base[i + 1]].sum())
-        gone = sum(int(at[o.column]) for o in ENDS if o is not Outcome.WHOLE_FLOW)
+        gone = sum(int(at[o.column]) for o in ENDS if o not in TAKEN_OUT)
         parked = sum(int(at[o.column]) for o in PARKS)
-        whole = int(at[Outcome.WHOLE_FLOW.column])
+        whole = sum(int(at[o.column]) for o in TAKEN_OUT)
         standing = int(c.entered[i]) - left - gone - parked - int(c.waiting[i])
         idle_out = int(self.dead_end[i]) - int(c.idle[i])
         place = f"node {node_id!r}: entered {c.entered[i]}, left {left}, ended {gone}, "

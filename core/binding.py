@@ -16,6 +16,7 @@ from core.binding_check import check_grants
 from core.binding_columns import Columns, bind_columns
 from core.binding_couplings import BoundCouplings, bind_couplings
 from core.binding_inputs import Inputs, bind_inputs
+from core.binding_internals import BoundInternals, bind_internals, waited_events
 from core.binding_preds import bind_preds, held_bits, literal_bits
 from core.binding_responses import BoundResponses, bind_responses
 from core.binding_zones import Zones, bind_zones, literal_ms
@@ -36,9 +37,10 @@ from core.nodes import (
 )
 from core.options import RunOptions
 from core.passage import Passage, passage_of
-from core.philox import assign_key
+from core.philox import assign_key, jitter_key
 from core.program import (
     EVENT,
+    EVENT_EXITS,
     EVENT_SEGMENT,
     EVENT_WAITED,
     EVENT_WATCHED,
@@ -127,6 +129,7 @@ class Bound:
     key_property: int
     hours: int
     couplings: BoundCouplings
+    internals: BoundInternals
     grants: Grants | None = None
     checked: bool = field(default=False, init=False, compare=False)
 
@@ -221,6 +224,7 @@ def bind(
         key_property=-1 if key is None else program.properties.index(key),
         hours=hours_of(options),
         couplings=couplings,
+        internals=bind_internals(program, columns, options, events),
     )
 
 
@@ -240,7 +244,9 @@ def _nodes(
     for i, (node_id, node) in enumerate(flow.nodes.items()):
         row = nodes[i]
         op = int(row["op"])
-        if op == Op.SPLIT:
+        if op == Op.WAIT_SLOT:
+            row["x"] = np.uint64(jitter_key(options.salt, flow.draws_as, node_id)).astype(np.int64)
+        elif op == Op.SPLIT:
             row["x"] = np.uint64(assign_key(options.salt, flow.draws_as, node_id)).astype(np.int64)
         elif isinstance(node, WaitUntil):
             local, ms = _until(node, zones)
@@ -320,9 +326,11 @@ def _events(program: Program) -> tuple[NDArray[np.void], NDArray[np.int32]]:
         mine = of_event.get(name, [])
         events[i]["trigger0"], events[i]["triggers"] = len(listed), len(mine)
         listed += mine
-    for node in program.flow.nodes.values():
-        if node.type == "wait_event":
-            events[number[node.event]]["flags"] |= EVENT_WAITED
+    for node_id, node in program.flow.nodes.items():
+        for name in waited_events(node_id, node):
+            events[number[name]]["flags"] |= EVENT_WAITED
+    for name, _ in program.exits:
+        events[number[name]]["flags"] |= EVENT_EXITS
     for watch in program.watches:
         events[number[watch.event]]["flags"] |= EVENT_WATCHED
     for name in program.segment_events:

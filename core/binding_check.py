@@ -11,13 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.binding_inputs import CHUNK_ROWS
+from core.binding_internals import FIRES
 from core.counters import HOUR_MS
 from core.couplings import Grants, PoolSpec, TrialSpec
 from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.limits import WEIGHT_TOTAL
 from core.nodes import CHANNELS
+from core.outcomes import Outcome
 from core.passage import are_joint, routes_of
-from core.program import FLAG_JOINT, FLAG_TIMEOUT, Op, Pred, Source, Store, TriggerKind
+from core.program import (
+    EVENT_WAITED,
+    FLAG_JOINT,
+    FLAG_NOW,
+    FLAG_SEVERAL,
+    FLAG_TIMEOUT,
+    Op,
+    Pred,
+    Source,
+    Store,
+    TriggerKind,
+)
 from core.responses import DELAY_MS_MAX
 
 if TYPE_CHECKING:
@@ -123,7 +136,7 @@ def _check_graph(bound: Bound) -> None:
     _within(
         "ports.edge0", ports["edge0"].astype(np.int64) + ports["edges"], 0, len(program.edges) + 1
     )
-    _within("ports.outcome", ports["outcome"], -10, 1)
+    _within("ports.outcome", ports["outcome"], min(Outcome), 1)
     _within("edges", program.edges, 0, len(nodes))
     if np.any(nodes["op"][program.edges] == Op.TRIGGER):
         raise ValueError("an edge leads to a trigger")
@@ -230,14 +243,14 @@ def _check_nodes(bound: Bound) -> None:
         _results(bound, [nodes[i]["cond"]], int(nodes[i]["ports"]), f"node {i}")
         if nodes[i]["cond"] < 0:
             raise ValueError(f"node {i} decides by no condition")
-    for i in np.flatnonzero(
-        np.isin(op, (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_SLOT, Op.SEND, Op.SET, Op.ADD))
-    ):
+    for i in np.flatnonzero(np.isin(op, (Op.WAIT_FOR, Op.WAIT_AT, Op.WAIT_SLOT, Op.SET, Op.ADD))):
         if nodes[i]["ports"] != 1:
             raise ValueError(f"node {i} needs exactly one port")
-    two = (op == Op.WAIT_DATE) | ((op == Op.WAIT_EVENT) & (nodes["flags"] & FLAG_TIMEOUT != 0))
+    single = (op == Op.WAIT_EVENT) & (nodes["flags"] & FLAG_SEVERAL == 0)
+    two = (op == Op.WAIT_DATE) | (single & (nodes["flags"] & FLAG_TIMEOUT != 0))
     _within("nodes.ports of a wait with a way out", nodes["ports"][two], 2, 3)
-    _within("nodes.ports of a wait", nodes["ports"][op == Op.WAIT_EVENT], 1, 3)
+    _within("nodes.ports of a wait", nodes["ports"][single], 1, 3)
+    _check_internals(bound)
     months_max = DURATION_YEARS_MAX * 12
     _within("nodes.months", nodes["months"], -months_max, months_max + 1)
     _within("nodes.days", nodes["days"], -months_max * 31, months_max * 31 + 1)
@@ -283,6 +296,52 @@ def _check_nodes(bound: Bound) -> None:
     _check_splits(bound)
 
 
+def _check_internals(bound: Bound) -> None:
+    """Refuse what a program makes happen, waits for in groups or is guarded by out of range."""
+    nodes, program, own = bound.nodes, bound.program, bound.internals
+    events, preds = len(program.events), len(bound.preds)
+    _within("internals.events", own.events["event"], 0, events)
+    _within("nodes.fires", nodes["fires"], -1, len(own.events))
+    _within("triggers.fires", bound.triggers["fires"], -1, len(own.events))
+    if own.column_fires.shape != (len(program.columns), FIRES):
+        raise ValueError("internals.column_fires must have a row for each column")
+    _within("internals.column_fires", own.column_fires, -1, max(2, len(own.events)))
+    _within("internals.column_fires", own.column_fires[:, :-1], -1, len(own.events))
+    _length("internals.column_watched", own.column_watched, len(program.columns))
+    for name, rows in (("listens", own.listens), ("exits", own.exits)):
+        _within(f"internals.{name}.event", rows["event"], 0, events)
+        _within(f"internals.{name}.cond", rows["cond"], -1, preds)
+        _check_filter(bound, rows["cond"])
+    _within("internals.guards", own.guards, 0, preds)
+    for guard in own.guards:
+        _results(bound, [guard], 2, "a guard")
+    if len(bound.responses.constants) != len(bound.responses.draws) + len(own.events):
+        raise ValueError("responses.constants must have a row for each draw and internal event")
+    _length("internals.listeners", own.listeners, events)
+    _within("internals.listeners", own.listeners, -1, own.lists)
+    waited = own.listeners[bound.events["flags"] & EVENT_WAITED != 0]
+    _within("internals.listeners", waited, 0, own.lists)
+    sends = nodes[nodes["op"] == Op.SEND]
+    _within("nodes.ports of a send", sends["ports"], 1, len(program.ports) + 1)
+    _within("nodes.x (guards)", sends["x"], 0, len(own.guards) + 1)
+    _within("nodes.x (guards)", sends["x"] + sends["ports"] - 1, 0, len(own.guards) + 1)
+    waits = nodes[nodes["op"] == Op.WAIT_EVENT]
+    several = waits[waits["flags"] & FLAG_SEVERAL != 0]
+    own_ports = several["ports"] - (several["flags"] & FLAG_TIMEOUT != 0)
+    _within("nodes.x (listens)", several["x"], 0, len(own.listens))
+    _within("nodes.x (listens)", several["x"] + own_ports, 1, len(own.listens) + 1)
+    _within("nodes.ports of a wait for several", own_ports, 1, 256)
+    for row in several:
+        heard = own.listens["event"][row["x"] : row["x"] + row["ports"]]
+        if np.any(own.listeners[[row["a"], heard[0]]] != own.listeners[heard[0]]):
+            raise ValueError("those that wait for several events are in one list")
+    now = waits[waits["flags"] & FLAG_NOW != 0]
+    _within("nodes.x (condition)", now["x"], 0, preds)
+    for row in now:
+        _results(bound, [row["x"]], 2, "a wait's condition")
+    _within("holdout_points", own.holdout_points, 0, WEIGHT_TOTAL + 1)
+
+
 def _check_splits(bound: Bound) -> None:
     splits, program = bound.nodes[bound.nodes["op"] == Op.SPLIT], bound.program
     weights = program.weights
@@ -301,9 +360,8 @@ def _check_splits(bound: Bound) -> None:
 
 
 def _watch_counters(bound: Bound) -> int:
-    """How many counters the success watches have: one for each branch, one for the goal."""
-    flow = bound.program.flow
-    return sum(len(t.branches) for t in flow.tests.values()) + (flow.settings.goal is not None)
+    """How many counters the success watches have."""
+    return bound.program.flow.watches
 
 
 def _check_inputs(bound: Bound) -> None:

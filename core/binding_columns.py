@@ -108,9 +108,10 @@ def _missing(kind: Kind, rows: int) -> Column:
 
 
 def _modelled(program: Program, name: str) -> list[object]:
-    """The values of property `name` that modelled events carry."""
-    assert program.responses is not None
-    values: list[object] = []
+    """The values of property `name` that modelled and internal events carry."""
+    values: list[object] = [i.carried[name] for i in program.internals if name in i.carried]
+    if program.responses is None:
+        return values
     values += [o.properties[name] for o in program.responses.outcomes if name in o.properties]
     for node_id, node in program.flow.nodes.items() if name in RESERVED_PROPERTIES else ():
         if isinstance(node, Send):
@@ -131,8 +132,8 @@ def _extend_with_written(program: Program, customer: list[Column]) -> None:
 
 
 def _extend_with_modelled(program: Program, properties: list[Column]) -> None:
-    """Give the texts that modelled events carry a code in the property's dictionary."""
-    for p, name in enumerate(program.properties if program.responses is not None else ()):
+    """Give the texts that modelled and internal events carry a code in the dictionary."""
+    for p, name in enumerate(program.properties):
         properties[p] = _extended(properties[p], _modelled(program, name))
 
 

@@ -32,9 +32,10 @@ class BoundResponses:
     Send number s (a SEND node's `b`) has the rules `sends[s]` to `sends[s + 1]`.
 
     `rules` (RULE) and `draws` (DRAW); `delays` int64[t, 2, 4097]: quantiles and tail in ms;
-    `constants` int64[r, properties]: what a modelled event carries, as `Columns.bits`, valid where
-    `known` uint8[r, properties] is 1; `idents` uint8[] from `ident_offsets`: the bytes to hash for
-    its identity, with entry at 16 and the visit in the last 8; `outcomes` in all.
+    `constants` int64[r, properties]: what a modelled event carries, and behind these what internal
+    ones do, as `Columns.bits`, valid where `known` uint8[r, properties] is 1; `idents` uint8[] from
+    `ident_offsets`: the bytes to hash for a modelled event's identity, with entry at 16 and the
+    visit in the last 8; `outcomes` in all.
     """
 
     sends: NDArray[np.int32]
@@ -111,14 +112,23 @@ def bind_responses(
                 idents.append(_ident(node.template, outcome.event))
                 places.append((node, outcome.event))
         offsets.append(len(rules))
+    for internal in program.internals:
+        # What recorded events carry as something else, this one does not carry.
+        kinds = dict(zip(program.properties, columns.property, strict=True))
+        texts = {
+            n: v for n, v in internal.carried.items() if n in kinds and kinds[n].kind == "string"
+        }
+        bits, valid = _constants(program, columns, zones, texts)
+        constants.append(bits)
+        known.append(valid)
     width = len(program.properties)
     unkeyed = BoundResponses(
         sends=np.array(offsets, np.int32),
         rules=np.array(rules, RULE),
         draws=np.array(draws, DRAW),
         delays=np.array(tables, np.int64).reshape(-1, 2, CELLS),
-        constants=np.array(constants, np.int64).reshape(len(draws), width),
-        known=np.array(known, np.uint8).reshape(len(draws), width),
+        constants=np.array(constants, np.int64).reshape(len(constants), width),
+        known=np.array(known, np.uint8).reshape(len(constants), width),
         idents=np.frombuffer(b"".join(idents), np.uint8).copy(),
         ident_offsets=np.cumsum([0] + [len(ident) for ident in idents], dtype=np.int32),
         places=places,

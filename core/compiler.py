@@ -8,7 +8,7 @@ audience.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -33,10 +33,20 @@ from core.conditions import (
     NeverDidTest,
     Not,
     PropertyTest,
+    Scalar,
     TagTest,
     walk,
 )
+from core.duration import fixed_ms
 from core.flow import Flow
+from core.internal_events import (
+    MESSAGE_SENT,
+    ChangeKind,
+    Internal,
+    change_of,
+    exit_event,
+    met_event,
+)
 from core.nodes import (
     CHANNELS,
     ABTest,
@@ -58,6 +68,8 @@ from core.nodes import (
     Split,
     TakeCoupon,
     Wait,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
     WaitSlot,
@@ -65,6 +77,8 @@ from core.nodes import (
 )
 from core.outcomes import Outcome
 from core.program import (
+    FLAG_NOW,
+    FLAG_SEVERAL,
     FLAG_STICKY,
     FLAG_TIMEOUT,
     FLAG_WHOLE,
@@ -129,6 +143,7 @@ class _Compiler:
     def __init__(self, flow: Flow, responses: Responses | None) -> None:
         self.flow = flow
         self.responses = responses
+        self.node_ids = list(flow.nodes)
         self.index = {node_id: i for i, node_id in enumerate(flow.nodes)}
         self.columns: _Numbering[ColumnName] = _Numbering()
         self.properties: _Numbering[str] = _Numbering()
@@ -145,17 +160,24 @@ class _Compiler:
         self.segment_columns: set[int] = set()
         self.segment_events: set[str] = set()
         self.watch_counters = 0
+        self.internals: list[Internal] = []
+        self.column_fires: dict[tuple[int, ChangeKind], int] = {}
+        self.listens: list[tuple[str, int]] = []
+        self.exits: list[tuple[str, int]] = []
+        self.guards: list[int] = []
 
     def program(self) -> Program:
         flow = self.flow
         nodes = np.zeros(len(flow.nodes), NODE)
-        nodes["cond"] = nodes["b"] = nodes["slot"] = -1
+        nodes["cond"] = nodes["b"] = nodes["slot"] = nodes["fires"] = -1
         edges, ports = self._edges(nodes)
         for i, node in enumerate(flow.nodes.values()):
             _LOWER[type(node)](self, i, node, nodes[i])
+        self._exits()
         self._goal()
         visit_slots = self._visit_slots(nodes)
         rule_conds = self._responses()
+        self._internals(nodes)
         self._number_waited_events(nodes)
         if flow.settings.reentry.key is not None:
             self.properties(flow.settings.reentry.key)
@@ -184,6 +206,11 @@ class _Compiler:
             touches=self.touches,
             rule_conds=rule_conds,
             look_back_ms=dict(self.histories),
+            internals=self.internals,
+            column_fires=self.column_fires,
+            listens=self.listens,
+            exits=self.exits,
+            guards=self.guards,
         )
 
     # -- the graph
@@ -205,6 +232,10 @@ class _Compiler:
         for i, node in enumerate(self.flow.nodes.values()):
             if isinstance(node, WaitEvent):
                 nodes[i]["a"] = number[node.event]
+            elif isinstance(node, WaitAny):
+                nodes[i]["a"] = number[next(iter(node.events.values())).event]
+            elif isinstance(node, WaitCondition):
+                nodes[i]["a"] = number[met_event(self.flow_id(i))]
 
     def _visit_slots(self, nodes: Any) -> int:
         """Give a visit counter to each drawing node that one entry may reach more than once.
@@ -348,11 +379,17 @@ class _Compiler:
             self.touches.append((i, attributes))
 
     def trigger(
-        self, i: int, kind: TriggerKind, event: str | None, cond: int, members: int = 0
+        self,
+        i: int,
+        kind: TriggerKind,
+        event: str | None,
+        cond: int,
+        members: int = 0,
+        fires: int = -1,
     ) -> None:
-        """Add a trigger at node `i`."""
+        """Add a trigger at node `i`, by which people enter, or an internal event happens."""
         end = len(self.preds) if kind is TriggerKind.SEGMENT else 0
-        self.triggers.append((i, kind, cond, end, members, 0))
+        self.triggers.append((i, kind, cond, end, members, fires))
         self.trigger_events.append(event)
         if event is not None:
             self.events.add(event)
@@ -367,9 +404,51 @@ class _Compiler:
         self.watch_counters += counters
         return len(self.watches) - 1
 
+    def internal(self, event: str, carried: Mapping[str, Scalar] | None = None) -> int:
+        """Add an internal event; return its number."""
+        self.events.add(event)
+        self.internals.append(Internal(event, carried or {}))
+        return len(self.internals) - 1
+
+    def turning(self, i: int, condition: Model, event: str) -> int:
+        """Let an internal event happen when a condition comes true; return its first test."""
+        cond = self.graph(condition, 1, 0)
+        self.trigger(i, TriggerKind.SEGMENT, None, cond, fires=self.internal(event))
+        columns, events = self.reads(condition)
+        self.segment_columns |= columns
+        self.segment_events |= events
+        return cond
+
+    def flow_id(self, i: int) -> str:
+        """The id of node `i`."""
+        return self.node_ids[i]
+
+    def _exits(self) -> None:
+        for number, rule in enumerate(self.flow.settings.exit):
+            event = rule.event
+            if rule.if_ is not None:
+                event = exit_event(number)
+                self.turning(0, rule.if_, event)
+            assert event is not None
+            self.events.add(event)
+            self.exits.append((event, self.graph(rule.where, 1, 0)))
+
+    def _internals(self, nodes: Any) -> None:
+        """Find what makes the internal events that somebody asks for, now that all are known."""
+        for event in sorted(self.events):
+            change = change_of(event)
+            if change is not None:
+                column = self.column(change[0], change[1])
+                self.column_fires[column, change[2]] = self.internal(event)
+        if MESSAGE_SENT in self.events:
+            for i, (node_id, node) in enumerate(self.flow.nodes.items()):
+                if isinstance(node, Send):
+                    carried = node.carried(self.flow.flow, node_id)
+                    nodes[i]["fires"] = self.internal(MESSAGE_SENT, carried)
+
     def _goal(self) -> None:
         if self.flow.settings.goal is not None:
-            self.watch(self.flow.settings.goal, 1, -1)
+            self.watch(self.flow.settings.goal, 1 + (self.flow.settings.holdout is not None), -1)
 
     def _responses(self) -> dict[int, int]:
         if self.responses is None:
@@ -465,9 +544,31 @@ def _wait_event(c: _Compiler, i: int, node: WaitEvent, row: Any) -> None:
         c.trigger(i, TriggerKind.EVENT, node.event, int(row["cond"]))
 
 
+def _wait_any(c: _Compiler, i: int, node: WaitAny, row: Any) -> None:
+    row["op"], row["x"], row["flags"] = Op.WAIT_EVENT, len(c.listens), FLAG_SEVERAL
+    for each in node.events.values():
+        c.events.add(each.event)
+        c.listens.append((each.event, c.graph(each.where, 1, 0)))
+    _timeout(node, row)
+
+
+def _wait_condition(c: _Compiler, i: int, node: WaitCondition, row: Any) -> None:
+    row["op"], row["flags"] = Op.WAIT_EVENT, FLAG_NOW
+    row["x"] = c.turning(i, node.if_, met_event(c.flow_id(i)))
+    _timeout(node, row)
+    c.touch(i, c.reads(node.if_)[0])
+
+
+def _timeout(node: WaitAny | WaitCondition, row: Any) -> None:
+    if node.timeout is not None:
+        row["flags"] |= FLAG_TIMEOUT
+        row["months"], row["days"], row["ms"] = duration_fields(node.timeout)
+
+
 def _wait_slot(c: _Compiler, i: int, node: WaitSlot, row: Any) -> None:
     row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(c.slots), len(node.slots)
     c.slots += [(s.weekday_mask, s.from_, s.until) for s in node.slots]
+    row["ms"] = 0 if node.spread is None else fixed_ms(node.spread)
 
 
 def _split(c: _Compiler, i: int, node: Split | ABTest, row: Any) -> None:
@@ -487,6 +588,9 @@ def _take_coupon(c: _Compiler, i: int, node: TakeCoupon, row: Any) -> None:
 
 def _send(c: _Compiler, i: int, node: Send, row: Any) -> None:
     row["op"], row["a"] = Op.SEND, CHANNELS.index(node.channel)
+    row["x"] = len(c.guards)
+    c.guards += [c.graph(guard.if_, 1, 0) for guard in node.guards]
+    c.touch(i, {column for guard in node.guards for column in c.reads(guard.if_)[0]})
 
 
 def _write(family: str, attribute: str, op: Op) -> Callable[[_Compiler, int, Any, Any], None]:
@@ -512,6 +616,8 @@ _LOWER: dict[type[NodeBase], Callable[[_Compiler, int, Any, Any], None]] = {
     WaitUntil: _wait_until,
     WaitDate: _wait_date,
     WaitEvent: _wait_event,
+    WaitAny: _wait_any,
+    WaitCondition: _wait_condition,
     WaitSlot: _wait_slot,
     Split: _split,
     ABTest: _ab_test,

@@ -112,7 +112,7 @@ class Counters:
     def zeros(cls, flow: Flow, hours: int, outcomes: int) -> Counters:
         """Counters of nothing for `flow`, so many hours, and outcomes of a responses file."""
         n = len(flow.nodes)
-        w = sum(len(t.branches) for t in flow.tests.values()) + (flow.settings.goal is not None)
+        w = flow.watches
 
         def z(*shape: int) -> Int64s:
             return np.zeros(shape, dtype=np.int64)

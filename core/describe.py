@@ -54,6 +54,8 @@ from core.nodes import (
     TakeCoupon,
     Target,
     Wait,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
     WaitSlot,
@@ -122,8 +124,14 @@ def describe(node: NodeBase) -> str:
             return _wait_date(node)
         case WaitEvent():
             return _wait_event(node)
-        case WaitSlot(slots=slots):
-            return f"Wait for {_listed(map(_slot, slots))}"
+        case WaitSlot(slots=slots, spread=spread):
+            apart = f", spread over {spread}" if spread else ""
+            return f"Wait for {_listed(map(_slot, slots))}{apart}"
+        case WaitAny(events=events, timeout=timeout):
+            names = (f"`{each.event}`{_where(each.where)}" for each in events.values())
+            return f"Wait for one of {_listed(names)}{_at_most(timeout)}"
+        case WaitCondition(if_=condition, timeout=timeout):
+            return f"Wait until {describe_condition(condition)}{_at_most(timeout)}"
         case Split(branches=branches):
             return f"Split {_weights(branches)}"
         case ABTest(branches=branches, target=target):
@@ -149,6 +157,10 @@ def describe(node: NodeBase) -> str:
         case End(whole_flow=whole_flow):
             return "End the whole entry" if whole_flow else "End"
     raise TypeError(f"no phrase for {type(node).__name__}")
+
+
+def _at_most(timeout: Duration | None) -> str:
+    return "" if timeout is None else f", at most {timeout}"
 
 
 def describe_target(target: Target) -> str:

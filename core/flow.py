@@ -12,8 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from core import limits
-from core.conditions import Model, Name, WindowField
-from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, TakeCoupon, Target
+from core.conditions import Condition, Filter, Model, Name, WindowField
+from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, TakeCoupon, Target, Weight
 
 LocalTime = Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
 
@@ -39,6 +39,32 @@ class EntryRate(Model):
     per_second: Annotated[StrictInt, Field(ge=1, le=limits.ENTRY_RATE_MAX)]
 
 
+class ExitRule(Model):
+    """What takes a customer out of the flow at once: an event, or a condition that comes true."""
+
+    event: Name | None = None
+    where: Filter | None = None
+    if_: Condition | None = Field(None, alias="if")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.event is None) is (self.if_ is None):
+            raise ValueError("an exit rule names an 'event' or a condition 'if'")
+        if self.where is not None and self.event is None:
+            raise ValueError("'where' is a filter of the 'event'")
+        return self
+
+
+class Holdout(Model):
+    """A share of customers who are kept out of the flow, and judged by its goal all the same.
+
+    The same customers are kept out of all flows that name the same `group`.
+    """
+
+    share: Weight
+    group: Name | None = None
+
+
 class Settings(Model):
     """What holds for the flow as a whole."""
 
@@ -48,6 +74,8 @@ class Settings(Model):
     stop: LocalTime | None = None
     goal: Target | None = None
     funnel: list[FunnelLayer] = Field(default_factory=list, max_length=100)
+    exit: list[ExitRule] = Field(default_factory=list, max_length=limits.EXITS_MAX)
+    holdout: Holdout | None = None
     entry_rate: EntryRate | None = None
     entry_cap: Annotated[StrictInt, Field(ge=1, le=limits.PEOPLE_MAX)] | None = None
     coupons: dict[Name, Annotated[StrictInt, Field(ge=0, le=limits.PEOPLE_MAX)]] = Field(
@@ -91,6 +119,12 @@ class Flow(Model):
     def tests(self) -> dict[str, ABTest]:
         """The A/B test nodes by id, in declared order."""
         return {i: n for i, n in self.nodes.items() if isinstance(n, ABTest)}
+
+    @property
+    def watches(self) -> int:
+        """How many success watches are counted apart: a branch of a test each, goal and holdout."""
+        goal = 0 if self.settings.goal is None else 1 + (self.settings.holdout is not None)
+        return sum(len(test.branches) for test in self.tests.values()) + goal
 
     @property
     def couplings(self) -> list[tuple[str, ...]]:

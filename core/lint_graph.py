@@ -13,6 +13,8 @@ from core.nodes import (
     NodeBase,
     Send,
     Wait,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
     WaitSlot,
@@ -98,7 +100,7 @@ def _ports(node_id: str, node: NodeBase) -> Iterator[Violation]:
             advice = its_ports
             if not ports:
                 message, advice = "nothing follows an end", "Remove `next`."
-            elif isinstance(node, WaitEvent) and port == "timeout":
+            elif isinstance(node, WaitEvent | WaitAny | WaitCondition) and port == "timeout":
                 advice = f"Set `timeout` to a duration. {advice}"
             yield violation("unknown-port", edge_steps(node_id, node, port)[:4], message, advice)
 
@@ -153,7 +155,7 @@ def _always_waits(node: NodeBase) -> bool:
     """Whether every token stands at the node for a while, however often it comes by."""
     if isinstance(node, Wait):
         return any((node.for_.months, node.for_.days, node.for_.ms))
-    if isinstance(node, WaitEvent):
+    if isinstance(node, WaitEvent | WaitAny):
         return node.timeout is None or any(
             (node.timeout.months, node.timeout.days, node.timeout.ms)
         )
@@ -163,7 +165,7 @@ def _always_waits(node: NodeBase) -> bool:
 def cycles(view: View) -> Iterator[Violation]:
     """Cycles through which a token can run without ever standing still."""
     graph, nodes = view.graph, list(view.flow.nodes.values())
-    maybe = [isinstance(n, WaitUntil | WaitDate | WaitSlot) for n in nodes]
+    maybe = [isinstance(n, WaitUntil | WaitDate | WaitSlot | WaitCondition) for n in nodes]
     free = [not _always_waits(n) for n in nodes]
     for part in graph.cycles([f and not m for f, m in zip(free, maybe, strict=True)]):
         ids = [graph.ids[i] for i in graph.shortest_cycle(part[0], part)]

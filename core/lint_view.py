@@ -31,10 +31,14 @@ from core.graph import Graph, components
 from core.nodes import (
     ABTest,
     ConditionNode,
+    EventTest,
     OnEvent,
     OnSchedule,
     OnSegment,
+    Send,
     Target,
+    WaitAny,
+    WaitCondition,
     WaitEvent,
 )
 from core.violations import Violation, close_to
@@ -178,15 +182,21 @@ def operand_steps(part: Part) -> Steps:
     return (*part.steps, part.operator.rstrip("_"))
 
 
-def filters(flow: Flow) -> Iterator[tuple[Steps, OnEvent | WaitEvent | Target]]:
+def filters(flow: Flow) -> Iterator[tuple[Steps, OnEvent | WaitEvent | EventTest | Target]]:
     """Everything outside conditions that names an event and may filter it, with its place."""
     for node_id, node in flow.nodes.items():
         if isinstance(node, OnEvent | WaitEvent):
             yield ("nodes", node_id), node
+        elif isinstance(node, WaitAny):
+            for port, test in node.events.items():
+                yield ("nodes", node_id, "events", port), test
         elif isinstance(node, ABTest):
             yield ("nodes", node_id, "target"), node.target
     if flow.settings.goal is not None:
         yield ("settings", "goal"), flow.settings.goal
+    for number, rule in enumerate(flow.settings.exit):
+        if rule.event is not None:
+            yield ("settings", "exit", number), EventTest(event=rule.event, where=rule.where)
 
 
 def _roots(flow: Flow) -> Iterator[Part]:
@@ -194,6 +204,15 @@ def _roots(flow: Flow) -> Iterator[Part]:
         if isinstance(node, OnSegment | OnSchedule | ConditionNode) and node.if_ is not None:
             reads: Reads = "entry" if isinstance(node, ConditionNode) else "nothing"
             yield Part.of(("nodes", node_id, "if"), node.if_, None, reads)
+        elif isinstance(node, WaitCondition):
+            yield Part.of(("nodes", node_id, "if"), node.if_, None, "nothing")
+        elif isinstance(node, Send):
+            for number, guard in enumerate(node.guards):
+                place: Steps = ("nodes", node_id, "guards", number, "if")
+                yield Part.of(place, guard.if_, None, "entry")
+    for number, rule in enumerate(flow.settings.exit):
+        if rule.if_ is not None:
+            yield Part.of(("settings", "exit", number, "if"), rule.if_, None, "nothing")
     for steps, holder in filters(flow):
         if holder.where is not None:
             reads = "own" if isinstance(holder, OnEvent) else "entry"

@@ -50,6 +50,7 @@ CHANNELS: tuple[Channel, ...] = (
     "webhook",
 )
 DAY_MS = 86_400_000
+TIMEOUT = "timeout"
 
 
 def _targets(value: object) -> object:
@@ -310,6 +311,55 @@ class WaitEvent(NodeBase):
         return self
 
 
+class EventTest(Model):
+    """An event that passes the filter."""
+
+    event: Name
+    where: Filter | None = None
+
+
+class WaitAny(NodeBase):
+    """Wait for one of several events, each with its own port, and no longer than the timeout."""
+
+    type: Literal["wait_any"]
+    events: dict[PortName, EventTest] = Field(min_length=1, max_length=limits.VALUES_MAX)
+    timeout: DurationField | None = None
+    waits: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The events in declared order, then `timeout` where one is set."""
+        return tuple(self.events) if self.timeout is None else (*self.events, TIMEOUT)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
+            raise ValueError("a timeout can't be negative")
+        if TIMEOUT in self.events:
+            raise ValueError("the port 'timeout' is that of the timeout; name the event otherwise")
+        return self
+
+
+class WaitCondition(NodeBase):
+    """Wait until a condition on the customer holds, and no longer than the timeout."""
+
+    type: Literal["wait_condition"]
+    if_: Condition = Field(alias="if")
+    timeout: DurationField | None = None
+    waits: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`met`, and `timeout` where one is set."""
+        return ("met",) if self.timeout is None else ("met", TIMEOUT)
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> Self:
+        if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
+            raise ValueError("a timeout can't be negative")
+        return self
+
+
 class Slot(Model):
     """A half-open time of day [from, until) on some weekdays, all of them unless stated."""
 
@@ -330,10 +380,14 @@ class Slot(Model):
 
 
 class WaitSlot(NodeBase):
-    """Wait for the next slot of the customer's local week; inside one, go on at once."""
+    """Wait for the next slot of the customer's local week; inside one, go on at once.
+
+    Those who waited for a slot to begin go on spread over `spread`, so that not all do at once.
+    """
 
     type: Literal["wait_slot"]
     slots: list[Slot] = Field(min_length=1, max_length=168)
+    spread: WindowField | None = None
     waits: ClassVar[bool] = True
 
 
@@ -402,14 +456,40 @@ class TakeCoupon(NodeBase):
         return ("taken", "sold_out")
 
 
+class Guard(Model):
+    """A reason not to send, and when it holds."""
+
+    reason: PortName
+    if_: Condition = Field(alias="if")
+
+
 class Send(NodeBase):
-    """Send a message on a channel."""
+    """Send a message on a channel, unless a guard holds: the first that does is the way out.
+
+    Where a reason's port leads nowhere, the customer goes on as though the message had been sent.
+    """
 
     type: Literal["send"]
     channel: Channel
     template: Name
     variables: dict[Name, Any] = Field(default_factory=dict)
     to: Name | None = None
+    guards: list[Guard] = Field(default_factory=list, max_length=limits.GUARDS_MAX)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`next`, then the guards' reasons in declared order."""
+        return ("next", *(guard.reason for guard in self.guards))
+
+    def targets(self, port: str) -> list[str]:
+        """The ids of the nodes that `port` leads to."""
+        return self.next.get(port) or self.next.get("next", [])
+
+    @model_validator(mode="after")
+    def _reasons_differ(self) -> Self:
+        if len(set(self.ports)) < len(self.ports):
+            raise ValueError("each guard needs a reason of its own, and none is called 'next'")
+        return self
 
     def carried(self, flow_id: str, node_id: str) -> dict[str, str]:
         """The properties by which an event that answers this message tells of it."""
@@ -481,8 +561,8 @@ NODE_TYPES: dict[str, type[NodeBase]] = {
     model.model_fields["type"].annotation.__args__[0]: model  # type: ignore[union-attr]
     for model in (
         OnEvent, OnSegment, OnSchedule, ConditionNode, BranchAttribute, BranchTag, Wait, WaitUntil,
-        WaitDate, WaitEvent, WaitSlot, Split, ABTest, TakeCoupon, Send, AddTag, RemoveTag,
-        SetAttribute, AddToAttribute, AddToGroup, RemoveFromGroup, End,
+        WaitDate, WaitEvent, WaitAny, WaitCondition, WaitSlot, Split, ABTest, TakeCoupon, Send,
+        AddTag, RemoveTag, SetAttribute, AddToAttribute, AddToGroup, RemoveFromGroup, End,
     )
 }  # fmt: skip
 
@@ -503,6 +583,8 @@ Node = Annotated[
     | Annotated[WaitUntil, Tag("#wait_until")]
     | Annotated[WaitDate, Tag("#wait_date")]
     | Annotated[WaitEvent, Tag("#wait_event")]
+    | Annotated[WaitAny, Tag("#wait_any")]
+    | Annotated[WaitCondition, Tag("#wait_condition")]
     | Annotated[WaitSlot, Tag("#wait_slot")]
     | Annotated[Split, Tag("#split")]
     | Annotated[ABTest, Tag("#ab_test")]

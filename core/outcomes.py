@@ -22,6 +22,8 @@ class Outcome(IntEnum):
     REFUSED_ONCE = -8
     REFUSED_INSIDE = -9
     REFUSED_GAP = -10
+    EXIT = -11
+    REFUSED_HOLDOUT = -12
 
     @property
     def text(self) -> str:
@@ -40,8 +42,8 @@ class CoupledOutcome(IntEnum):
     They have counters of their own, not columns of `Counters.outcome`.
     """
 
-    REFUSED_CAP = -11
-    REFUSED_LATE = -12
+    REFUSED_CAP = -13
+    REFUSED_LATE = -14
 
     @property
     def text(self) -> str:
@@ -56,13 +58,16 @@ def outcome_text(code: int) -> str:
     return Outcome(code).text
 
 
-ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW)
+ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW, Outcome.EXIT)
+TAKEN_OUT = (Outcome.WHOLE_FLOW, Outcome.EXIT)
+"""Ends of tokens that stood somewhere, for a reason elsewhere."""
 PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
 REFUSALS = (
     Outcome.REFUSED_NO_KEY,
     Outcome.REFUSED_ONCE,
     Outcome.REFUSED_INSIDE,
     Outcome.REFUSED_GAP,
+    Outcome.REFUSED_HOLDOUT,
 )
 OUTCOMES = len(Outcome)
 LOGGED = OUTCOMES + len(CoupledOutcome)

@@ -91,6 +91,16 @@ def assign_key(salt: str, lineage: str, node: str) -> int:
     return hash_parts("ASSIGN", salt, lineage, node)
 
 
+def jitter_key(salt: str, lineage: str, node: str) -> int:
+    """Return the u64 key that spreads those who wait at a node; the seed is no part of it."""
+    return hash_parts("JITTER", salt, lineage, node)
+
+
+def holdout_key(salt: str, group: str | None, lineage: str) -> int:
+    """Return the u64 key of a holdout: of all flows that name the same group, else of one flow."""
+    return hash_parts("HOLDOUT", salt, group or "", "" if group else lineage)
+
+
 def response_key(
     seed: int, replicate: int, lineage: str, channel: str, template: str, event: str
 ) -> int:

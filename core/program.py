@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from core.conditions import Comparison
 from core.duration import Duration
 from core.flow import Flow
+from core.internal_events import ChangeKind, Internal
 from core.responses import Responses
 
 FORMAT_VERSION = 1
@@ -110,7 +111,9 @@ NODE = np.dtype(
         ("months", "i4"),
         ("days", "i4"),
         ("ms", "i8"),
-        ("x", "i8"),  # instant, time of day, value bits, key
+        ("x", "i8"),  # instant, time of day, value bits, key, condition, first of several
+        ("fires", "i4"),  # SEND: the internal event of a message that left, -1 for none
+        ("pad", "i4"),
     ],
     align=True,
 )
@@ -124,6 +127,10 @@ FLAG_SEGMENT = 64  # SET, ADD: a segment trigger reads the column
 FLAG_AGAIN = 128  # a customer may arrive more than once, or a funnel layer asks whether one did
 FLAG_LATE = 256  # a token may arrive later than its entry began
 FLAG_JOINT = 512  # all of several ports lead to the one node
+FLAG_SEVERAL = (
+    1024  # WAIT_EVENT: x is the first of its `listens`, one for each port but the timeout's
+)
+FLAG_NOW = 2048  # WAIT_EVENT: passes at once where the condition x holds
 
 PORT = np.dtype([("edge0", "i4"), ("edges", "i4"), ("outcome", "i4"), ("pad", "i4")], align=True)
 """`outcome`: what becomes of a token where the port has no edge, 0 to stand idle."""
@@ -152,8 +159,8 @@ TRIGGER = np.dtype(
         ("kind", "i4"),  # TriggerKind
         ("cond", "i4"),
         ("cond_end", "i4"),  # SEGMENT: its tests are [cond, cond_end)
-        ("members", "i4"),  # SEGMENT: bit 0 at the start, bit 1 joining
-        ("pad", "i4"),
+        ("members", "i4"),  # SEGMENT: bit 0 at the start, bit 1 joining; 0 where nobody enters
+        ("fires", "i4"),  # SEGMENT: the internal event of its coming true, -1 for none
     ],
     align=True,
 )
@@ -194,6 +201,13 @@ EVENT = np.dtype(
 EVENT_WAITED = 1
 EVENT_WATCHED = 2
 EVENT_SEGMENT = 4
+EVENT_EXITS = 8
+
+LISTEN = np.dtype([("event", "i4"), ("cond", "i4")], align=True)
+"""An event and its filter: one of several that a wait is for, or one that takes everybody out."""
+
+INTERNAL = np.dtype([("event", "i4"), ("pad", "i4")], align=True)
+"""An event that a run makes happen; it carries the row of constants behind those of all draws."""
 
 LOG = np.dtype(
     [
@@ -278,7 +292,9 @@ class Program:
     on the audience (kinds of columns, dictionary codes, zones, keys) is left to the binder.
     `columns` are the customer's columns read or written, `written` those that an action writes.
     `properties` are event properties by name. `events` are the event types referred to, sorted;
-    `histories` those that conditions look back at.
+    `histories` those that conditions look back at. `internals` are the events that the run makes
+    happen, `column_fires` those of a column's changes. `listens` and `exits` are events with their
+    filters' first tests; `guards` the first tests of sends' guards, which a node's `x` begins.
     """
 
     flow: Flow
@@ -305,6 +321,11 @@ class Program:
     touches: list[tuple[int, tuple[int, ...]]]
     rule_conds: dict[int, int] = field(default_factory=dict)
     look_back_ms: dict[str, int | None] = field(default_factory=dict)
+    internals: list[Internal] = field(default_factory=list)
+    column_fires: dict[tuple[int, ChangeKind], int] = field(default_factory=dict)
+    listens: list[tuple[str, int]] = field(default_factory=list)
+    exits: list[tuple[str, int]] = field(default_factory=list)
+    guards: list[int] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
 

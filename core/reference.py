@@ -8,7 +8,7 @@ counters, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -16,11 +16,15 @@ import numpy as np
 
 from core.absent_types import absent_types
 from core.audience import Audience
+from core.conditions import Condition
 from core.couplings import CLAIM, Claims, Coordinator, Grants, Kind, resources_of
 from core.duration import fixed_ms
-from core.flow import Flow
+from core.flow import ExitRule, Flow
 from core.hashing import hash_parts
+from core.internal_events import MESSAGE_SENT, exit_event, met_event
+from core.limits import WEIGHT_TOTAL
 from core.nodes import (
+    TIMEOUT,
     ABTest,
     BranchAttribute,
     BranchTag,
@@ -30,11 +34,14 @@ from core.nodes import (
     OnSegment,
     Send,
     TakeCoupon,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
 )
 from core.options import RunOptions
 from core.outcomes import CoupledOutcome, Outcome
+from core.philox import draw64, holdout_key, scale
 from core.reference_conditions import change_points, holds
 from core.reference_couplings import Desk, SharedDesk
 from core.reference_life import Life, Setting, reads
@@ -176,15 +183,20 @@ def _setting(
         zone_name=name,
         window=(window_from, window_until),
         tables=[outcome.table() for outcome in responses.outcomes] if responses else [],
-        segment_reads=frozenset(
-            read
-            for node in flow.nodes.values()
-            if isinstance(node, OnSegment)
-            for read in reads(node.if_)
-        ),
+        segment_reads=frozenset(read for condition in _judged(flow) for read in reads(condition)),
         attribute_types={n: c.kind for n, c in audience.attributes.items()} | absent_attributes,
         property_types={n: c.kind for n, c in audience.properties.items()} | absent_properties,
     )
+
+
+def _judged(flow: Flow) -> Iterator[Condition]:
+    """The conditions whose coming true makes something happen."""
+    for node in flow.nodes.values():
+        if isinstance(node, OnSegment | WaitCondition):
+            yield node.if_
+    for rule in flow.settings.exit:
+        if rule.if_ is not None:
+            yield rule.if_
 
 
 class _Walk(Life):
@@ -197,6 +209,7 @@ class _Walk(Life):
         self.rechecks = self._first_checks()  # place of the node -> when to judge the segment
         self.started = False  # have segments been judged?
         self.truth: dict[str, bool] = {}  # what was found when they were judged last
+        self.held_out: list[Entry] = []  # entries that the holdout kept from beginning
         self.tested: set[str] = set()  # A/B nodes that a first token has left
         self.arrivals = 0  # against the budget
         self.counts_anew = False  # whether the next arrival begins another count
@@ -220,14 +233,23 @@ class _Walk(Life):
         while self.inputs and self.inputs[0].time_ms < self.options.from_ms:
             self._apply(self.inputs.pop(0))  # D38: history, and nothing else
         self.dirty = False
+        self.internal.clear()
 
     def next_ms(self) -> int | None:
         """The time of the next item, None where there is none before the horizon (D2)."""
+        if self.internal:
+            return self.now_ms
         item = self._next()
         return None if item is None or item[0] >= self.options.horizon_ms else item[0]
 
     def step(self) -> None:
         """Work the next item, which there must be."""
+        if self.internal:
+            happening = self.internal.pop(0)
+            self._apply(happening)
+            self._event(happening)
+            self._check_segments()
+            return
         item = self._next()
         assert item is not None
         at_ms, rank, order = item
@@ -275,7 +297,8 @@ class _Walk(Life):
         elif rank == 2:
             token = self._waiting()[order]
             node = self.node(token.node)
-            port = "timeout" if isinstance(node, WaitEvent) else "next"
+            listens = isinstance(node, WaitEvent | WaitAny | WaitCondition)
+            port = TIMEOUT if listens else "next"
             self._wake(token, token.port if isinstance(node, TakeCoupon) else port)
             self._drain()
         elif rank == 3:
@@ -295,11 +318,7 @@ class _Walk(Life):
             self.person.history.append(item)
             self.note("event", item.name)
             return
-        if item.value is None:
-            self.person.attributes.pop(item.attribute, None)
-        else:
-            self.person.attributes[item.attribute] = item.value
-        self.note("attribute", item.attribute)
+        self.write(item.attribute, item.value)
 
     def _event(self, happening: Happening) -> None:
         if happening.modelled:
@@ -317,9 +336,13 @@ class _Walk(Life):
                 self.tally.succeeded(watch.place, matured=matured, modelled=happening.modelled)
                 if watch.test >= 0:
                     self.desk.succeed(watch.test, watch.branch, self.now_ms, watch.start_ms)
+        if any(self._exits_by(number, happening) for number in range(len(self._exit_rules))):
+            self._leave_flow()
         # (c) all that wait for it, judged before any of them runs
-        for token in [t for t in self.tokens() if self._waits_for(t, happening)]:
-            self._wake(token, "event", happening)
+        waiting = [(token, self._heard(token, happening)) for token in self.tokens()]
+        for token, port in waiting:
+            if port is not None:
+                self._wake(token, port, happening)
         self._drain()
         # (d) triggers, judged after the wakes
         for node_id, node in self.flow.nodes.items():
@@ -335,14 +358,45 @@ class _Walk(Life):
                 self._enter(node_id, hash_parts("event", happening.identity), happening)
         self._drain()
 
-    def _waits_for(self, token: Token, happening: Happening) -> bool:
-        """D28."""
+    def _heard(self, token: Token, happening: Happening) -> str | None:
+        """The port by which a token leaves on an event, None where it goes on waiting (D28)."""
         node = self.node(token.node)
-        if token.status != "waiting" or not isinstance(node, WaitEvent):
-            return False
-        if node.message is not None and happening.answers != (token.entry.number, node.message):
-            return False
-        return node.event == happening.name and holds(node.where, self.view(token.entry, happening))
+        if token.status != "waiting":
+            return None
+        view = self.view(token.entry, happening)
+        match node:
+            case WaitEvent():
+                mine = happening.answers == (token.entry.number, node.message)
+                if node.event != happening.name or not (node.message is None or mine):
+                    return None
+                return "event" if holds(node.where, view) else None
+            case WaitAny():
+                heard = (
+                    port
+                    for port, test in node.events.items()
+                    if test.event == happening.name and holds(test.where, view)
+                )
+                return next(heard, None)
+            case WaitCondition():
+                return "met" if happening.name == met_event(token.node) else None
+        return None
+
+    @property
+    def _exit_rules(self) -> list[ExitRule]:
+        return self.flow.settings.exit
+
+    def _exits_by(self, number: int, happening: Happening) -> bool:
+        """Whether an event is one by which an exit rule takes the customer out (D48)."""
+        rule = self._exit_rules[number]
+        if rule.if_ is not None:
+            return happening.name == exit_event(number)
+        return rule.event == happening.name and holds(rule.where, self.view(None, happening))
+
+    def _leave_flow(self) -> None:
+        """Take all tokens out, by entry and fork number (D48)."""
+        for token in self.tokens():
+            if token.status != "ended":
+                self.stop(token, Outcome.EXIT)
 
     def _schedule(self, node_id: str) -> None:
         node = self.node(node_id)
@@ -359,13 +413,29 @@ class _Walk(Life):
         """(e): judge all segments again while anything that they read may have changed (D32)."""
         while self.dirty:
             self.dirty = False
-            if not self.started or not self._in_window():
+            if not self.started:
                 return
             self.rechecks.clear()
             for order, (node_id, node) in enumerate(self.flow.nodes.items()):
-                if isinstance(node, OnSegment):
+                if isinstance(node, OnSegment) and self._in_window():
                     self._check_segment(order, node_id, node)
+                elif isinstance(node, WaitCondition):
+                    self._check_turn(order, met_event(node_id), node.if_)
+            for number, rule in enumerate(self._exit_rules):
+                if rule.if_ is not None:
+                    order = len(self.flow.nodes) + number
+                    self._check_turn(order, exit_event(number), rule.if_)
             self._drain()
+
+    def _check_turn(self, order: int, event: str, condition: Condition) -> None:
+        """Judge a condition whose coming true is an event of its own (D47)."""
+        view = self.view(None)
+        before, self.truth[event] = self.truth.get(event, False), holds(condition, view)
+        if self.truth[event] and not before:
+            self.make_happen(event)
+        points = [at for at in change_points(condition, view) if at > self.now_ms]
+        if points:
+            self.rechecks[order] = min(points)
 
     def _check_segment(self, order: int, node_id: str, node: OnSegment) -> None:
         view = self.view(None)
@@ -402,6 +472,8 @@ class _Walk(Life):
         place = Lined(node_id, identity, self.now_ms, key, properties, modelled)
         if (hindrance := self._hindrance(key, self.line)) is not None:
             self._refuse(node_id, identity, *hindrance)
+        elif self._kept_out():
+            self._hold_out(place)
         elif self.desk.gate is None:
             self._begin(place)
         else:
@@ -412,7 +484,9 @@ class _Walk(Life):
     ) -> tuple[Outcome, Entry | Lined] | None:
         """Why nobody with this key may enter now, and what stands in the way (D9)."""
         reentry = self.flow.settings.reentry
-        before: list[Entry | Lined] = [each for each in self.entries if each.key == key]
+        before: list[Entry | Lined] = [
+            each for each in (*self.entries, *self.held_out) if each.key == key
+        ]
         before += [each for each in line if each.key == key]
         if not before:
             return None
@@ -425,6 +499,22 @@ class _Walk(Life):
         if reentry.gap is not None and last.began_ms > self.now_ms - fixed_ms(reentry.gap):
             return Outcome.REFUSED_GAP, last
         return None
+
+    def _kept_out(self) -> bool:
+        """Whether the customer is among those whom the flow keeps out (D49)."""
+        holdout = self.flow.settings.holdout
+        if holdout is None:
+            return False
+        key = holdout_key(self.options.salt, holdout.group, self.flow.draws_as)
+        return scale(draw64(key, self.person.hash, 0), WEIGHT_TOTAL) < holdout.share
+
+    def _hold_out(self, place: Lined) -> None:
+        """Count him as one who entered and left at once, and watch him for the goal (D49)."""
+        entry = Entry(-1, place.identity, self.now_ms, place.node, place.key, place.properties)
+        self.held_out.append(entry)
+        self._refuse(place.node, place.identity, Outcome.REFUSED_HOLDOUT, None)
+        if self.flow.settings.goal is not None:
+            self.watch(watch_place(self.flow) + 1, self.flow.settings.goal, entry)
 
     def _stand_in_line(self, place: Lined, gate: int) -> None:
         """Claim the entry (D41)."""
@@ -517,11 +607,21 @@ class _Walk(Life):
     def _left(self, token: Token, node: NodeBase) -> None:
         """What leaving a node brings with it."""
         entry = token.entry
-        if isinstance(node, Send):
+        if isinstance(node, Send) and token.port == "next":
             self.tally.send(node.channel, self.now_ms)
             self.sends.append(Sent(self.person.id, token.node, self.now_ms, entry.identity))
             respond(self, token, node)
-        if isinstance(node, WaitEvent) and token.cause is not None and token.cause.modelled:
+            carried: dict[str, Value] = {
+                name: text
+                for name, text in node.carried(self.flow.flow, token.node).items()
+                if self.setting.property_types.get(name, "string") == "string"
+            }
+            self.make_happen(MESSAGE_SENT, carried, (entry.number, token.node))
+        if (
+            isinstance(node, WaitEvent | WaitAny)
+            and token.cause is not None
+            and token.cause.modelled
+        ):
             self.tally.modelled_wake(token.node)
         if isinstance(node, ABTest) and token.node not in self.tested:  # D31
             self.tested.add(token.node)
@@ -567,8 +667,12 @@ class _Walk(Life):
         at = window_from
         if self.person.created_ms is not None:
             at = max(at, self.person.created_ms)
-        nodes = enumerate(self.flow.nodes.values())
-        return {i: at for i, node in nodes if isinstance(node, OnSegment) and at < window_until}
+        nodes = list(self.flow.nodes.values())
+        judged = [i for i, node in enumerate(nodes) if isinstance(node, OnSegment | WaitCondition)]
+        judged += [
+            len(nodes) + i for i, rule in enumerate(self._exit_rules) if rule.if_ is not None
+        ]
+        return dict.fromkeys(judged, at) if at < window_until else {}
 
     def close(self) -> None:
         """Count who is still there at the horizon, in the flow or in line."""

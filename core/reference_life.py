@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from core.audience import Audience, Kind
@@ -22,6 +23,8 @@ from core.conditions import (
 )
 from core.duration import fixed_ms
 from core.flow import Flow
+from core.hashing import hash_parts
+from core.internal_events import Family, change_event, kinds_of_change
 from core.nodes import NodeBase, Target
 from core.options import RunOptions
 from core.outcomes import PARKS, Outcome
@@ -93,6 +96,7 @@ class Life:
         self.watches: list[Watch] = []
         self.modelled: list[tuple[int, Happening]] = []  # to come, each with its order of creation
         self.modelled_ever = 0
+        self.internal: list[Happening] = []  # what the run itself made happen, to be seen next
         self.dirty = False  # something that a segment trigger reads may have changed
 
     def tokens(self) -> list[Token]:
@@ -134,6 +138,46 @@ class Life:
         """Something changed or may have: segments are judged again if they name it (D3 e)."""
         if (kind, name) in self.setting.segment_reads:
             self.dirty = True
+
+    def make_happen(
+        self,
+        event: str,
+        properties: Mapping[str, Value] | None = None,
+        answers: tuple[int, str] | None = None,
+    ) -> None:
+        """Let an internal event be next (D47)."""
+        identity = hash_parts("internal", self.now_ms)
+        self.internal.append(Happening(self.now_ms, event, properties or {}, identity, answers))
+
+    def changed(self, family: Family, name: str, old: Value | None, new: Value | None) -> None:
+        """Something of the customer's record was written."""
+        kind = "bool"
+        if family == "attribute":
+            kind = self.setting.attribute_types[name]
+        zeros = {"bool": False, "int64": 0, "float64": 0.0}
+        for change in kinds_of_change(old, new, zero=zeros.get(kind)):
+            self.make_happen(change_event(family, name, change))
+
+    def write(self, attribute: str, value: Value | None) -> None:
+        """Give an attribute a value, or take it away."""
+        old = self.person.attributes.get(attribute)
+        if value is None:
+            self.person.attributes.pop(attribute, None)
+        else:
+            self.person.attributes[attribute] = value
+        self.changed("attribute", attribute, old, value)
+        self.note("attribute", attribute)
+
+    def mark(self, family: Literal["tag", "group"], name: str, given: bool) -> None:
+        """Give a tag, put into a group, or the other way."""
+        marks = self.person.tags if family == "tag" else self.person.groups
+        old = name in marks
+        if given:
+            marks.add(name)
+        else:
+            marks.discard(name)
+        self.changed(family, name, old, given)
+        self.note(family, name)
 
     def watch(
         self, place: int, target: Target, entry: Entry, test: int = -1, branch: int = -1

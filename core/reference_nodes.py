@@ -8,11 +8,12 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from core.couplings import Kind
-from core.duration import Duration
+from core.duration import Duration, fixed_ms
 from core.errors import HeadraceError
 from core.hashing import hash_parts
 from core.limits import PROBABILITY_TOTAL, WEIGHT_TOTAL
 from core.nodes import (
+    TIMEOUT,
     ABTest,
     AddTag,
     AddToAttribute,
@@ -29,13 +30,23 @@ from core.nodes import (
     Split,
     TakeCoupon,
     Wait,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
     WaitSlot,
     WaitUntil,
 )
 from core.outcomes import Outcome
-from core.philox import assign_key, delay_key, draw64, response_key, scale, slot_of
+from core.philox import (
+    assign_key,
+    delay_key,
+    draw64,
+    jitter_key,
+    response_key,
+    scale,
+    slot_of,
+)
 from core.reference_conditions import holds, is_listed
 from core.reference_life import Life, reads
 from core.reference_people import Day, Happening, Instant, Value, in_int64, is_number
@@ -58,8 +69,10 @@ def port_at(life: Life, token: Token, node: NodeBase) -> str | None:
             return _branch(life, token, node)
         case Split() | ABTest():
             return _split(life, token, node)
-        case Wait() | WaitUntil() | WaitDate() | WaitSlot() | WaitEvent():
+        case Wait() | WaitUntil() | WaitDate() | WaitSlot() | WaitEvent() | WaitAny():
             return _wait(life, token, node)
+        case WaitCondition():
+            return _wait_condition(life, token, node)
         case TakeCoupon():
             _claim_coupon(life, token, node)
             return None
@@ -68,9 +81,31 @@ def port_at(life: Life, token: Token, node: NodeBase) -> str | None:
         case End():
             _end(life, token, node)
             return None
-    if not isinstance(node, Send):
-        _act(life, node)
+    if isinstance(node, Send):
+        return _reason(life, token, node)
+    _act(life, node)
     return "next"
+
+
+def _reason(life: Life, token: Token, node: Send) -> str:
+    """The first reason not to send that holds, else `next` (D51)."""
+    view = life.view(token.entry)
+    life.touch(token.node, (read for guard in node.guards for read in reads(guard.if_)))
+    return next((guard.reason for guard in node.guards if holds(guard.if_, view)), "next")
+
+
+def _wait_condition(life: Life, token: Token, node: WaitCondition) -> str | None:
+    """D52."""
+    view = life.view(token.entry)
+    life.touch(token.node, reads(node.if_))
+    if holds(node.if_, view):
+        return "met"
+    due_ms = None if node.timeout is None else later(life.now_ms, node.timeout, life.here)
+    life.observer.waiting(token, life.now_ms, due_ms)
+    if due_ms is not None and due_ms <= life.now_ms:
+        return TIMEOUT
+    token.status, token.due_ms = "waiting", due_ms
+    return None
 
 
 def _branch(life: Life, token: Token, node: BranchAttribute | BranchTag) -> str:
@@ -119,9 +154,9 @@ def _claim_coupon(life: Life, token: Token, node: TakeCoupon) -> None:
 
 
 def _wait(
-    life: Life, token: Token, node: Wait | WaitUntil | WaitDate | WaitSlot | WaitEvent
+    life: Life, token: Token, node: Wait | WaitUntil | WaitDate | WaitSlot | WaitEvent | WaitAny
 ) -> str | None:
-    """D23 to D28."""
+    """D23 to D28, D50."""
     port, due_ms = "next", None
     match node:
         case Wait():
@@ -136,7 +171,11 @@ def _wait(
             due_ms = _date_due(value, node, life.here)
         case WaitSlot():
             due_ms = slot_due(life.now_ms, node.slots, life.here)
-        case WaitEvent():
+            if node.spread is not None and due_ms > life.now_ms:
+                key = jitter_key(life.options.salt, life.flow.draws_as, token.node)
+                draw = draw64(key, life.person.hash, slot_of(token.entry.identity, 1))
+                due_ms += scale(draw, fixed_ms(node.spread))
+        case WaitEvent() | WaitAny():
             port = "timeout"
             if node.timeout is not None:
                 due_ms = later(life.now_ms, node.timeout, life.here)
@@ -150,21 +189,12 @@ def _wait(
 def _act(life: Life, node: NodeBase) -> None:
     """Change the customer. What it touches counts as changed even where it was so before (D3 e)."""
     match node:
-        case AddTag(tag=name):
-            life.person.tags.add(name)
-            life.note("tag", name)
-        case RemoveTag(tag=name):
-            life.person.tags.discard(name)
-            life.note("tag", name)
-        case AddToGroup(group=name):
-            life.person.groups.add(name)
-            life.note("group", name)
-        case RemoveFromGroup(group=name):
-            life.person.groups.discard(name)
-            life.note("group", name)
+        case AddTag(tag=name) | RemoveTag(tag=name):
+            life.mark("tag", name, isinstance(node, AddTag))
+        case AddToGroup(group=name) | RemoveFromGroup(group=name):
+            life.mark("group", name, isinstance(node, AddToGroup))
         case SetAttribute(attribute=name, value=literal):
-            life.person.attributes[name] = life.fit(name, literal)
-            life.note("attribute", name)
+            life.write(name, life.fit(name, literal))
         case _:
             raise TypeError(f"no rule for the node type {node.type!r}")
 
@@ -181,8 +211,7 @@ def _add(life: Life, token: Token, node: AddToAttribute) -> str | None:
     if not fits:
         life.stop(token, Outcome.PARKED_OVERFLOW)
         return None
-    life.person.attributes[node.attribute] = total
-    life.note("attribute", node.attribute)
+    life.write(node.attribute, total)
     return "next"
 
 

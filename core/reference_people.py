@@ -50,7 +50,7 @@ class Happening:
     @property
     def modelled(self) -> bool:
         """Whether a response model made it up."""
-        return self.answers is not None
+        return self.outcome >= 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.flow import Flow
+from core.internal_events import MESSAGE_SENT, change_of
 from core.nodes import ABTest, End, NodeBase, Send, TakeCoupon, WaitEvent
 from core.responses import Responses, Rule
-from core.usage import Ref, reads, writes
+from core.usage import Ref, exit_reads, reads, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class _Taint:
                 known = self.begins if _enters(node) else self.left
                 if node_id not in known and self._reads_assumed(node_id, node):
                     known.add(node_id)
+            self._made_events()
+            self._exits()
             self._entries()
             self._couplings()
             self._killed()
@@ -136,7 +139,31 @@ class _Taint:
 
     def _size(self) -> int:
         sizes = [len(s) for s in (self.begins, self.entered, self.left, self.idle)]
-        return sum(sizes) + len(self.columns)
+        return sum(sizes) + len(self.columns) + len(self.events)
+
+    def _made_events(self) -> None:
+        """What an assumed message or change of a record makes happen is assumed too."""
+        sends = (i for i, n in self.flow.nodes.items() if isinstance(n, Send))
+        if any(i in self.left for i in sends):
+            self.events |= {MESSAGE_SENT}
+        asked = {ref.name for n in self.flow.nodes.values() for ref in reads(n)}
+        asked |= {rule.event for rule in self.flow.settings.exit if rule.event is not None}
+        for event in asked:
+            change = change_of(event)
+            if change is not None and Ref(change[0], change[1]) in self.columns:
+                self.events |= {event}
+
+    def _exits(self) -> None:
+        """An assumed exit may take anybody out anywhere."""
+        rules = self.flow.settings.exit
+        if any(self._assumed(ref, self.events) for rule in rules for ref in exit_reads(rule)):
+            self.left.update(i for i, n in self.flow.nodes.items() if _holds(n))
+            self.idle.update(self.flow.nodes)
+
+    def _assumed(self, ref: Ref, events: frozenset[str]) -> bool:
+        if ref.kind == "event":
+            return ref.name in events
+        return ref in self.columns or (ref.kind == "history" and ref.name in self.events)
 
     def _flow_down(self) -> None:
         """Carry assumed counts along the edges, and into what the nodes there write."""
@@ -163,14 +190,7 @@ class _Taint:
             events = self.events
         if isinstance(node, ABTest):  # its target is judged, not obeyed
             return False
-        for ref in reads(node):
-            if ref.kind == "event" and ref.name in events:
-                return True
-            if ref.kind == "history" and ref.name in self.events:
-                return True
-            if ref in self.columns and writes(node) != ref:
-                return True
-        return False
+        return any(self._assumed(ref, events) and writes(node) != ref for ref in reads(node))
 
     def _killed(self) -> None:
         """An assumed `end` of a whole entry may take out tokens on the other paths of a fork."""

@@ -22,7 +22,7 @@ from core.conditions import (
     TagTest,
     walk,
 )
-from core.flow import Flow
+from core.flow import ExitRule, Flow
 from core.nodes import (
     ABTest,
     AddTag,
@@ -37,13 +37,17 @@ from core.nodes import (
     OnSegment,
     RemoveFromGroup,
     RemoveTag,
+    Send,
     SetAttribute,
     Target,
+    WaitAny,
+    WaitCondition,
     WaitDate,
     WaitEvent,
 )
 
 GOAL = "goal"
+EXIT = "exit"
 REENTRY = "re-entry key"
 
 
@@ -77,7 +81,17 @@ def reads(node: NodeBase) -> set[Ref]:
     match node:
         case OnEvent(event=event, where=where) | WaitEvent(event=event, where=where):
             return {Ref("event", event), *condition_reads(where)}
-        case OnSegment(if_=condition) | OnSchedule(if_=condition) | ConditionNode(if_=condition):
+        case WaitAny(events=events):
+            found = {Ref("event", each.event) for each in events.values()}
+            return found.union(*(condition_reads(each.where) for each in events.values()))
+        case Send(guards=guards):
+            return {ref for guard in guards for ref in condition_reads(guard.if_)}
+        case (
+            WaitCondition(if_=condition)
+            | OnSegment(if_=condition)
+            | OnSchedule(if_=condition)
+            | ConditionNode(if_=condition)
+        ):
             return set(condition_reads(condition))
         case BranchAttribute(attribute=name) | WaitDate(attribute=name):
             return {Ref("attribute", name)}
@@ -102,8 +116,14 @@ def writes(node: NodeBase) -> Ref | None:
     return None
 
 
+def exit_reads(rule: ExitRule) -> set[Ref]:
+    """What a rule reads that takes customers out."""
+    event = set() if rule.event is None else {Ref("event", rule.event)}
+    return event | set(condition_reads(rule.where)) | set(condition_reads(rule.if_))
+
+
 def used(flow: Flow) -> dict[Ref, list[str]]:
-    """Where each name is read: node ids in document order, then `GOAL` and `REENTRY`.
+    """Where each name is read: node ids in document order, then `EXIT`, `GOAL` and `REENTRY`.
 
     Here an event type that a condition looks back at counts as an event.
     """
@@ -115,11 +135,18 @@ def used(flow: Flow) -> dict[Ref, list[str]]:
 
     for node_id, node in flow.nodes.items():
         note(reads(node), node_id)
+    for rule in flow.settings.exit:
+        note(exit_reads(rule), EXIT)
     if flow.settings.goal is not None:
         note(_target_reads(flow.settings.goal), GOAL)
     if flow.settings.reentry.key is not None:
         note({Ref("property", flow.settings.reentry.key)}, REENTRY)
     return places
+
+
+def event_names(flow: Flow) -> set[str]:
+    """Every event that the flow names, those of look-backs included."""
+    return {ref.name for ref in used(flow) if ref.kind == "event"}
 
 
 def written(flow: Flow) -> set[Ref]:

@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memset
 
 from ext.couplings cimport line_up
 from ext.hashing cimport xxh64
+from ext.internals cimport is_modelled, kept_out
 from ext.likely cimport rarely
 from ext.predicates cimport as_double, filter_passes, read_property
 from ext.slabs cimport *
@@ -28,6 +29,11 @@ cdef inline uint64_t hash_named(const char* name, uint32_t size, uint64_t value)
     for i in range(8):
         data[8 + size + i] = <unsigned char>(value >> (8 * i))
     return xxh64(data, 16 + size)
+
+
+cdef inline uint64_t internal_identity(MachineC* m, int64_t now_ms) noexcept nogil:
+    """The identity of an internal event (D47)."""
+    return hash_named(b"internal", 8, <uint64_t>now_ms)
 
 
 cdef inline uint64_t modelled_identity(
@@ -152,6 +158,17 @@ cdef inline uint64_t identity_of(
     return hash_named(b"event", 5, m.p.row_hash[row] if row >= 0 else hash)
 
 
+cdef inline void hold_out(
+    MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row
+) noexcept nogil:
+    """Keep a customer out, and watch him for the goal like those who entered (D49)."""
+    if person.state == TOKEN_FREE:
+        person.state = TOKEN_GONE
+    note_outcome(m, person, node, OUT_REFUSED_HOLDOUT, identity)
+    if m.p.goal >= 0:
+        open_watch(m, person, m.p.goal, m.p.watches[m.p.goal].counter0 + 1, row)
+
+
 cdef inline bint admitted(
     MachineC* m, PersonC* person, int32_t node, uint64_t identity, int64_t row, int32_t* number
 ) noexcept nogil:
@@ -168,6 +185,9 @@ cdef inline bint admitted(
     if admission.last_ms != INT64_MIN and refused(m, person, admission, node, identity):
         return 0
     admission.last_ms = person.now_ms
+    if rarely(m.p.holdout_points) and kept_out(m, person):
+        hold_out(m, person, node, identity, row)
+        return 0
     admission.active += 1
     return 1
 
@@ -265,6 +285,6 @@ cdef inline void enter_all(
         sorted[entered] = person
         entered += 1
     m.t.people += entered * plain
-    if row < NO_ROW:
+    if is_modelled(m, row):
         m.t.modelled_entries[node] += entered
     count_arrivals(m, node, sorted, entered)

@@ -10,8 +10,8 @@ cdef enum:
     REPORT_SUCCEEDED = 4
 
 cdef enum:
-    COUPLED_REFUSED_CAP = -11
-    COUPLED_REFUSED_LATE = -12
+    COUPLED_REFUSED_CAP = -13
+    COUPLED_REFUSED_LATE = -14
 
 
 cdef struct ClaimC:

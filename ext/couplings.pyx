@@ -7,7 +7,8 @@ own, so that loops that couple nobody are compiled as though it did not exist.
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 
-from ext.admission cimport begin_admitted, key_admission, refused
+from ext.admission cimport begin_admitted, hold_out, key_admission, refused
+from ext.internals cimport is_modelled, kept_out
 from ext.queues cimport rest
 from ext.slabs cimport FIRST_SIZE, TRAP_MEMORY, grow
 from ext.tokens cimport (
@@ -259,7 +260,12 @@ cdef bint line_up(
             return 0
     if hindered_in_line(m, person, number, node, identity):
         return 0
-    if admission.last_ms == INT64_MIN or not refused(m, person, admission, node, identity):
+    if admission.last_ms != INT64_MIN and refused(m, person, admission, node, identity):
+        return 0
+    if m.p.holdout_points and kept_out(m, person):
+        admission.last_ms = person.now_ms
+        hold_out(m, person, node, identity, row)
+    else:
         stand_in_line(m, person, node, identity, row, number)
     return 0
 
@@ -279,7 +285,7 @@ cdef void let_in(MachineC* m, PersonC* person) noexcept nogil:
         admission.active += 1
         if begin_admitted(m, person, mine.node, mine.hash, mine.row, mine.admission):
             m.t.entries_by_hour[hour_of(now, m.p.from_ms)] += 1
-            m.t.modelled_entries[mine.node] += mine.row < NO_ROW
+            m.t.modelled_entries[mine.node] += is_modelled(m, mine.row)
             count_arrivals(m, mine.node, &person, 1)
     rest(m, person)
 

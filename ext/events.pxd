@@ -1,11 +1,12 @@
 """Let an event happen to customers: watches see it, tokens that wait for it wake, triggers fire."""
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 
 from ext.admission cimport enter_all
 from ext.claims cimport REPORT_SUCCEEDED
 from ext.couplings cimport write_claim
+from ext.internals cimport is_modelled, leave_flow
 from ext.likely cimport rarely
 from ext.predicates cimport filter_passes
 from ext.queues cimport rest, rest_all
@@ -35,7 +36,7 @@ cdef inline void see_watches(
         ):
             m.t.watch_succeeded_ever[w.counter] += 1
             m.t.watch_succeeded[w.counter] += w.matured
-            m.t.watch_modelled[w.counter] += row < 0
+            m.t.watch_modelled[w.counter] += is_modelled(m, row)
             if rarely(m.k.trials[w.watch] >= 0):
                 write_claim(
                     m, person, REPORT_SUCCEEDED, m.k.trials[w.watch], w.counter - spec.counter0,
@@ -110,14 +111,30 @@ cdef inline void sort_by_tie(MachineC* m, int32_t* run, int32_t n) noexcept nogi
         sift(m, run, 0, i)
 
 
-cdef inline bint hears(
-    MachineC* m, PersonC* person, const NodeC* node, int64_t row, int64_t entry_row,
+cdef inline int32_t heard_among(
+    MachineC* m, PersonC* person, const NodeC* node, int32_t event, int64_t row, int64_t entry_row
+) noexcept nogil:
+    """The first of the events for which a token waits at `node` that this one is, -1 for none."""
+    cdef const ListenC* listens = &m.p.listens[node.x]
+    cdef int32_t k
+    for k in range(node.ports - ((node.flags & FLAG_TIMEOUT) != 0)):
+        if listens[k].event == event and filter_passes(
+            m, listens[k].cond, at(m, person), row, entry_row, person.now_ms
+        ):
+            return k
+    return -1
+
+
+cdef inline int32_t heard(
+    MachineC* m, PersonC* person, const NodeC* node, int32_t event, int64_t row, int64_t entry_row,
     uint32_t entry_number, int32_t sender, uint32_t sending_entry,
 ) noexcept nogil:
-    """Whether a token that waits at `node` for events of this type waits for this one (D28)."""
-    if node.b >= 0 and (node.b != sender or entry_number != sending_entry):
-        return 0
-    return filter_passes(m, node.cond, at(m, person), row, entry_row, person.now_ms)
+    """The port by which a token that waits at `node` leaves on an event, -1 if it goes on waiting (D28)."""
+    if rarely(node.flags & FLAG_SEVERAL):
+        return heard_among(m, person, node, event, row, entry_row)
+    if node.a != event or node.b >= 0 and (node.b != sender or entry_number != sending_entry):
+        return -1
+    return filter_passes(m, node.cond, at(m, person), row, entry_row, person.now_ms) - 1
 
 
 cdef inline bint wake_crowd(
@@ -125,17 +142,19 @@ cdef inline bint wake_crowd(
     uint32_t sending_entry,
 ) noexcept nogil:
     """Wake all tokens that wait for this event, judged before any runs (6, D28)."""
-    cdef int32_t t = listeners_of(m, at(m, person), event)[0], n = 0, i
+    cdef int32_t t = listeners_of(m, at(m, person), event)[0], n = 0, i, port
     cdef const EntryC* e
     while t >= 0:
         e = &m.s.entries[m.s.tokens[t].entry]
-        if hears(
-            m, person, &m.p.nodes[m.s.tokens[t].node], row, e.row, e.number, sender,
+        port = heard(
+            m, person, &m.p.nodes[m.s.tokens[t].node], event, row, e.row, e.number, sender,
             sending_entry,
-        ):
+        )
+        if port >= 0:
             if not scratch_room(m, n):
                 return 0
             m.scratch[n] = t
+            m.s.tokens[t].port = port
             n += 1
         t = m.s.tokens[t].next
     if n > 1:
@@ -144,8 +163,7 @@ cdef inline bint wake_crowd(
         t = m.scratch[i]
         stop_waiting(m, person, t)
         m.s.tokens[t].state = TOKEN_WOKEN
-        m.s.tokens[t].port = 0
-        m.s.tokens[t].modelled = row < 0
+        m.s.tokens[t].modelled = is_modelled(m, row)
         ready_push(m, detail_of(m, person), t)
     return n > 0
 
@@ -155,20 +173,21 @@ cdef inline bint wake(
     uint32_t sending_entry,
 ) noexcept nogil:
     """Wake those of the customer's tokens that wait for this event; whether there are any."""
-    cdef const NodeC* node
+    cdef int32_t port
     if rarely(person.crowd):
         return wake_crowd(m, person, event, row, sender, sending_entry)
     if person.state != TOKEN_LISTENING:
         return 0
-    node = &m.p.nodes[person.node]
-    if node.a != event or not hears(
-        m, person, node, row, person.entry_row, detail_of(m, person).entry_number, sender,
-        sending_entry,
-    ):
+    port = heard(
+        m, person, &m.p.nodes[person.node], event, row, person.entry_row,
+        detail_of(m, person).entry_number, sender, sending_entry,
+    )
+    if port < 0:
         return 0
     person.due_ms = INT64_MAX
     person.state = TOKEN_WOKEN
-    m.t.modelled_wakes[person.node] += row < 0
+    person.port = <uint8_t>port
+    m.t.modelled_wakes[person.node] += is_modelled(m, row)
     return 1
 
 
@@ -211,6 +230,19 @@ cdef inline void fire(
         leave_all(m, items[0].node, 0, items, onward)
 
 
+cdef inline void exit_by(
+    MachineC* m, PersonC* person, int32_t event, int64_t row
+) noexcept nogil:
+    """Take a customer out of the flow if the event is one that does (D48)."""
+    cdef int32_t k
+    for k in range(m.p.n_exits):
+        if m.p.exits[k].event == event and filter_passes(
+            m, m.p.exits[k].cond, at(m, person), row, NO_ROW, person.now_ms
+        ):
+            leave_flow(m, person)
+            return
+
+
 cdef inline int32_t notice(
     MachineC* m, int32_t type, PersonC** items, int32_t n, const HappeningC* modelled
 ) noexcept nogil:
@@ -239,6 +271,8 @@ cdef inline int32_t notice(
             see_watches(m, person, type, own.row)
         if event.flags & EVENT_SEGMENT:
             detail_of(m, person).dirty = 1
+        if rarely(event.flags & EVENT_EXITS):
+            exit_by(m, person, type, own.row)
         woken = event.flags & EVENT_WAITED and wake(
             m, person, type, own.row, own.sender, own.sending_entry
         )
@@ -252,7 +286,7 @@ cdef inline int32_t notice(
             rest(m, person)
         else:
             person.state = TOKEN_READY
-            leave_one(m, person, person.node, 0)
+            leave_one(m, person, person.node, person.port)
     return kept
 
 

@@ -15,6 +15,7 @@ from ext.effects cimport ask, tell
 from ext.claims cimport REPORT_OPENED
 from ext.couplings cimport claim_all, visit_trial, write_claim
 from ext.heap cimport heap_push
+from ext.internals cimport make_happen, write_watched
 from ext.likely cimport rarely
 from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
@@ -373,30 +374,58 @@ cdef inline void branch_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     leave_by(m, i, items, n)
 
 
+cdef inline int32_t guard_of(
+    MachineC* m, const NodeC* node, const PersonC* person
+) noexcept nogil:
+    """The port of the first reason not to send that holds, 0 where none does."""
+    cdef int32_t k
+    for k in range(node.ports - 1):
+        if decide(
+            m, m.p.guards[node.x + k], at(m, person), NO_ROW, person.entry_row, person.now_ms
+        ):
+            return k + 1
+    return 0
+
+
 cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int64_t* by_hour = &m.t.sends_by_hour[<int64_t>node.a * m.t.hours]
     cdef int64_t from_ms = m.p.from_ms
     cdef bint answered = m.p.sends[node.b] < m.p.sends[node.b + 1]
+    cdef bint guarded = node.ports > 1
     cdef int32_t k
     cdef uint32_t visit
+    if guarded:
+        for k in range(n):
+            m.w.ports[k] = guard_of(m, node, items[k])
     for k in range(n):
-        by_hour[hour_of(items[k].now_ms, from_ms)] += 1
-    if answered or node.slot >= 0 or m.p.live:
+        by_hour[hour_of(items[k].now_ms, from_ms)] += not guarded or m.w.ports[k] == 0
+    if answered or node.slot >= 0 or m.p.live or node.fires >= 0:
         for k in range(n):
             visit = visit_of(m, items[k], node.slot)
+            if guarded and m.w.ports[k]:
+                continue
             if answered:
                 respond(m, items[k], i, node.b, visit)
             if m.p.live:
                 ask(m, items[k], i, visit)
-    leave_all(m, i, 0, items, n)
+            if node.fires >= 0:
+                make_happen(m, items[k], node.fires, i, detail_of(m, items[k]).entry_number)
+    if guarded:
+        leave_by(m, i, items, n)
+    else:
+        leave_all(m, i, 0, items, n)
 
 
 cdef inline void set_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     cdef const NodeC* node = &m.p.nodes[i]
     cdef int32_t k
-    for k in range(n):
-        write_cell(&m.p.columns[node.a], at(m, items[k]), node.x)
+    if rarely(m.p.column_watched[node.a]):
+        for k in range(n):
+            write_watched(m, items[k], node.a, node.x)
+    else:
+        for k in range(n):
+            write_cell(&m.p.columns[node.a], at(m, items[k]), node.x)
     if m.p.live:
         for k in range(n):
             tell(m, items[k], node.a, node.x)
@@ -433,7 +462,10 @@ cdef inline void add_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noe
             park(m, person, i, OUT_PARKED_OVERFLOW)
             rest(m, person)
             continue
-        write_cell(column, at(m, person), total)
+        if rarely(m.p.column_watched[node.a]):
+            write_watched(m, person, node.a, total)
+        else:
+            write_cell(column, at(m, person), total)
         if m.p.live:
             tell(m, person, node.a, total)
         if node.flags & FLAG_SEGMENT:
@@ -483,6 +515,15 @@ cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     leave_by(m, i, items, n)
 
 
+cdef inline int64_t spread_of(
+    MachineC* m, const PersonC* person, const NodeC* node
+) noexcept nogil:
+    """How much later than the others a customer goes on, of `node.ms` at most (D50)."""
+    cdef uint64_t slot = slot_of(hash_of(m, person)[0], 1)
+    cdef uint64_t id_hash = m.p.id_hash[m.s.lo + at(m, person)]
+    return <int64_t>scale(draw64(<uint64_t>node.x, id_hash, slot), <uint64_t>node.ms)
+
+
 cdef inline int64_t due_of(MachineC* m, const PersonC* person, const NodeC* node) noexcept nogil:
     """When a token that comes to a waiting node is due there; INT64_MIN for no date."""
     cdef const ColumnC* column
@@ -499,10 +540,13 @@ cdef inline int64_t due_of(MachineC* m, const PersonC* person, const NodeC* node
         return INT64_MIN
     z = m.p.zone_of[m.s.lo + c]
     first = m.p.zone_offsets[z]
-    return next_slot(
+    value = next_slot(
         &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first,
         person.now_ms, &m.p.slots[node.a], node.b,
     )
+    if node.ms and value > person.now_ms:
+        value += spread_of(m, person, node)
+    return value
 
 
 cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
@@ -526,6 +570,22 @@ cdef inline void wait_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     leave_all(m, i, 0, onward, kept)
 
 
+cdef inline int32_t pass_met(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
+    """Let those leave for whom the condition of a wait holds already; returns how many are left."""
+    cdef int32_t k, stays = 0, passed = 0, cond = <int32_t>m.p.nodes[i].x
+    cdef PersonC* person
+    for k in range(n):
+        person = items[k]
+        if decide(m, cond, at(m, person), NO_ROW, person.entry_row, person.now_ms):
+            m.w.sorted[passed] = person
+            passed += 1
+        else:
+            items[stays] = person
+            stays += 1
+    leave_all(m, i, 0, m.w.sorted, passed)
+    return stays
+
+
 cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
     """Wait for an event, with a timer where there is a timeout."""
     cdef const NodeC* node = &m.p.nodes[i]
@@ -533,9 +593,12 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
     cdef PersonC* person
     cdef int32_t k, kept = 0
     cdef int64_t due_ms = INT64_MAX
+    cdef int32_t timeout = node.ports - 1
     cdef bint timed = node.flags & FLAG_TIMEOUT
+    if rarely(node.flags & FLAG_NOW):
+        n = pass_met(m, i, items, n)
     if timed and node.days == 0 and node.months == 0 and node.ms > 0:
-        wait_alike(m, i, TOKEN_LISTENING, node.ms, 1, items, n)
+        wait_alike(m, i, TOKEN_LISTENING, node.ms, timeout, items, n)
         return
     for k in range(n):
         person = items[k]
@@ -544,7 +607,7 @@ cdef inline void listen_all(MachineC* m, int32_t i, PersonC** items, int32_t n) 
         if passes_or_waits(m, person, i, TOKEN_LISTENING, due_ms):
             onward[kept] = person
             kept += 1
-    leave_all(m, i, 1, onward, kept)
+    leave_all(m, i, timeout, onward, kept)
 
 
 cdef inline void end_all(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:

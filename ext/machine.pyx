@@ -55,6 +55,8 @@ _SIZES = {
     "RULE": (layouts.RULE, sizeof(RuleC)),
     "DRAW": (layouts.DRAW, sizeof(DrawC)),
     "EVENT": (layouts.EVENT, sizeof(EventC)),
+    "LISTEN": (layouts.LISTEN, sizeof(ListenC)),
+    "INTERNAL": (layouts.INTERNAL, sizeof(InternalC)),
     "LOG": (layouts.LOG, sizeof(LogC)),
     "EFFECT": (layouts.EFFECT, sizeof(EffectC)),
     "CHANGE": (layouts.CHANGE, sizeof(ChangeC)),
@@ -192,9 +194,7 @@ cdef class Machine:
         p.value_ports = <const int32_t*>self.hold(bound.values.ports, np.int32)
         p.triggers = <const TriggerC*>self.hold(bound.triggers, layouts.TRIGGER)
         p.events = <const EventC*>self.hold(bound.events, layouts.EVENT)
-        waited = (bound.events["flags"] & EVENT_WAITED) != 0
-        p.listeners = <const int32_t*>self.hold(np.where(waited, np.cumsum(waited) - 1, -1), np.int32)
-        p.n_listeners = waited.sum()
+        self._bind_internals(bound)
         p.event_triggers = <const int32_t*>self.hold(bound.event_triggers, np.int32)
         p.watches = <const WatchC*>self.hold(bound.watches, layouts.WATCH)
         p.weights = <const int64_t*>self.hold(program.weights, np.int64)
@@ -242,6 +242,22 @@ cdef class Machine:
         p.after = STAGE_SEGMENTS if p.n_segments else STAGE_REST
         p.goal = p.n_watches - 1 if p.n_watches > p.n_tests else -1
 
+    def _bind_internals(self, bound):
+        cdef ProgramC* p = &self.m.p
+        own = bound.internals
+        p.internals = <const InternalC*>self.hold(own.events, layouts.INTERNAL)
+        p.listens = <const ListenC*>self.hold(own.listens, layouts.LISTEN)
+        p.exits = <const ListenC*>self.hold(own.exits, layouts.LISTEN)
+        p.guards = <const int32_t*>self.hold(own.guards, np.int32)
+        p.column_fires = <const int32_t*>self.hold(own.column_fires, np.int32)
+        p.column_watched = <const uint8_t*>self.hold(own.column_watched, np.uint8)
+        p.listeners = <const int32_t*>self.hold(own.listeners, np.int32)
+        p.n_listeners = own.lists
+        p.n_exits = len(own.exits)
+        p.internal0 = len(bound.responses.draws)
+        p.holdout_points = own.holdout_points
+        p.holdout_key = own.holdout_key
+
     def _bind_responses(self, responses):
         cdef ProgramC* p = &self.m.p
         p.sends = <const int32_t*>self.hold(responses.sends, np.int32)
@@ -275,7 +291,8 @@ cdef class Machine:
     cdef bint asks_names(self, bound) except -1:
         """Whether anything asks for an entry's identity: draws for each entry, or modelled events."""
         splits = bound.nodes["flags"][bound.nodes["op"] == OP_SPLIT]
-        return bool(np.any((splits & FLAG_STICKY) == 0) or len(bound.responses.rules))
+        spread = np.any(bound.nodes["ms"][bound.nodes["op"] == OP_WAIT_SLOT])
+        return bool(np.any((splits & FLAG_STICKY) == 0) or len(bound.responses.rules) or spread)
 
     def _bind_inputs(self, bound):
         cdef ProgramC* p = &self.m.p
@@ -344,14 +361,17 @@ cdef class Machine:
         self.m.k.left = <LeftC*>self.room(n if self.m.k.on else 0, sizeof(LeftC))
         asks_names = self.asks_names(self.bound)
         p.named = log or asks_names
-        p.detailed = p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0 or self.m.k.on
+        p.detailed = (
+            p.n_segments > 0 or p.n_schedules > 0 or p.key_property >= 0 or self.m.k.on
+            or len(self.bound.internals.events) > 0 or p.n_exits > 0 or p.holdout_points > 0
+        )
         p.plain = not (
             p.detailed or asks_names or p.budgeted or p.n_watches or p.n_slots or len(self.bound.responses.rules)
             or p.policy != POLICY_ONCE or np.any(self.bound.passage.routes == ROUTE_FORK)
         )
         s.blank.segment_ms = s.blank.schedule_ms = INT64_MAX
         s.blank.timers = s.blank.pending = s.blank.ready = s.blank.watches = -1
-        s.blank.line = s.blank.line_last = -1
+        s.blank.line = s.blank.line_last = s.blank.first_entry = -1
         s.blank.admission.last_ms = INT64_MIN
         s.blank.budget = p.budget  # whoever has never had a token has spent nothing of it
         self._make_queues()

@@ -51,7 +51,9 @@ cdef inline int64_t keep_rows(
 
 
 cdef inline int64_t moved(const int64_t* place, int64_t row, int64_t n) noexcept nogil:
-    return place[row] if 0 <= row < n else NO_ROW
+    if row < 0:
+        return row  # of an internal event, which carries constants
+    return place[row] if row < n else NO_ROW
 
 
 cdef inline void renumber_rows(MachineC* m, const int64_t* place, int64_t n) noexcept nogil:

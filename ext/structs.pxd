@@ -75,11 +75,14 @@ cdef enum:
     FLAG_AGAIN = 128
     FLAG_LATE = 256
     FLAG_JOINT = 512
+    FLAG_SEVERAL = 1024
+    FLAG_NOW = 2048
 
 cdef enum:
     EVENT_WAITED = 1
     EVENT_WATCHED = 2
     EVENT_SEGMENT = 4
+    EVENT_EXITS = 8
 
 cdef enum:
     OUT_END = -1
@@ -92,6 +95,8 @@ cdef enum:
     OUT_REFUSED_ONCE = -8
     OUT_REFUSED_INSIDE = -9
     OUT_REFUSED_GAP = -10
+    OUT_EXIT = -11
+    OUT_REFUSED_HOLDOUT = -12
 
 cdef enum:
     POLICY_ONCE = 0
@@ -125,7 +130,8 @@ cdef enum:
     NO_ADMISSION = -1  # but the customer's own
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
     HISTORICAL = 1 << 30  # added to the type of an event that came too late to be more than history
-    OUTCOMES = 10
+    OUTCOMES = 12
+    FIRES = 6  # of a column: an internal event by kind of change, and whether no value counts as 0
     DELAY_SUB_BITS = 6
     DELAY_OCTAVES = 37
     DELAY_CELLS = 2368
@@ -144,6 +150,8 @@ cdef struct NodeC:
     int32_t days
     int64_t ms
     int64_t x
+    int32_t fires
+    int32_t pad
 
 
 cdef struct PortC:
@@ -174,6 +182,18 @@ cdef struct TriggerC:
     int32_t cond
     int32_t cond_end
     int32_t members
+    int32_t fires
+
+
+# An event and its filter.
+cdef struct ListenC:
+    int32_t event
+    int32_t cond
+
+
+# An event that the run makes happen.
+cdef struct InternalC:
+    int32_t event
     int32_t pad
 
 
@@ -273,6 +293,12 @@ cdef struct ProgramC:
     const WatchC* watches
     const int64_t* weights
     const SlotC* slots
+    const InternalC* internals
+    const ListenC* listens
+    const ListenC* exits
+    const int32_t* guards
+    const int32_t* column_fires  # by column: FIRES numbers
+    const uint8_t* column_watched  # whether changes of a column make anything happen
     ColumnC* columns
     ColumnC* properties
     const int64_t* row_offsets  # inputs by customer
@@ -324,6 +350,10 @@ cdef struct ProgramC:
     int32_t n_layers
     int32_t n_slots
     int32_t n_listeners
+    int32_t n_exits
+    int32_t internal0  # of the rows of constants, those from this one on are of internal events
+    int32_t holdout_points  # of 10,000 customers that are kept out
+    uint64_t holdout_key
     int32_t words  # of a bit for each node
     int32_t test_words  # of a bit for each A/B test
     int32_t policy
@@ -373,6 +403,8 @@ cdef struct EntryC:
     int32_t first
     int32_t last  # also the next free one
     int32_t person
+    int32_t next_entry  # of the same person, the one before it in time
+    int32_t prev_entry
     int32_t pad
 
 
@@ -447,6 +479,7 @@ cdef struct DetailC:
     int32_t entry_admission
     uint32_t entries
     uint32_t budget
+    int32_t first_entry  # of those with tokens in the crowd, where an exit asks for them
     int64_t segment_ms
     int64_t schedule_ms
     int32_t token  # that runs, where there is a crowd

@@ -4,13 +4,14 @@ Items are recorded inputs, modelled events, token timers, segment re-checks, sch
 that leave a line, merged by (time, rank); that is also their order of rank.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t
 
-from ext.admission cimport enter_all, modelled_identity
+from ext.admission cimport enter_all, internal_identity, modelled_identity
 from ext.civil cimport OFFSET_MAX_MS
 from ext.couplings cimport count_on, let_in
 from ext.events cimport fire, happen
 from ext.heap cimport heap_remove
+from ext.internals cimport make_happen, write_watched
 from ext.likely cimport rarely
 from ext.predicates cimport decide, next_change, write_cell
 from ext.queues cimport push, rest
@@ -34,18 +35,16 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
     cdef const TriggerC* trigger
     cdef int32_t k, c = at(m, person)
     cdef uint8_t before
-    cdef bint holds_now
+    cdef bint holds_now, closed = now >= m.p.entry_until_ms
     if not detail.judged:
-        return
-    if now >= m.p.entry_until_ms:
-        detail.segment_ms = INT64_MAX
-        find_other(m, person)
         return
     for k in range(m.p.n_segments):
         place = <int64_t>c * m.p.n_segments + k
         before = m.s.segment_state[place]
         trigger = &m.p.triggers[m.p.segment_triggers[k]]
-        if m.p.nodes[trigger.node].flags & FLAG_TOUCH:
+        if closed and trigger.fires < 0:
+            continue
+        if trigger.fires < 0 and m.p.nodes[trigger.node].flags & FLAG_TOUCH:
             judge(m, person, trigger.node)
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
         change_ms = next_change(m, trigger.cond, trigger.cond_end, c, now)
@@ -55,7 +54,11 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
             if not holds_now and change_ms - now <= OFFSET_MAX_MS:
                 m.s.segment_state[place] = SEGMENT_HELD
             continue
-        if holds_now and before != 1 and trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
+        if not holds_now or before == 1:
+            continue
+        if trigger.fires >= 0:
+            make_happen(m, person, trigger.fires, -1, 0)
+        elif trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
             enter_all(m, trigger, &person, 1, NO_ROW, 0)
     detail.segment_ms = best
     find_other(m, person)
@@ -102,13 +105,28 @@ cdef inline void fire_schedule(MachineC* m, PersonC* person) noexcept nogil:
         enter_all(m, trigger, &person, 1, NO_ROW, 0)
 
 
+cdef inline bint remember_past(
+    MachineC* m, PersonC* person, int32_t history, int64_t row
+) noexcept nogil:
+    """Put an event that no input tells of into the customer's history; 0 without memory."""
+    cdef int32_t k = past_new(m)
+    cdef int64_t* last = &m.s.last_past[<int64_t>at(m, person) * m.p.n_histories + history]
+    if k < 0:
+        rest(m, person)
+        return 0
+    m.s.past[k].ms = person.now_ms
+    m.s.past[k].row = row
+    m.s.past[k].previous = last[0]
+    last[0] = k
+    return 1
+
+
 cdef inline void take_modelled(MachineC* m, PersonC* person) noexcept nogil:
     """Let the customer's next modelled event happen."""
     cdef DetailC* detail = detail_of(m, person)
-    cdef int32_t i = detail.pending, k, event, history
+    cdef int32_t i = detail.pending, event, history
     cdef const PendingC* pending = &m.s.pending[i]
     cdef const DrawC* draw = &m.p.draws[pending.draw]
-    cdef int64_t place
     cdef HappeningC happening
     event = draw.event
     history = m.p.events[event].history
@@ -121,16 +139,26 @@ cdef inline void take_modelled(MachineC* m, PersonC* person) noexcept nogil:
     if m.p.events[event].triggers:
         happening.hash = modelled_identity(m, draw.ident, pending.entry_hash, pending.visit)
     pending_free(m, i)
-    if history >= 0:
-        k = past_new(m)
-        if k < 0:
-            rest(m, person)
-            return
-        place = <int64_t>at(m, person) * m.p.n_histories + history
-        m.s.past[k].ms = person.now_ms
-        m.s.past[k].row = happening.row
-        m.s.past[k].previous = m.s.last_past[place]
-        m.s.last_past[place] = k
+    if history >= 0 and not remember_past(m, person, history, happening.row):
+        return
+    happen(m, event, &person, 1, &happening)
+
+
+cdef inline void take_internal(MachineC* m, PersonC* person) noexcept nogil:
+    """Let the customer's next internal event happen, at the instant of what made it (D47)."""
+    cdef DetailC* detail = detail_of(m, person)
+    cdef int32_t i = detail.pending, internal = m.s.pending[i].draw
+    cdef int32_t event = m.p.internals[internal].event, history = m.p.events[event].history
+    cdef HappeningC happening
+    happening.row = -2 - <int64_t>(m.p.internal0 + internal)
+    happening.sender = m.s.pending[i].node
+    happening.sending_entry = m.s.pending[i].entry_number
+    happening.hash = internal_identity(m, person.now_ms) if m.p.named else 0
+    detail.pending = heap_remove(m.s.pending_heap, i, i)
+    pending_free(m, i)
+    find_other(m, person)
+    if history >= 0 and not remember_past(m, person, history, happening.row):
+        return
     happen(m, event, &person, 1, &happening)
 
 
@@ -140,7 +168,7 @@ cdef inline void take_timer(MachineC* m, PersonC* person) noexcept nogil:
     cdef TokenC* token
     person.stage = m.p.after
     if not rarely(person.crowd):
-        t = person.state == TOKEN_LISTENING
+        t = m.p.nodes[person.node].ports - 1 if person.state == TOKEN_LISTENING else 0
         if rarely(person.state == TOKEN_CLAIMED):
             t = person.port
         person.due_ms = INT64_MAX
@@ -150,7 +178,9 @@ cdef inline void take_timer(MachineC* m, PersonC* person) noexcept nogil:
     t = detail_of(m, person).timers
     token = &m.s.tokens[t]
     if not rarely(token.state == TOKEN_CLAIMED):
-        token.port = token.state == TOKEN_LISTENING
+        token.port = 0
+        if token.state == TOKEN_LISTENING:
+            token.port = <uint8_t>(m.p.nodes[token.node].ports - 1)
     token.modelled = 0
     stop_waiting(m, person, t)
     token.state = TOKEN_WOKEN
@@ -219,7 +249,10 @@ cdef inline bint take_row(MachineC* m, PersonC* person) noexcept nogil:
         following_ms if row + 1 < m.p.row_offsets[m.s.lo + c + 1] else INT64_MAX
     )
     if rarely(type < 0):
-        write_cell(&m.p.columns[-1 - type], c, m.p.row_value[row])
+        if m.p.column_watched[-1 - type] and person.now_ms >= m.p.from_ms:
+            write_watched(m, person, -1 - type, m.p.row_value[row])
+        else:
+            write_cell(&m.p.columns[-1 - type], c, m.p.row_value[row])
         if not m.p.segment_column[-1 - type] or person.now_ms < m.p.from_ms:
             return 0
         detail_of(m, person).dirty = 1
@@ -307,6 +340,9 @@ cdef inline bint advance(MachineC* m, PersonC* person) noexcept nogil:
         now = next_ms(person)
         if now >= m.w.until_ms:
             return 0
+        if rarely(now == INT64_MIN):
+            take_internal(m, person)
+            return 1
         before = person.now_ms
         person.now_ms = now
         if m.p.budgeted:

@@ -231,6 +231,31 @@ cdef inline void take_up(MachineC* m, PersonC* person, int32_t t) noexcept nogil
     detail.token = t
 
 
+cdef inline void list_entry(MachineC* m, DetailC* detail, int32_t i) noexcept nogil:
+    """Put an entry at the end of its customer's list; `prev_entry` of the first is the last."""
+    cdef EntryC* e = &m.s.entries[i]
+    cdef int32_t first = detail.first_entry
+    e.next_entry = -1
+    if first < 0:
+        e.prev_entry = detail.first_entry = i
+        return
+    e.prev_entry = m.s.entries[first].prev_entry
+    m.s.entries[e.prev_entry].next_entry = i
+    m.s.entries[first].prev_entry = i
+
+
+cdef inline void unlist_entry(MachineC* m, DetailC* detail, int32_t i) noexcept nogil:
+    cdef EntryC* e = &m.s.entries[i]
+    if detail.first_entry == i:
+        detail.first_entry = e.next_entry
+    else:
+        m.s.entries[e.prev_entry].next_entry = e.next_entry
+    if e.next_entry >= 0:
+        m.s.entries[e.next_entry].prev_entry = e.prev_entry
+    elif detail.first_entry >= 0:
+        m.s.entries[detail.first_entry].prev_entry = e.prev_entry
+
+
 cdef inline int32_t entry_make(MachineC* m, PersonC* person) noexcept nogil:
     """A new entry without tokens, its other fields those that the customer's record holds."""
     cdef int32_t i = entry_new(m)
@@ -249,6 +274,8 @@ cdef inline int32_t entry_make(MachineC* m, PersonC* person) noexcept nogil:
     e.tokens = 0
     e.first = -1
     e.last = -1
+    if m.p.n_exits:
+        list_entry(m, detail_of(m, person), i)
     return i
 
 
@@ -343,6 +370,8 @@ cdef inline void token_leave_entry(MachineC* m, PersonC* person, int32_t t) noex
     e.tokens -= 1
     if e.tokens == 0:
         admission_at(m, person, e.admission).active -= 1
+        if m.p.n_exits:
+            unlist_entry(m, detail_of(m, person), token.entry)
         entry_free(m, token.entry)
 
 

@@ -25,6 +25,9 @@ PORTS = {
     "ab_test": ("named",),
     "wait_date": ("next", "missing"),
     "wait_event": ("event", "timeout"),
+    "wait_any": ("named", "timeout"),
+    "wait_condition": ("met", "timeout"),
+    "send": ("next", "named"),
     "take_coupon": ("taken", "sold_out"),
     "end": (),
 }
@@ -80,7 +83,11 @@ class Reached:
             if record.port in known:
                 self.outcomes[record.port] += 1
             else:
-                named = record.port in getattr(node, "branches", {})
+                named = record.port in {
+                    *getattr(node, "branches", ()),
+                    *getattr(node, "events", ()),
+                    *(guard.reason for guard in getattr(node, "guards", ())),
+                }
                 self.ports[node.type, "named" if named else record.port] += 1
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.internal_events import CHANGE_KINDS, MESSAGE_SENT, change_event
 from random_audiences import EVENTS, GROUPS, TAGS, TIME_FORMS, World
 
 EQUALITIES = ("is", "is_not", "one_of", "none_of")
@@ -109,12 +110,26 @@ def random_condition(world: World, depth: int = 3, *, entered: bool = True) -> d
         return comparison(world, world.attributes, "attribute", refer=entered)
     if kind == "entry":
         return comparison(world, world.properties, "entry", refer=True)
-    test: dict[str, Any] = {kind: dice.choice(MORE_EVENTS)}
+    event = made_event(world) if dice.chance(0.1) else dice.choice(MORE_EVENTS)
+    test: dict[str, Any] = {kind: event}
     if dice.chance(0.6):
         test["within"] = dice.choice(SPANS)
     if kind == "did" and dice.chance(0.6):
         test |= _count(world)
     return {**test, **maybe_filter(world, 0.3)}
+
+
+def made_event(world: World) -> str:
+    """An event that the flow itself makes happen, or a change of the customer's record does."""
+    dice = world.dice
+    if dice.chance(0.25):
+        return MESSAGE_SENT
+    change = dice.choice(CHANGE_KINDS)
+    if dice.chance(0.5):
+        return change_event("attribute", dice.choice(sorted(world.attributes)), change)
+    if dice.chance(0.5):
+        return change_event("tag", dice.choice(TAGS), change)
+    return change_event("group", dice.choice(GROUPS), change)
 
 
 def moving_condition(world: World) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.internal_events import MESSAGE_SENT
 from random_audiences import (
     DAY_MS,
     EVENTS,
@@ -24,16 +25,18 @@ from random_audiences import (
 from random_conditions import (
     CARRIED,
     SPANS,
+    made_event,
     maybe_filter,
     moving_condition,
     random_condition,
 )
 
-WAITS = ("wait", "wait_until", "wait_date", "wait_event", "wait_slot")
+WAITS = ("wait", "wait_until", "wait_date", "wait_event", "wait_any", "wait_slot")
 # More of those that decide or wait than of those that act.
 TYPES = (
     *["condition"] * 4, "branch_attribute", "branch_tag", *["wait"] * 3, "wait_until", "wait_date",
-    *["wait_event"] * 3, "wait_slot", "split", "ab_test", "send", "send", "add_tag", "remove_tag",
+    *["wait_event"] * 3, "wait_any", "wait_condition", "wait_slot", "split", "ab_test", "send",
+    "send", "add_tag", "remove_tag",
     "set_attribute", "add_to_attribute", "add_to_attribute", "add_to_group", "remove_from_group",
     "end",
 )  # fmt: skip
@@ -46,6 +49,7 @@ TEMPLATES = CARRIED["template"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEIGHTS = ((5000, 5000), (3333, 3333, 3334), (1, 9999), (0, 10_000), (2500, 2500, 5000), (10_000,))
 MODELLED = ("opened", "clicked", "order", "visit", "unheard")
+REASONS = ("capped", "quiet", "unreachable")
 
 
 def random_case(seed: int) -> dict[str, Any]:
@@ -178,12 +182,28 @@ class _Maker:
                 settings["start"] = world.time_text(start, form)
         if dice.chance(0.5):
             settings["goal"] = self.target()
+        if dice.chance(0.2):
+            settings["exit"] = [self._exit() for _ in range(dice.often_few(2))]
+        if dice.chance(0.2):
+            group = {"group": "everywhere"} if dice.chance(0.5) else {}
+            settings["holdout"] = {"share": dice.choice(("20%", "50%", "100%")), **group}
         if dice.chance(0.5):
             settings["funnel"] = [
                 {"name": f"layer {i}", "nodes": dice.some(names, 1, 4)}
                 for i in range(dice.often_few(3))
             ]
         return settings
+
+    def _exit(self) -> dict[str, Any]:
+        if self.dice.chance(0.5):
+            return {"event": self.event(), **maybe_filter(self.world, 0.3)}
+        return {"if": self._turning()}
+
+    def _turning(self) -> dict[str, Any]:
+        world = self.world
+        if self.dice.chance(0.5):
+            return moving_condition(world)
+        return random_condition(world, entered=False)
 
     # -- nodes
 
@@ -193,7 +213,9 @@ class _Maker:
         return {"event": self.event(), "within": self.dice.choice(SPANS), **where}
 
     def event(self) -> str:
-        """An event type, mostly one that happens."""
+        """An event type, mostly one that happens, or that the flow itself may make happen."""
+        if self.dice.chance(0.2):
+            return made_event(self.world)
         rare = self.dice.choice(("opened", "never", "clicked", "clicked"))
         return self.dice.choice(EVENTS) if self.dice.chance(0.8) else rare
 
@@ -297,7 +319,26 @@ class _Maker:
             node["timeout"] = dice.choice(DURATIONS)
         if self.sends and dice.chance(0.35):
             node["message"] = dice.choice(self.sends)
-            node["event"] = dice.choice(MODELLED)
+            node["event"] = dice.choice((*MODELLED, MESSAGE_SENT))
+        return node
+
+    def wait_any(self) -> dict[str, Any]:
+        """A wait for one of several events."""
+        dice = self.dice
+        events = {
+            f"e{i}": {"event": self.event(), **maybe_filter(self.world, 0.3)}
+            for i in range(dice.often_few(3))
+        }
+        node: dict[str, Any] = {"type": "wait_any", "events": events}
+        if dice.chance(0.75):
+            node["timeout"] = dice.choice(DURATIONS)
+        return node
+
+    def wait_condition(self) -> dict[str, Any]:
+        """A wait until something holds."""
+        node: dict[str, Any] = {"type": "wait_condition", "if": self._turning()}
+        if self.dice.chance(0.75):
+            node["timeout"] = self.dice.choice(DURATIONS)
         return node
 
     def wait_slot(self) -> dict[str, Any]:
@@ -309,7 +350,8 @@ class _Maker:
             if self.dice.chance(0.5):
                 slot["days"] = self.dice.some(WEEKDAYS, 1, 5)
             slots.append(slot)
-        return {"type": "wait_slot", "slots": slots}
+        spread = {"spread": self.dice.choice(SPANS)} if self.dice.chance(0.3) else {}
+        return {"type": "wait_slot", "slots": slots, **spread}
 
     def split(self) -> dict[str, Any]:
         """A random split."""
@@ -326,8 +368,13 @@ class _Maker:
 
     def send(self) -> dict[str, Any]:
         """A message."""
-        channel = self.dice.choice(CHANNELS)
-        return {"type": "send", "channel": channel, "template": self.dice.choice(TEMPLATES)}
+        dice = self.dice
+        node = {"type": "send", "channel": dice.choice(CHANNELS)}
+        node["template"] = dice.choice(TEMPLATES)
+        if dice.chance(0.3):
+            reasons = dice.some(REASONS, 1, 3)
+            node["guards"] = [{"reason": r, "if": random_condition(self.world, 1)} for r in reasons]
+        return node
 
     def set_attribute(self) -> dict[str, Any]:
         """A change of an attribute."""
@@ -391,6 +438,12 @@ def _ports(node: dict[str, Any]) -> list[str]:
             return list(node["branches"])
         case "wait_date":
             return ["next", "missing"]
+        case "send":
+            return ["next", *(guard["reason"] for guard in node.get("guards", ()))]
+        case "wait_any":
+            return [*node["events"], *(["timeout"] if "timeout" in node else [])]
+        case "wait_condition":
+            return ["met", "timeout"] if "timeout" in node else ["met"]
         case "wait_event":
             return ["event", "timeout"] if "timeout" in node else ["event"]
     return ["next"]
