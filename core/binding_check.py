@@ -486,7 +486,8 @@ def _check_triggers(bound: Bound) -> None:
     _within("triggers.kind", triggers["kind"], 0, len(TriggerKind))
     _within("triggers.cond", triggers["cond"], -1, len(bound.preds))
     _within("triggers.cond_end", triggers["cond_end"], 0, len(bound.preds) + 1)
-    if np.any(bound.nodes["ports"][triggers["node"]] < 1):
+    entering = triggers["node"][triggers["fires"] < 0]
+    if np.any(bound.nodes["ports"][entering] < 1):
         raise ValueError("a trigger's node needs a port")
     segment = triggers[triggers["kind"] == TriggerKind.SEGMENT]
     if np.any(segment["cond"] < 0):
