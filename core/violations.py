@@ -212,6 +212,7 @@ CODES: dict[str, Code] = {
     "constant-condition": Code("warning", "A combination that is never true, or always."),
     "entry-without-event": Code("warning", "A test of the entering event where there is none."),
     "contradictory-types": Code("error", "An attribute or property is used as two types at once."),
+    "standard-name": Code("warning", "A standard name is used as another type than it has."),
     # The audience
     "type-mismatch": Code("error", "A test or a change doesn't fit the type in the audience."),
     "fraction-to-whole": Code("error", "A fraction is written to an attribute of whole numbers."),

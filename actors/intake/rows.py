@@ -40,6 +40,7 @@ from core import limits
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.hashing import hash_bytes
+from core.record import ATTRIBUTES
 from core.tenant_schema import TenantSchema
 from core.violations import close_to, pointer, printable, quoted
 from core.zones import zone_names
@@ -213,9 +214,10 @@ class _Reader:
         self._settings = schema.settings
         self._stem = stem
         self._readers = {kind: reader_of(kind, schema.settings.text_bytes_max) for kind in DTYPES}
-        self._attributes = schema.kept
+        self._attributes = schema.attribute_kind
+        self._known = [*schema.kept, *schema.personal, *(a.name for a in ATTRIBUTES)]
         self._personal = {n: schema.attributes[n].type for n in schema.personal}
-        self._events = {name: event.properties for name, event in schema.events.items()}
+        self._events = schema.known_events
         self._columns: dict[tuple[Family, str], _Column] = {}
         self._customers: dict[str, int] = {}
         self._hashes: dict[int, str] = {}
@@ -354,14 +356,13 @@ class _Reader:
         values = row.get("set", {})
         self._bounded(values, "set")
         for name, value in values.items():
-            if (kind := self._attributes.get(name)) is not None:
+            if (kind := self._attributes(name)) is not None:
                 cells.append(self._cell("attributes", name, kind, value, "set", name))
             elif (kind := self._personal.get(name)) is not None:
                 read = self._readers[kind]
                 personal[name] = None if value is None else _at(read, value, "set", name)
             else:
-                known = [*self._attributes, *self._personal]
-                self._miss(name, "the customer", known, dropped, "set")
+                self._miss(name, "the customer", self._known, dropped, "set")
         for family in _MARKS:
             if family in row:
                 self._marks(family, row[family], cells)

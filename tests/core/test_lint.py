@@ -170,6 +170,7 @@ SETTINGS = [
 ]  # fmt: skip
 
 CONDITIONS = [
+    ("standard-name", "{attribute: score, is: gold}", "/is"),
     ("invalid-pattern", "{attribute: city, matches: '('}", "/matches"),
     ("invalid-pattern", "{did: e, where: {property: p, matches: '(?=x)'}}", "/where/matches"),
     ("invalid-pattern", "{attribute: city, matches: '((a{0,100}){0,100}){0,100}'}", "/matches"),
