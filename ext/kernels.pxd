@@ -188,15 +188,10 @@ cdef inline int64_t later(
     )
 
 
-cdef inline int64_t date_due(
-    MachineC* m, int32_t c, const NodeC* node, int64_t value
+cdef inline int64_t date_in(
+    const int64_t* utc, const int64_t* offset, Py_ssize_t n, const NodeC* node, int64_t value
 ) noexcept nogil:
-    """When a `wait_date` ends, from its date (days) or time (ms) (D26)."""
-    cdef int32_t z = m.p.zone_of[m.s.lo + c]
-    cdef int32_t first = m.p.zone_offsets[z]
-    cdef const int64_t* utc = &m.p.zone_utc[first]
-    cdef const int64_t* offset = &m.p.zone_offset[first]
-    cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - first
+    """When a `wait_date` ends by a zone's table, from its date (days) or time (ms) (D26)."""
     cdef int64_t day = max(-DAYS_MAX, min(value, DAYS_MAX)), time = 0, local
     if not node.flags & FLAG_LOCAL:
         if node.months == 0 and node.days == 0 and node.x < 0:
@@ -210,6 +205,17 @@ cdef inline int64_t date_due(
     if node.x >= 0:
         time = node.x
     return local_to_utc(utc, offset, n, day * DAY_MS + time) + node.ms
+
+
+cdef inline int64_t date_due(
+    MachineC* m, int32_t c, const NodeC* node, int64_t value
+) noexcept nogil:
+    """The same, for a customer."""
+    cdef int32_t z = m.p.zone_of[m.s.lo + c]
+    cdef int32_t first = m.p.zone_offsets[z]
+    return date_in(
+        &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first, node, value
+    )
 
 
 cdef inline int32_t port_of(MachineC* m, const ValueTableC* table, int64_t value) noexcept nogil:
