@@ -424,6 +424,7 @@ def _coded(codes: Array, texts: Texts, name: str) -> Array:
 
 
 def packed_texts(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Texts as one run of UTF-8: offsets int64[k + 1] and bytes uint8[]."""
     written = [text.encode() for text in texts]
     offsets = np.zeros(len(written) + 1, np.int64)
     np.cumsum([len(each) for each in written], out=offsets[1:])
