@@ -15,13 +15,13 @@ def tzif(first_offset_s: int, changes: Sequence[tuple[int, int]]) -> bytes:
     offsets = list(dict.fromkeys([first_offset_s, *(offset for _, offset in changes)]))
     kinds = b"".join(struct.pack(">lBB", offset, 0, 0) for offset in offsets)
     body = b"".join(struct.pack(">q", second) for second, _ in changes)
-    body += bytes(offsets.index(offset) for _, offset in changes) + kinds + b"XXX\0"
+    body += bytes(offsets.index(offset) for _, offset in changes) + kinds + b"LMT\0"
     empty = HEADER.pack(b"TZif", b"2", 0, 0, 0, 0, 0, 0)
     header = HEADER.pack(b"TZif", b"2", 0, 0, 0, len(changes), len(offsets), 4)
     last = changes[-1][1] if changes else first_offset_s
     minutes, seconds = divmod(abs(last), 60)
     sign = "-" if last > 0 else ""  # POSIX counts west of Greenwich as positive
-    rule = f"XXX{sign}{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    rule = f"LMT{sign}{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return empty + header + body + f"\n{rule}\n".encode()
 
 
