@@ -32,6 +32,7 @@ from core.nodes import (
     RemoveFromGroup,
     RemoveTag,
     SetAttribute,
+    WaitEvent,
     WaitUntil,
 )
 from core.options import RunOptions
@@ -321,7 +322,7 @@ def _events(program: Program) -> tuple[NDArray[np.void], NDArray[np.int32]]:
         events[i]["trigger0"], events[i]["triggers"] = len(listed), len(mine)
         listed += mine
     for node in program.flow.nodes.values():
-        if node.type == "wait_event":
+        if isinstance(node, WaitEvent):
             events[number[node.event]]["flags"] |= EVENT_WAITED
     for watch in program.watches:
         events[number[watch.event]]["flags"] |= EVENT_WATCHED

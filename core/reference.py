@@ -73,6 +73,7 @@ def run(
     depend on each other all of them are worked, in the order of time, whosever decisions are asked
     for; or each alone if `grants` tell what all claims are answered (ValueError where one lacks).
     """
+    flow = flow.core
     setting = _setting(flow, audience, options, responses, observer or Observer())
     rows = list(range(audience.customers) if customers is None else customers)
     specs = resources_of(flow, options)
@@ -106,6 +107,7 @@ def claims(
     A customer is worked to the horizon, or to the end of the item in which he makes a claim that
     `grants` do not answer. His records are in his own order, the customers in that given.
     """
+    flow = flow.core
     setting = _setting(flow, audience, options, responses, Observer())
     specs = resources_of(flow, options)
     found = []

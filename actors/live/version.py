@@ -95,7 +95,7 @@ class LiveVersion:
         """
         self.serial = serial
         self.document: str = said["document"]
-        self.flow = flow_of(self.document, said["flow"])
+        self.flow = flow_of(self.document, said["flow"]).core
         self.number: int = said["number"] if "number" in said else said["version"]
         self.at_ms: int = said["at_ms"]
         self.entering, self.paused, self.dropped = True, False, False
