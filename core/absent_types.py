@@ -37,6 +37,7 @@ from core.nodes import (
     WaitDate,
     WaitEvent,
 )
+from core.record import attribute_kind
 from core.responses import RESERVED_PROPERTIES, Responses
 from core.usage import event_names
 
@@ -79,7 +80,7 @@ def absent_types(
 
     Names that are compared with each other share all uses. A date or time, where a test or a wait
     asks for one: a date if all that is stated are dates alone; else true or false, whole numbers,
-    fractions, or text.
+    fractions, or text. A standard attribute has the type of `core.record`, whatever is asked of it.
     """
     uses: dict[_Name, _Uses] = {}
     for name, value in _literals(flow, responses):
@@ -100,11 +101,18 @@ def absent_types(
         column = held[name[0]].get(name[1])
         if column is not None:
             use.kinds.add(column.kind)
+        elif (standard := _standard(name)) is not None:
+            use.kinds.add(standard)
     found: tuple[dict[str, Kind], dict[str, Kind]] = ({}, {})
     for (is_property, text), use in uses.items():
         if text not in held[is_property]:
-            found[is_property][text] = use.kind()
+            found[is_property][text] = _standard((is_property, text)) or use.kind()
     return found
+
+
+def _standard(name: _Name) -> Kind | None:
+    is_property, text = name
+    return None if is_property else attribute_kind(text)
 
 
 def _of(uses: dict[_Name, _Uses], name: _Name) -> _Uses:

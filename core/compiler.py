@@ -8,7 +8,7 @@ audience.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -37,7 +37,6 @@ from core.conditions import (
     TagTest,
     walk,
 )
-from core.duration import fixed_ms
 from core.flow import Flow
 from core.internal_events import (
     MESSAGE_SENT,
@@ -47,41 +46,8 @@ from core.internal_events import (
     exit_event,
     met_event,
 )
-from core.nodes import (
-    CHANNELS,
-    ABTest,
-    AddTag,
-    AddToAttribute,
-    AddToGroup,
-    BranchAttribute,
-    BranchTag,
-    ConditionNode,
-    End,
-    NodeBase,
-    OnEvent,
-    OnSchedule,
-    OnSegment,
-    RemoveFromGroup,
-    RemoveTag,
-    Send,
-    SetAttribute,
-    Split,
-    TakeCoupon,
-    Wait,
-    WaitAny,
-    WaitCondition,
-    WaitDate,
-    WaitEvent,
-    WaitSlot,
-    WaitUntil,
-)
-from core.outcomes import Outcome
+from core.nodes import Send, WaitAny, WaitCondition, WaitEvent
 from core.program import (
-    FLAG_NOW,
-    FLAG_SEVERAL,
-    FLAG_STICKY,
-    FLAG_TIMEOUT,
-    FLAG_WHOLE,
     NODE,
     PORT,
     TRIGGER,
@@ -92,13 +58,10 @@ from core.program import (
     Source,
     TriggerKind,
     WatchSpec,
-    duration_fields,
 )
 from core.responses import Responses
 
 T = TypeVar("T")
-
-MEMBERS = {"all": 3, "at_start": 1, "joining": 2}
 
 
 def compile_flow(flow: Flow, responses: Responses | None = None) -> Program:
@@ -107,7 +70,7 @@ def compile_flow(flow: Flow, responses: Responses | None = None) -> Program:
     The flow must be free of lint errors. Time and memory are linear in the size of the document.
     """
     with collection_paused():
-        return _Compiler(flow, responses).program()
+        return Compiler(flow.core, responses).program()
 
 
 def needs_of(program: Program, *, replaces: str | None = None) -> Needs:
@@ -139,7 +102,13 @@ class _Numbering(Generic[T]):
         return number
 
 
-class _Compiler:
+class Compiler:
+    """What grows while the nodes of a flow are compiled; node types write into it.
+
+    `index` are the numbers of the nodes by id, `preds` the tests of all decision graphs, `events`
+    the event types referred to, `written` the columns that actions write.
+    """
+
     def __init__(self, flow: Flow, responses: Responses | None) -> None:
         self.flow = flow
         self.responses = responses
@@ -167,12 +136,13 @@ class _Compiler:
         self.guards: list[int] = []
 
     def program(self) -> Program:
+        """Compile all nodes in document order, then what needs all of them."""
         flow = self.flow
         nodes = np.zeros(len(flow.nodes), NODE)
         nodes["cond"] = nodes["b"] = nodes["slot"] = nodes["fires"] = -1
         edges, ports = self._edges(nodes)
         for i, node in enumerate(flow.nodes.values()):
-            _LOWER[type(node)](self, i, node, nodes[i])
+            node.compiled(self, i, nodes[i])
         self._exits()
         self._goal()
         visit_slots = self._visit_slots(nodes)
@@ -222,7 +192,7 @@ class _Compiler:
             nodes[i]["port0"], nodes[i]["ports"] = len(ports), len(node.ports)
             for port in node.ports:
                 targets = [self.index[t] for t in node.targets(port)]
-                ports.append((len(edges), len(targets), _unconnected(node, port), 0))
+                ports.append((len(edges), len(targets), node.falls_out.get(port, 0), 0))
                 edges += targets
         return np.array(edges, np.int32), np.array(ports, PORT)
 
@@ -235,7 +205,7 @@ class _Compiler:
             elif isinstance(node, WaitAny):
                 nodes[i]["a"] = number[next(iter(node.events.values())).event]
             elif isinstance(node, WaitCondition):
-                nodes[i]["a"] = number[met_event(self.flow_id(i))]
+                nodes[i]["a"] = number[met_event(self.node_ids[i])]
 
     def _visit_slots(self, nodes: Any) -> int:
         """Give a visit counter to each drawing node that one entry may reach more than once.
@@ -276,6 +246,7 @@ class _Compiler:
     # -- decision graphs
 
     def column(self, family: str, name: str) -> int:
+        """The number of a column of the customer; `family` is attribute, tag or group."""
         return self.columns(ColumnName(family, name))
 
     def graph(self, condition: Model | None, if_true: int, if_false: int) -> int:
@@ -419,10 +390,6 @@ class _Compiler:
         self.segment_events |= events
         return cond
 
-    def flow_id(self, i: int) -> str:
-        """The id of node `i`."""
-        return self.node_ids[i]
-
     def _exits(self) -> None:
         for number, rule in enumerate(self.flow.settings.exit):
             event = rule.event
@@ -457,177 +424,6 @@ class _Compiler:
         return {number: self.graph(rule.for_.if_, 1, 0) for number, rule in rules}
 
 
-def _unconnected(node: NodeBase, port: str) -> int:
-    """What becomes of a token at a port without an edge: 0 to stand idle, else an outcome."""
-    if isinstance(node, BranchAttribute | BranchTag) and port == "other":
-        return Outcome.NO_BRANCH
-    if isinstance(node, WaitDate) and port == "missing":
-        return Outcome.NO_DATE
-    return 0
-
-
 def _window_ms(duration: Any) -> int:
     ms: int = duration.days * 86_400_000 + duration.ms
     return ms
-
-
-def _on_event(c: _Compiler, i: int, node: OnEvent, row: Any) -> None:
-    row["op"] = Op.TRIGGER
-    c.trigger(i, TriggerKind.EVENT, node.event, c.graph(node.where, 1, 0))
-
-
-def _on_segment(c: _Compiler, i: int, node: OnSegment, row: Any) -> None:
-    row["op"] = Op.TRIGGER
-    c.trigger(i, TriggerKind.SEGMENT, None, c.graph(node.if_, 1, 0), MEMBERS[node.members])
-    columns, events = c.reads(node.if_)
-    c.segment_columns |= columns
-    c.segment_events |= events
-    c.touch(i, columns)
-
-
-def _on_schedule(c: _Compiler, i: int, node: OnSchedule, row: Any) -> None:
-    row["op"] = Op.TRIGGER
-    c.trigger(i, TriggerKind.SCHEDULE, None, c.graph(node.if_, 1, 0))
-    c.touch(i, c.reads(node.if_)[0])
-
-
-def _condition(c: _Compiler, i: int, node: ConditionNode, row: Any) -> None:
-    row["op"], row["cond"] = Op.DECIDE, c.graph(node.if_, 0, 1)
-    c.touch(i, c.reads(node.if_)[0])
-
-
-def _branch_tag(c: _Compiler, i: int, node: BranchTag, row: Any) -> None:
-    row["op"] = Op.DECIDE
-    start = -1 - len(node.branches)  # the result `other`
-    blocks = []
-    for port, tags in reversed(list(enumerate(node.branches.values()))):
-        for tag in reversed(tags):
-            blocks.append((c.column("tag", tag), port))
-    begin = len(c.preds)
-    for place, (column, port) in enumerate(reversed(blocks)):
-        following = begin + place + 1 if place + 1 < len(blocks) else start
-        c.preds.append(PredSpec(Source.CUSTOMER, column, None, -1 - port, following))
-    row["cond"] = begin
-
-
-def _branch_attribute(c: _Compiler, i: int, node: BranchAttribute, row: Any) -> None:
-    row["op"], row["a"] = Op.VALUE, c.column("attribute", node.attribute)
-    c.touch(i, {int(row["a"])})
-
-
-def _wait(c: _Compiler, i: int, node: Wait, row: Any) -> None:
-    row["op"] = Op.WAIT_FOR
-    row["months"], row["days"], row["ms"] = duration_fields(node.for_)
-
-
-def _wait_until(c: _Compiler, i: int, node: WaitUntil, row: Any) -> None:
-    row["op"] = Op.WAIT_AT
-
-
-def _wait_date(c: _Compiler, i: int, node: WaitDate, row: Any) -> None:
-    row["op"], row["a"] = Op.WAIT_DATE, c.column("attribute", node.attribute)
-    if node.offset is not None:
-        row["months"], row["days"], row["ms"] = duration_fields(node.offset)
-    row["x"] = -1 if node.at is None else node.at
-    c.touch(i, {int(row["a"])})
-
-
-def _wait_event(c: _Compiler, i: int, node: WaitEvent, row: Any) -> None:
-    row["op"], row["cond"] = Op.WAIT_EVENT, c.graph(node.where, 1, 0)
-    c.events.add(node.event)
-    if node.timeout is not None:
-        row["flags"] = FLAG_TIMEOUT
-        row["months"], row["days"], row["ms"] = duration_fields(node.timeout)
-    if node.message is not None:
-        row["b"] = c.index[node.message]
-    if node.entry:
-        c.trigger(i, TriggerKind.EVENT, node.event, int(row["cond"]))
-
-
-def _wait_any(c: _Compiler, i: int, node: WaitAny, row: Any) -> None:
-    row["op"], row["x"], row["flags"] = Op.WAIT_EVENT, len(c.listens), FLAG_SEVERAL
-    for each in node.events.values():
-        c.events.add(each.event)
-        c.listens.append((each.event, c.graph(each.where, 1, 0)))
-    _timeout(node, row)
-
-
-def _wait_condition(c: _Compiler, i: int, node: WaitCondition, row: Any) -> None:
-    row["op"], row["flags"] = Op.WAIT_EVENT, FLAG_NOW
-    row["x"] = c.turning(i, node.if_, met_event(c.flow_id(i)))
-    _timeout(node, row)
-    c.touch(i, c.reads(node.if_)[0])
-
-
-def _timeout(node: WaitAny | WaitCondition, row: Any) -> None:
-    if node.timeout is not None:
-        row["flags"] |= FLAG_TIMEOUT
-        row["months"], row["days"], row["ms"] = duration_fields(node.timeout)
-
-
-def _wait_slot(c: _Compiler, i: int, node: WaitSlot, row: Any) -> None:
-    row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(c.slots), len(node.slots)
-    c.slots += [(s.weekday_mask, s.from_, s.until) for s in node.slots]
-    row["ms"] = 0 if node.spread is None else fixed_ms(node.spread)
-
-
-def _split(c: _Compiler, i: int, node: Split | ABTest, row: Any) -> None:
-    row["op"], row["a"] = Op.SPLIT, len(c.weights)
-    row["flags"] = FLAG_STICKY if node.sticky else 0
-    c.weights += np.cumsum(list(node.branches.values())).tolist()
-
-
-def _ab_test(c: _Compiler, i: int, node: ABTest, row: Any) -> None:
-    _split(c, i, node, row)
-    row["b"] = c.watch(node.target, len(node.branches), len(c.watches))
-
-
-def _take_coupon(c: _Compiler, i: int, node: TakeCoupon, row: Any) -> None:
-    row["op"] = Op.CLAIM
-
-
-def _send(c: _Compiler, i: int, node: Send, row: Any) -> None:
-    row["op"], row["a"] = Op.SEND, CHANNELS.index(node.channel)
-    row["x"] = len(c.guards)
-    c.guards += [c.graph(guard.if_, 1, 0) for guard in node.guards]
-    c.touch(i, {column for guard in node.guards for column in c.reads(guard.if_)[0]})
-
-
-def _write(family: str, attribute: str, op: Op) -> Callable[[_Compiler, int, Any, Any], None]:
-    def lower(c: _Compiler, i: int, node: Any, row: Any) -> None:
-        row["op"], row["a"] = op, c.column(family, getattr(node, attribute))
-        c.written.add(int(row["a"]))
-
-    return lower
-
-
-def _end(c: _Compiler, i: int, node: End, row: Any) -> None:
-    row["op"], row["flags"] = Op.END, FLAG_WHOLE if node.whole_flow else 0
-
-
-_LOWER: dict[type[NodeBase], Callable[[_Compiler, int, Any, Any], None]] = {
-    OnEvent: _on_event,
-    OnSegment: _on_segment,
-    OnSchedule: _on_schedule,
-    ConditionNode: _condition,
-    BranchAttribute: _branch_attribute,
-    BranchTag: _branch_tag,
-    Wait: _wait,
-    WaitUntil: _wait_until,
-    WaitDate: _wait_date,
-    WaitEvent: _wait_event,
-    WaitAny: _wait_any,
-    WaitCondition: _wait_condition,
-    WaitSlot: _wait_slot,
-    Split: _split,
-    ABTest: _ab_test,
-    TakeCoupon: _take_coupon,
-    Send: _send,
-    AddTag: _write("tag", "tag", Op.SET),
-    RemoveTag: _write("tag", "tag", Op.SET),
-    SetAttribute: _write("attribute", "attribute", Op.SET),
-    AddToAttribute: _write("attribute", "attribute", Op.ADD),
-    AddToGroup: _write("group", "group", Op.SET),
-    RemoveFromGroup: _write("group", "group", Op.SET),
-    End: _end,
-}

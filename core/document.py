@@ -39,6 +39,13 @@ def read_responses(text: str | bytes, *, name: str) -> tuple[Responses | None, l
     return _read(Responses, text, name)
 
 
+def read_document(
+    model: type[M], text: str | bytes, *, name: str
+) -> tuple[M | None, list[Violation]]:
+    """The document of a `model` in `text`, or None and what is wrong; `name` as in `read_flow`."""
+    return _read(model, text, name)
+
+
 def located(violations: Iterable[Violation], text: str | bytes, *, name: str) -> list[Violation]:
     """The violations, sorted, with the lines at which their pointers lead to in `text`.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictInt, StrictStr, model_validator
+from pydantic import Field, PrivateAttr, StrictInt, StrictStr, model_validator
 
 from core import limits
 from core.conditions import Condition, Filter, Model, Name, WindowField
+from core.lowering import lowered_nodes
 from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, TakeCoupon, Target, Weight
 
 LocalTime = Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
@@ -99,6 +100,32 @@ class Flow(Model):
     lineage: NodeId | None = None
     settings: Settings = Settings()
     nodes: dict[NodeId, Node] = Field(min_length=1)
+
+    _authored: Flow | None = PrivateAttr(None)
+    _core: tuple[object, Flow] | None = PrivateAttr(None)
+
+    @property
+    def core(self) -> Flow:
+        """This flow in operations: every node that stands for others is replaced by them.
+
+        Interpreters run it. Ids and ports stay; nodes that came in have an id with '~'. It is the
+        flow itself where nothing is to be replaced.
+        """
+        # A copy of the model takes the cache along, but not always the nodes.
+        if self._core is None or self._core[0] is not self.nodes:
+            nodes = lowered_nodes(self.nodes)
+            core = self
+            if nodes is not self.nodes:
+                core = self.model_copy(update={"nodes": nodes})
+                core._authored = self.authored
+                core._core = (nodes, core)
+            self._core = (self.nodes, core)
+        return self._core[1]
+
+    @property
+    def authored(self) -> Flow:
+        """The flow as somebody wrote it, which `core` was made of."""
+        return self._authored or self
 
     @property
     def title(self) -> str:

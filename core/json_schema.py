@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from core.conditions import Condition, DurationField, Filter, Number, Operand, Scalar
 from core.flow import Flow
-from core.nodes import NODE_TYPES, Node, NodeId, TimeOfDay, Weight
+from core.nodes import NODE_TYPES, Node, NodeBase, NodeId, TimeOfDay, Weight
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -33,14 +33,6 @@ _SHARED: dict[str, Any] = {
     "Weight": Weight,
 }
 """Types that the models use in many places; each becomes one definition."""
-
-_NAMED_PORTS = {
-    "condition": ("yes", "no"),
-    "wait_event": ("event", "timeout"),
-    "take_coupon": ("taken", "sold_out"),
-}
-_SHORT_PORTS = {"wait_date": ("next", "missing")}
-_BRANCHING = ("branch_attribute", "branch_tag", "split", "ab_test")
 
 _PORT_HELP = {
     "yes": "Where those go who fulfil the condition.",
@@ -202,7 +194,7 @@ def _complete(schema: Schema) -> None:
     mapping: dict[str, str] = {}
     for name, model in NODE_TYPES.items():
         mapping[name] = f"#/$defs/{model.__name__}"
-        definitions[model.__name__]["properties"]["next"] = _next(name)
+        definitions[model.__name__]["properties"]["next"] = _next(model)
     definitions["Node"]["discriminator"] = {"propertyName": "type", "mapping": mapping}
     definitions["Scalar"] = {"type": ["string", "number", "boolean"]}
     definitions["Number"] = {"type": "number"}
@@ -234,27 +226,26 @@ def _complete(schema: Schema) -> None:
     ]
 
 
-def _next(name: str) -> Schema:
+def _next(model: type[NodeBase]) -> Schema:
     """How a type of node names what follows."""
     targets: Schema = {"$ref": "#/$defs/Targets"}
-    if name == "end":
-        return {"type": "object", "maxProperties": 0, "description": "Nothing follows an end."}
-    if name in _BRANCHING:
-        other = ", and `other` for those whom none fits" if name.startswith("branch_") else ""
+    if model.by_branch:
+        other = ", and `other` for those whom none fits" if model.outs else ""
         return {
             "type": "object",
             "additionalProperties": targets,
             "description": f"For each branch by name{other}: where people go.",
         }
-    ports = _NAMED_PORTS.get(name) or _SHORT_PORTS.get(name) or ("next",)
-    described = {port: {**targets, "description": _PORT_HELP[port]} for port in ports}
+    if not model.outs:
+        return {"type": "object", "maxProperties": 0, "description": "Nothing follows an end."}
+    described = {port: {**targets, "description": _PORT_HELP[port]} for port in model.outs}
     mapping: Schema = {
         "type": "object",
         "properties": described,
         "additionalProperties": False,
     }
-    if name in _NAMED_PORTS:
-        return {**mapping, "description": f"Where people go by {' and '.join(ports)}."}
+    if "next" not in model.outs:
+        return {**mapping, "description": f"Where people go by {' and '.join(model.outs)}."}
     return {"description": _PORT_HELP["next"], "anyOf": [targets, mapping]}
 
 

@@ -14,6 +14,7 @@ PATTERN_MEMORY_BYTES_MAX = 8 * 2**20  # RE2's budget for one compiled expression
 NAME_CHARS_MAX = 256  # names of events, attributes, tags, groups, templates
 ID_BYTES_MAX = 511  # ids of customers: the longest key the store takes
 GUARDS_MAX = 32  # reasons not to send one message
+LISTENS_MAX = 100  # events of one wait
 EXITS_MAX = 100  # rules that take customers out of a flow
 HISTORY_COUNT_MAX = 1_000_000  # `at_least` and its like
 ENTRY_RATE_MAX = 1_000_000  # people let in within a second: the line remembers so many

@@ -11,6 +11,7 @@ from core.audience import AudienceSchema
 from core.collection import collection_paused
 from core.flow import Flow
 from core.lint_audience import absent_events, absent_names
+from core.lint_constants import constants
 from core.lint_graph import (
     awaited_messages,
     cycles,
@@ -38,8 +39,9 @@ from core.lint_nodes import (
     window,
     zone,
 )
+from core.lint_paths import paths
 from core.lint_types import attribute_types, nullable_negations, types
-from core.lint_values import constants, entry_references, operands
+from core.lint_values import entry_references, operands
 from core.lint_view import Rule, View
 from core.violations import Violation
 
@@ -70,6 +72,7 @@ RULES: tuple[Rule, ...] = (
     funnel,
     operands,
     constants,
+    paths,
     entry_references,
     types,
     nullable_negations,

@@ -29,6 +29,7 @@ from core.literals import (
     moment,
 )
 from core.nodes import AddToAttribute, BranchAttribute, SetAttribute, WaitDate
+from core.record import EVENT_PROPERTIES, attribute_kind
 from core.violations import Violation, quoted, violation
 
 _ORDERED = ("above", "at_least", "below", "at_most", "between")
@@ -129,6 +130,8 @@ def types(view: View) -> Iterator[Violation]:
         yield from taken.contradiction(use)
         if view.schema is not None:
             yield from _mismatch(view, use)
+        else:
+            yield from _unusual(use)
     if view.schema is not None:
         yield from _compared_with_entry(view)
 
@@ -161,12 +164,14 @@ def _words(families: Families) -> str:
 
 
 def _mismatch(view: View, use: Use) -> Iterator[Violation]:
-    """A test or a change that doesn't fit the audience's type."""
-    kind = _kind(view, use.event, use.name)
+    """A test or a change that doesn't fit the audience's type, or the standard one."""
+    held = _held(view, use.event, use.name)
+    kind = held or standard_kind(use.event, use.name)
     if kind is None:
         return
     if OF_KIND[kind] not in use.families:
-        message = f"{use.subject} is {_WORDS[OF_KIND[kind]]} in the audience ({kind})"
+        where = "in the audience" if held else "wherever no schema says otherwise"
+        message = f"{use.subject} is {_WORDS[OF_KIND[kind]]} {where} ({kind})"
         message += f", and used as {_words(use.families)}"
         advice = "Compare or write a value of its type, or change the type in the audience."
         yield violation("type-mismatch", use.steps, message, advice)
@@ -176,7 +181,27 @@ def _mismatch(view: View, use: Use) -> Iterator[Violation]:
         yield from _clock_times(use)
 
 
+def _unusual(use: Use) -> Iterator[Violation]:
+    """A test or a change of a standard name that fits only where a schema gives it another type."""
+    kind = standard_kind(use.event, use.name)
+    if kind is not None and OF_KIND[kind] not in use.families:
+        message = f"{use.subject} is a standard name for {_WORDS[OF_KIND[kind]]} ({kind})"
+        message += f", and used as {_words(use.families)}"
+        advice = "Use another name, unless the tenant's schema gives it this type."
+        yield violation("standard-name", use.steps, message, advice)
+
+
+def standard_kind(event: str | None, name: str) -> Kind | None:
+    """The type that the standard vocabulary gives an attribute, or a property of `event`."""
+    return attribute_kind(name) if event is None else EVENT_PROPERTIES.get(event, {}).get(name)
+
+
 def _kind(view: View, event: str | None, name: str) -> Kind | None:
+    """The type in the audience, or else the standard one."""
+    return _held(view, event, name) or standard_kind(event, name)
+
+
+def _held(view: View, event: str | None, name: str) -> Kind | None:
     if view.schema is None:
         return None
     if event is None:

@@ -114,9 +114,14 @@ class View:
         return components(self.graph.onward, [True] * len(self.graph.ids))
 
     @cached_property
+    def roots(self) -> list[Part]:
+        """Every condition and filter as a whole, those inside conditions apart."""
+        return list(_roots(self.flow))
+
+    @cached_property
     def parts(self) -> list[Part]:
         """Every part of every condition and filter, in document order, parents before children."""
-        return [p for root in _roots(self.flow) for p in _walk(root)]
+        return [p for root in self.roots for p in _walk(root)]
 
     @cached_property
     def tests(self) -> list[Part]:

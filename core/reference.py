@@ -8,26 +8,22 @@ counters, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 
 import numpy as np
 
-from core.absent_types import absent_types
 from core.audience import Audience
 from core.conditions import Condition
 from core.couplings import CLAIM, Claims, Coordinator, Grants, Kind, resources_of
 from core.duration import fixed_ms
-from core.flow import ExitRule, Flow
+from core.flow import Flow
 from core.hashing import hash_parts
 from core.internal_events import MESSAGE_SENT, exit_event, met_event
-from core.limits import WEIGHT_TOTAL
 from core.nodes import (
     TIMEOUT,
     ABTest,
-    BranchAttribute,
-    BranchTag,
     NodeBase,
     OnEvent,
     OnSchedule,
@@ -36,17 +32,17 @@ from core.nodes import (
     TakeCoupon,
     WaitAny,
     WaitCondition,
-    WaitDate,
     WaitEvent,
 )
 from core.options import RunOptions
 from core.outcomes import CoupledOutcome, Outcome
-from core.philox import draw64, holdout_key, scale
 from core.reference_conditions import change_points, holds
 from core.reference_couplings import Desk, SharedDesk
 from core.reference_life import Life, Setting, reads
+from core.reference_listening import exits_by, heard, kept_out
 from core.reference_nodes import port_at, respond
 from core.reference_people import Change, Happening, Person, Value, is_number, person
+from core.reference_setting import setting_of
 from core.reference_state import (
     Entry,
     Lined,
@@ -57,7 +53,7 @@ from core.reference_state import (
     Token,
 )
 from core.reference_tally import Tally, watch_place
-from core.reference_time import EPOCH_DAY, local, schedule_times, stated, zone
+from core.reference_time import EPOCH_DAY, local, schedule_times, stated
 from core.responses import Responses
 
 __all__ = ["Entry", "Observer", "Record", "ReferenceResult", "Sent", "Token", "claims", "run"]
@@ -80,7 +76,8 @@ def run(
     depend on each other all of them are worked, in the order of time, whosever decisions are asked
     for; or each alone if `grants` tell what all claims are answered (ValueError where one lacks).
     """
-    setting = _setting(flow, audience, options, responses, observer or Observer())
+    flow = flow.core
+    setting = setting_of(flow, audience, options, responses, observer or Observer())
     rows = list(range(audience.customers) if customers is None else customers)
     specs = resources_of(flow, options)
     if specs and grants is None:
@@ -113,7 +110,8 @@ def claims(
     A customer is worked to the horizon, or to the end of the item in which he makes a claim that
     `grants` do not answer. His records are in his own order, the customers in that given.
     """
-    setting = _setting(flow, audience, options, responses, Observer())
+    flow = flow.core
+    setting = setting_of(flow, audience, options, responses, Observer())
     specs = resources_of(flow, options)
     found = []
     for row in customers:
@@ -157,46 +155,6 @@ def _run_together(setting: Setting, coordinator: Coordinator, rows: list[int]) -
     records = [record for row in rows for record in walks[row].records]
     sends = [sent for row in rows for sent in walks[row].sends]
     return ReferenceResult(records, counters, sends)
-
-
-def _setting(
-    flow: Flow,
-    audience: Audience,
-    options: RunOptions,
-    responses: Responses | None,
-    observer: Observer,
-) -> Setting:
-    settings = flow.settings
-    name = settings.zone or options.audience_zone or audience.zone or "UTC"
-    window_from, window_until = options.from_ms, options.until_ms  # D10
-    if settings.start is not None:
-        window_from = max(window_from, stated(settings.start, zone(name)))
-    if settings.stop is not None:
-        window_until = min(window_until, stated(settings.stop, zone(name)))
-    absent_attributes, absent_properties = absent_types(flow, responses, audience)
-    return Setting(
-        flow=flow,
-        audience=audience,
-        options=options,
-        responses=responses,
-        observer=observer,
-        zone_name=name,
-        window=(window_from, window_until),
-        tables=[outcome.table() for outcome in responses.outcomes] if responses else [],
-        segment_reads=frozenset(read for condition in _judged(flow) for read in reads(condition)),
-        attribute_types={n: c.kind for n, c in audience.attributes.items()} | absent_attributes,
-        property_types={n: c.kind for n, c in audience.properties.items()} | absent_properties,
-    )
-
-
-def _judged(flow: Flow) -> Iterator[Condition]:
-    """The conditions whose coming true makes something happen."""
-    for node in flow.nodes.values():
-        if isinstance(node, OnSegment | WaitCondition):
-            yield node.if_
-    for rule in flow.settings.exit:
-        if rule.if_ is not None:
-            yield rule.if_
 
 
 class _Walk(Life):
@@ -336,10 +294,10 @@ class _Walk(Life):
                 self.tally.succeeded(watch.place, matured=matured, modelled=happening.modelled)
                 if watch.test >= 0:
                     self.desk.succeed(watch.test, watch.branch, self.now_ms, watch.start_ms)
-        if any(self._exits_by(number, happening) for number in range(len(self._exit_rules))):
+        if any(exits_by(self, number, happening) for number in range(len(self.flow.settings.exit))):
             self._leave_flow()
         # (c) all that wait for it, judged before any of them runs
-        waiting = [(token, self._heard(token, happening)) for token in self.tokens()]
+        waiting = [(token, heard(self, token, happening)) for token in self.tokens()]
         for token, port in waiting:
             if port is not None:
                 self._wake(token, port, happening)
@@ -357,40 +315,6 @@ class _Walk(Life):
             if matched:
                 self._enter(node_id, hash_parts("event", happening.identity), happening)
         self._drain()
-
-    def _heard(self, token: Token, happening: Happening) -> str | None:
-        """The port by which a token leaves on an event, None where it goes on waiting (D28)."""
-        node = self.node(token.node)
-        if token.status != "waiting":
-            return None
-        view = self.view(token.entry, happening)
-        match node:
-            case WaitEvent():
-                mine = happening.answers == (token.entry.number, node.message)
-                if node.event != happening.name or not (node.message is None or mine):
-                    return None
-                return "event" if holds(node.where, view) else None
-            case WaitAny():
-                heard = (
-                    port
-                    for port, test in node.events.items()
-                    if test.event == happening.name and holds(test.where, view)
-                )
-                return next(heard, None)
-            case WaitCondition():
-                return "met" if happening.name == met_event(token.node) else None
-        return None
-
-    @property
-    def _exit_rules(self) -> list[ExitRule]:
-        return self.flow.settings.exit
-
-    def _exits_by(self, number: int, happening: Happening) -> bool:
-        """Whether an event is one by which an exit rule takes the customer out (D48)."""
-        rule = self._exit_rules[number]
-        if rule.if_ is not None:
-            return happening.name == exit_event(number)
-        return rule.event == happening.name and holds(rule.where, self.view(None, happening))
 
     def _leave_flow(self) -> None:
         """Take all tokens out, by entry and fork number (D48)."""
@@ -421,7 +345,7 @@ class _Walk(Life):
                     self._check_segment(order, node_id, node)
                 elif isinstance(node, WaitCondition):
                     self._check_turn(order, met_event(node_id), node.if_)
-            for number, rule in enumerate(self._exit_rules):
+            for number, rule in enumerate(self.flow.settings.exit):
                 if rule.if_ is not None:
                     order = len(self.flow.nodes) + number
                     self._check_turn(order, exit_event(number), rule.if_)
@@ -472,7 +396,7 @@ class _Walk(Life):
         place = Lined(node_id, identity, self.now_ms, key, properties, modelled)
         if (hindrance := self._hindrance(key, self.line)) is not None:
             self._refuse(node_id, identity, *hindrance)
-        elif self._kept_out():
+        elif kept_out(self):
             self._hold_out(place)
         elif self.desk.gate is None:
             self._begin(place)
@@ -499,14 +423,6 @@ class _Walk(Life):
         if reentry.gap is not None and last.began_ms > self.now_ms - fixed_ms(reentry.gap):
             return Outcome.REFUSED_GAP, last
         return None
-
-    def _kept_out(self) -> bool:
-        """Whether the customer is among those whom the flow keeps out (D49)."""
-        holdout = self.flow.settings.holdout
-        if holdout is None:
-            return False
-        key = holdout_key(self.options.salt, holdout.group, self.flow.draws_as)
-        return scale(draw64(key, self.person.hash, 0), WEIGHT_TOTAL) < holdout.share
 
     def _hold_out(self, place: Lined) -> None:
         """Count him as one who entered and left at once, and watch him for the goal (D49)."""
@@ -590,7 +506,7 @@ class _Walk(Life):
         node_id, port = token.node, token.port
         node = self.node(node_id)
         targets = node.targets(port)
-        if not targets and (reason := _unconnected(node, port)) is not None:
+        if not targets and (reason := node.falls_out.get(port)) is not None:
             self.stop(token, reason)
             return
         self.record(token.entry, node_id, port, token)
@@ -670,7 +586,7 @@ class _Walk(Life):
         nodes = list(self.flow.nodes.values())
         judged = [i for i, node in enumerate(nodes) if isinstance(node, OnSegment | WaitCondition)]
         judged += [
-            len(nodes) + i for i, rule in enumerate(self._exit_rules) if rule.if_ is not None
+            len(nodes) + i for i, rule in enumerate(self.flow.settings.exit) if rule.if_ is not None
         ]
         return dict.fromkeys(judged, at) if at < window_until else {}
 
@@ -683,12 +599,3 @@ class _Walk(Life):
             if token.status in ("waiting", "idle"):
                 self.tally.stays(token.node, waiting=token.status == "waiting")
         self.observer.finished(self.entries)
-
-
-def _unconnected(node: NodeBase, port: str) -> Outcome | None:
-    """What ends a token at a port without a target; None where it stands idle (D7)."""
-    if isinstance(node, BranchAttribute | BranchTag) and port == "other":
-        return Outcome.NO_BRANCH
-    if isinstance(node, WaitDate) and port == "missing":
-        return Outcome.NO_DATE
-    return None

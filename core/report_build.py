@@ -69,6 +69,7 @@ def build_report(
     where replicates differ in customers; UnbalancedError where counters contradict themselves, or
     replicates differ in what no response touches.
     """
+    flow = flow.core
     replicates = [counters] if isinstance(counters, Counters) else list(counters)
     if not replicates or len({c.customers for c in replicates}) != 1:
         raise ValueError("a report needs one or more replicates over the same customers")
@@ -131,7 +132,7 @@ def _flow(flow: Flow) -> FlowFacts:
         reentry=describe_reentry(settings.reentry),
         start=settings.start,
         stop=settings.stop,
-        nodes=len(flow.nodes),
+        nodes=len(flow.authored.nodes),
     )
 
 

@@ -158,11 +158,7 @@ def ended_by(node: NodeBase, port: str) -> Outcome | None:
     """Why a token ends where `port` leads nowhere; None where it goes on or idles (D7)."""
     if node.targets(port):
         return None
-    return {
-        ("branch_attribute", "other"): Outcome.NO_BRANCH,
-        ("branch_tag", "other"): Outcome.NO_BRANCH,
-        ("wait_date", "missing"): Outcome.NO_DATE,
-    }.get((node.type, port))
+    return node.falls_out.get(port)
 
 
 def _with_replicates(

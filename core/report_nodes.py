@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from core.counters import Counters
 from core.describe import describe
 from core.flow import Flow
+from core.lowering import author_of
 from core.nodes import NodeBase, Send, WaitEvent
 from core.outcomes import ENDS, PARKS, REFUSALS, CoupledOutcome, Outcome
 from core.report import Count, Dated, Dead, DeadPort, EdgeReport, Figure, NodeReport, PortReport
@@ -33,12 +34,13 @@ COUPLED_TEXTS = {
 
 def node_reports(figures: Figures) -> list[NodeReport]:
     """All nodes in document order."""
-    return [_node(figures, node_id, node) for node_id, node in figures.flow.nodes.items()]
+    return [_node(figures, node_id, node) for node_id, node in figures.flow.authored.nodes.items()]
 
 
 def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
     taint = figures.assumed
-    send = node if isinstance(node, Send) else None
+    core = figures.flow.nodes[node_id]
+    send = core if isinstance(core, Send) else None
     return NodeReport(
         id=node_id,
         type=node.type,
@@ -104,7 +106,7 @@ def _counts(figures: Figures, node_id: str, outcomes: tuple[Outcome, ...]) -> li
 def edge_reports(figures: Figures, entries: Figure) -> list[EdgeReport]:
     """All edges, in the order of their nodes, ports and targets."""
     edges = []
-    for node_id, node in figures.flow.nodes.items():
+    for node_id, node in figures.flow.authored.nodes.items():
         for port in node.ports:
             targets = node.targets(port)
             if not targets:
@@ -121,7 +123,7 @@ def edge_reports(figures: Figures, entries: Figure) -> list[EdgeReport]:
 def dead_parts(figures: Figures) -> Dead:
     """The nodes that nobody reached, and at all others the ports by which nobody left."""
     ports, nodes = [], []
-    for node_id, node in figures.flow.nodes.items():
+    for node_id, node in figures.flow.authored.nodes.items():
         i = figures.index[node_id]
         if not any(c.entered[i] for c in figures.replicates):
             nodes.append(node_id)
@@ -158,7 +160,7 @@ def dated_reads(figures: Figures) -> list[Dated]:
         people = _plain(figures, node_id, "touched", figures.assumed.entered)
         if people.value:
             names = sorted(ref.name for ref in reads(node) if ref.kind == "attribute")
-            found.append(Dated(node=node_id, attributes=names, people=people))
+            found.append(Dated(node=author_of(node_id), attributes=names, people=people))
     return found
 
 

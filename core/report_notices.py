@@ -13,6 +13,7 @@ from core.conditions import DidTest, NeverDidTest, walk
 from core.counters import HOUR_MS
 from core.describe import describe_scope
 from core.flow import Flow
+from core.lowering import author_of
 from core.nodes import OnEvent, WaitEvent
 from core.options import RunOptions
 from core.quantity import day, moment, number, plural, span
@@ -136,7 +137,7 @@ class Notices:
             text = f"Nobody has it, so every test for this {_KINDS[kind]} failed."
         else:
             text = "It is missing for everybody, so every comparison with it failed."
-        nodes = [place for place in places if place in self.flow.nodes]
+        nodes = list(dict.fromkeys(author_of(p) for p in places if p in self.flow.nodes))
         if GOAL in places:
             text += " The goal needs it."
         return Notice(

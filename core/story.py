@@ -104,7 +104,7 @@ def tell(
     Where customers depend on each other, `grants` save running all of them.
     """
     name = audience.id_of(customer)
-    told = _Listener(flow, options)
+    told = _Listener(flow.core, options)
     run(flow, audience, options, responses, observer=told, customers=[customer], grants=grants)
     return Story(name, told.here.key, told.steps, told.places, told.never_entered())
 

@@ -49,6 +49,7 @@ def assumed_nodes(flow: Flow, responses: Responses | None) -> frozenset[str]:
 
 def assumptions(flow: Flow, responses: Responses | None) -> Assumptions:
     """Which counts of a run of `flow` rest on `responses`; without responses, none."""
+    flow = flow.core
     events = modelled_events(flow, responses)
     if not events:
         return Assumptions()

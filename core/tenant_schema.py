@@ -1,7 +1,9 @@
 """Describe what a tenant's customers and events look like, and what is taken in of them.
 
 A row that a client sends is read against this schema: a field that it doesn't name is refused or
-dropped, but never kept by guess, so every column has one type from its first value on.
+dropped, but never kept by guess, so every column has one type from its first value on. The standard
+names of `core.record` have a type already, so a schema need not list them; one that it does list is
+as it says, because that is what the tenant's data were taken in as.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from core.audience import Kind
 from core.conditions import Model, Name
 from core.duration import DAY_MS
 from core.errors import HeadraceError
+from core.record import EVENT_PROPERTIES, PROPERTIES, attribute_kind
 from core.shape import shape_violations
 from core.violations import Violation, close_to, quoted, violation
 from core.zones import zone_names
@@ -91,8 +94,32 @@ class TenantSchema(Model):
 
     @property
     def kept(self) -> dict[str, Kind]:
-        """The type of every attribute that conditions can read: those that are not personal."""
+        """The type of every declared attribute that conditions can read: the not personal ones."""
         return {n: a.type for n, a in self.attributes.items() if not a.personal}
+
+    def attribute_kind(self, name: str) -> Kind | None:
+        """The type of an attribute that conditions can read, declared or standard, or None."""
+        declared = self.attributes.get(name)
+        if declared is None:
+            return attribute_kind(name)
+        return None if declared.personal else declared.type
+
+    @property
+    def known_properties(self) -> dict[str, Kind]:
+        """The type of every property, declared here or else standard."""
+        return {**PROPERTIES, **self.properties}
+
+    @property
+    def known_events(self) -> dict[str, dict[str, Kind]]:
+        """The properties of every event that is taken in, declared here or standard, by its name.
+
+        A standard event has its standard properties beside those that the schema gives it.
+        """
+        kinds = self.known_properties
+        found = {name: event.properties for name, event in self.events.items()}
+        for name, standard in EVENT_PROPERTIES.items():
+            found[name] = {each: kinds[each] for each in standard} | found.get(name, {})
+        return found
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> TenantSchema:
@@ -125,26 +152,33 @@ def read_tenant_schema(value: Any) -> tuple[TenantSchema | None, list[Violation]
 def schema_changes(old: TenantSchema, new: TenantSchema) -> list[Violation]:
     """What forbids to go from one schema to another while there are customers: changes of a type.
 
-    Attributes and events may come and go; what was typed, or personal, stays so.
+    Attributes and events may come and go; what was typed, or personal, stays so. A standard name
+    that is not declared has its standard type; only the very first schema may say otherwise, as
+    there is nothing yet.
     """
     found = []
-    for name, attribute in new.attributes.items():
-        before = old.attributes.get(name)
-        if before is not None and (before.type, before.personal) != (
-            attribute.type,
-            attribute.personal,
-        ):
-            what = f"attribute {quoted(name)} was {_said(before)} and would be {_said(attribute)}"
-            found.append(
-                violation("type-mismatch", ("attributes", name), what, "Use another name.")
-            )
-    known = old.properties
+    first = old == TenantSchema()
+    for name in dict.fromkeys([*new.attributes, *old.attributes]):
+        before, after = _attribute(old, name), _attribute(new, name)
+        if first or before is None or after is None:
+            continue
+        if (before.type, before.personal) != (after.type, after.personal):
+            what = f"attribute {quoted(name)} was {_said(before)} and would be {_said(after)}"
+            advice = "Use another name." if name in new.attributes else "Declare it as before."
+            found.append(violation("type-mismatch", ("attributes", name), what, advice))
+    known = old.properties if first else old.known_properties
     for event, name, kind in _typed(new):
         if known.get(name, kind) != kind:
             what = f"property {quoted(name)} was {known[name]} and would be {kind}"
             steps = ("events", event, "properties", name)
             found.append(violation("type-mismatch", steps, what, "Use another name."))
     return sorted(found)
+
+
+def _attribute(schema: TenantSchema, name: str) -> TenantAttribute | None:
+    """What the schema says of an attribute, else what the standard vocabulary does."""
+    kind = attribute_kind(name)
+    return schema.attributes.get(name) or (None if kind is None else TenantAttribute(type=kind))
 
 
 def _said(attribute: TenantAttribute) -> str:

@@ -159,6 +159,10 @@ CODES: dict[str, Code] = {
     "invalid-value": Code(
         "error", "A value, or the fields of one place together, can't be understood."
     ),
+    # Segments
+    "unknown-segment": Code("error", "A condition names a segment that isn't there."),
+    "segment-circle": Code("error", "Segments are defined by each other in a circle."),
+    "repeated-group": Code("error", "A group is named twice among the priorities."),
     # The graph
     "too-many-nodes": Code("error", "The flow has more nodes than the limit."),
     "too-many-edges": Code("error", "The flow has more edges than the limit."),
@@ -170,6 +174,7 @@ CODES: dict[str, Code] = {
     "duplicate-target": Code("error", "A port leads to the same node twice."),
     "part-without-trigger": Code("error", "A part of the flow doesn't begin with a trigger."),
     "unreachable-node": Code("warning", "Nobody ever reaches the node."),
+    "dead-node": Code("warning", "Only ports that nobody takes lead to the node."),
     "first-event-timeout": Code("error", "The first event of a flow has a timeout: it must occur."),
     "entry-with-message": Code("error", "An entry point waits for an answer to a message."),
     "cycle-without-wait": Code(
@@ -210,8 +215,11 @@ CODES: dict[str, Code] = {
     "between-reversed": Code("error", "The lower bound of `between` is above the upper."),
     "mixed-values": Code("error", "A list, or the branches, mix values of several types."),
     "constant-condition": Code("warning", "A combination that is never true, or always."),
+    "settled-condition": Code("warning", "A question that an earlier node has answered."),
+    "dead-branch": Code("warning", "A branch that nobody who comes there can match."),
     "entry-without-event": Code("warning", "A test of the entering event where there is none."),
     "contradictory-types": Code("error", "An attribute or property is used as two types at once."),
+    "standard-name": Code("warning", "A standard name is used as another type than it has."),
     # The audience
     "type-mismatch": Code("error", "A test or a change doesn't fit the type in the audience."),
     "fraction-to-whole": Code("error", "A fraction is written to an attribute of whole numbers."),

@@ -14,13 +14,13 @@ from ext.civil cimport (
 from ext.effects cimport ask, tell
 from ext.claims cimport REPORT_OPENED
 from ext.couplings cimport claim_all, visit_trial, write_claim
-from ext.heap cimport heap_push
 from ext.internals cimport make_happen, write_watched
 from ext.likely cimport rarely
 from ext.philox cimport draw64, scale, slot_of
 from ext.predicates cimport (
     DAYS_MAX, as_bits, as_double, bounded, decide, read_cell, to_utc, write_cell,
 )
+from ext.responses cimport respond
 from ext.queues cimport count_ports, push_all, rest, rest_all, sort_by_port
 from ext.slabs cimport *
 from ext.structs cimport *
@@ -34,20 +34,11 @@ cdef extern from *:
     """
     #define HEADRACE_ADD_OVERFLOWS(a, b, sum) \\
         __builtin_add_overflow((int64_t)(a), (int64_t)(b), sum)
-    static inline int64_t headrace_interpolate(int64_t low, int64_t high, uint64_t place) {
-        return low + (int64_t)(((__int128)(high - low) * (__int128)place) >> 32);
-    }
     """
     bint add_overflows "HEADRACE_ADD_OVERFLOWS"(int64_t a, int64_t b, int64_t* sum) noexcept nogil
-    int64_t interpolate "headrace_interpolate"(
-        int64_t low, int64_t high, uint64_t place
-    ) noexcept nogil
 
 cdef enum:
-    CELLS = 4096
-    DRAWS_MAX = 128
     WEIGHT_TOTAL = 10000
-    PROBABILITY_TOTAL = 1000000000
 
 
 cdef inline int32_t arrive(MachineC* m, int32_t i, PersonC** items, int32_t n) noexcept nogil:
@@ -189,15 +180,10 @@ cdef inline int64_t later(
     )
 
 
-cdef inline int64_t date_due(
-    MachineC* m, int32_t c, const NodeC* node, int64_t value
+cdef inline int64_t date_in(
+    const int64_t* utc, const int64_t* offset, Py_ssize_t n, const NodeC* node, int64_t value
 ) noexcept nogil:
-    """When a `wait_date` ends, from its date (days) or time (ms) (D26)."""
-    cdef int32_t z = m.p.zone_of[m.s.lo + c]
-    cdef int32_t first = m.p.zone_offsets[z]
-    cdef const int64_t* utc = &m.p.zone_utc[first]
-    cdef const int64_t* offset = &m.p.zone_offset[first]
-    cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - first
+    """When a `wait_date` ends by a zone's table, from its date (days) or time (ms) (D26)."""
     cdef int64_t day = max(-DAYS_MAX, min(value, DAYS_MAX)), time = 0, local
     if not node.flags & FLAG_LOCAL:
         if node.months == 0 and node.days == 0 and node.x < 0:
@@ -211,6 +197,17 @@ cdef inline int64_t date_due(
     if node.x >= 0:
         time = node.x
     return local_to_utc(utc, offset, n, day * DAY_MS + time) + node.ms
+
+
+cdef inline int64_t date_due(
+    MachineC* m, int32_t c, const NodeC* node, int64_t value
+) noexcept nogil:
+    """The same, for a customer."""
+    cdef int32_t z = m.p.zone_of[m.s.lo + c]
+    cdef int32_t first = m.p.zone_offsets[z]
+    return date_in(
+        &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first, node, value
+    )
 
 
 cdef inline int32_t port_of(MachineC* m, const ValueTableC* table, int64_t value) noexcept nogil:
@@ -237,18 +234,6 @@ cdef inline int32_t port_of(MachineC* m, const ValueTableC* table, int64_t value
     return table.other
 
 
-cdef inline int64_t delay_of(MachineC* m, int32_t table, uint64_t draw) noexcept nogil:
-    """A delay from its quantile table (D35)."""
-    cdef const int64_t* cells = &m.p.delays[<int64_t>table * 2 * (CELLS + 1)]
-    cdef int64_t cell = <int64_t>(draw >> 52)
-    cdef uint64_t place = (draw >> 20) & <uint64_t>0xFFFFFFFF
-    if cell == CELLS - 1:
-        cells += CELLS + 1
-        cell = <int64_t>((draw >> 40) & <uint64_t>0xFFF)
-        place = (draw >> 8) & <uint64_t>0xFFFFFFFF
-    return interpolate(cells[cell], cells[cell + 1], place)
-
-
 cdef inline void wait_alike(
     MachineC* m, int32_t i, uint8_t state, int64_t ms, int32_t port, PersonC** items, int32_t n
 ) noexcept nogil:
@@ -272,52 +257,6 @@ cdef inline void wait_alike(
     for k in range(stays):
         wait_until(m, items[k], i, state, items[k].now_ms + ms)
     leave_all(m, i, port, onward, kept)
-
-
-cdef inline void respond(
-    MachineC* m, PersonC* person, int32_t node, int32_t send, uint32_t visit
-) noexcept nogil:
-    """Draw what follows a message, by the first rule that fits (D34)."""
-    cdef DetailC* detail = detail_of(m, person)
-    cdef const RuleC* rule = NULL
-    cdef const DrawC* draw
-    cdef int64_t[DRAWS_MAX] times
-    cdef int32_t i, k, c = at(m, person)
-    cdef uint64_t customer = m.p.id_hash[m.s.lo + c], slot = slot_of(m.s.hashes[c], visit)
-    cdef int64_t before
-    for i in range(m.p.sends[send], m.p.sends[send + 1]):
-        if decide(m, m.p.rules[i].cond, c, NO_ROW, person.entry_row, person.now_ms):
-            rule = &m.p.rules[i]
-            break
-    if rule == NULL:
-        return
-    for i in range(rule.draws):
-        draw = &m.p.draws[rule.draw0 + i]
-        before = person.now_ms if draw.parent < 0 else times[draw.parent]
-        times[i] = INT64_MIN
-        if before == INT64_MIN:
-            continue
-        if <int64_t>scale(draw64(draw.key, customer, slot), PROBABILITY_TOTAL) >= draw.probability:
-            continue
-        times[i] = before + delay_of(m, draw.table, draw64(draw.delay_key, customer, slot))
-        if times[i] >= m.p.horizon_ms:
-            continue
-        m.t.modelled[draw.outcome] += 1
-        if draw.event < 0:
-            continue
-        k = pending_new(m)
-        if k < 0:
-            return
-        m.s.pending[k].entry_hash = hash_of(m, person)[0]
-        m.s.pending[k].entry_number = detail.entry_number
-        m.s.pending[k].visit = visit
-        m.s.pending[k].node = node
-        m.s.pending[k].draw = rule.draw0 + i
-        m.s.pending_heap[k].key = times[i]
-        m.s.pending_heap[k].tie = detail.pending_count
-        detail.pending_count += 1
-        detail.pending = heap_push(m.s.pending_heap, detail.pending, k)
-    find_other(m, person)
 
 
 cdef inline void decide_range(

@@ -21,7 +21,7 @@ from ext.calendar cimport (
 from ext.couplings cimport answer_claim, answer_token, leave_lines
 from ext.hashing cimport xxh64
 from ext.predicates cimport read_cell, write_cell
-from ext.rows cimport keep_rows, renumber_rows
+from ext.rows cimport forget_past, keep_rows, renumber_rows
 from ext.slabs cimport entry_free, token_free, watch_free
 from ext.stored cimport BLOCK_BITS, StoredMachine
 from ext.structs cimport *
@@ -281,6 +281,8 @@ cdef class LiveMachine(StoredMachine):
                 person.state = TOKEN_GONE
                 person.crowd = person.stage = 0
                 person.due_ms = person.other_ms = INT64_MAX
+                if self.m.p.n_exits:
+                    self.m.s.details[c].first_entry = -1
             calendar_remove(&self.calendar, c)
             if not self.m.p.plain and self.m.s.details[c].watches >= 0 and person.state != TOKEN_FREE:
                 if self.owed[c >> BLOCK_BITS]:
@@ -423,6 +425,8 @@ cdef class LiveMachine(StoredMachine):
         place = <int64_t*>address(places)
         kept = keep_rows(&self.m, <const int64_t*>address(limits), place, n)
         renumber_rows(&self.m, place, n)
+        past_places = np.empty(self.m.s.past_used, np.int32)
+        forget_past(&self.m, <const int64_t*>address(limits), <int32_t*>address(past_places))
         with nogil:
             for row in range(n):
                 for i in range(self.n_arenas if place[row] >= 0 else 0):

@@ -28,6 +28,7 @@ from ext.civil cimport SlotC
 from ext.claims cimport AnswerC, ClaimC, LeftC
 from ext.couplings cimport count_in_line
 from ext.log cimport sort_log
+from ext.slabs cimport free_state
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
 from ext.waves cimport count_place, run_waves
@@ -105,29 +106,7 @@ cdef class Machine:
     def __dealloc__(self):
         cdef StateC* s = &self.m.s
         cdef int64_t i
-        free(s.persons)
-        free(s.details)
-        free(s.steps)
-        free(s.hashes)
-        free(s.tokens)
-        free(s.timers)
-        free(s.entries)
-        free(s.visits)
-        free(s.entry_visits)
-        free(s.listening)
-        free(s.admissions)
-        free(s.keys)
-        free(s.pending)
-        free(s.pending_heap)
-        free(s.past)
-        free(s.open_watches)
-        free(s.last_row)
-        free(s.last_past)
-        free(s.segment_state)
-        free(s.schedule_next)
-        free(s.visited)
-        free(s.touched)
-        free(s.tested)
+        free_state(s)
         if self.m.t.delays != NULL:
             for i in range(<int64_t>self.m.p.n_nodes * DELAY_OCTAVES):
                 free(self.m.t.delays[i])
@@ -255,6 +234,7 @@ cdef class Machine:
         p.n_listeners = own.lists
         p.n_exits = len(own.exits)
         p.internal0 = len(bound.responses.draws)
+        p.n_constants = len(bound.responses.constants)
         p.holdout_points = own.holdout_points
         p.holdout_key = own.holdout_key
 

@@ -9,6 +9,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t
 from ext.civil cimport (
     DAY_MS, OFFSET_MAX_MS, floor_div, local_to_utc, utc_to_local, weekday, zone_row,
 )
+from ext.kernels cimport date_in
 from ext.predicates cimport DAYS_MAX, decide, next_change, read_customer
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_HELD, find_schedule
@@ -45,14 +46,12 @@ cdef inline bint is_local(const NodeC* node) noexcept nogil:
 
 
 cdef inline bint names(const MachineC* m, const NodeC* node, int64_t local_ms) noexcept nogil:
-    """Whether the flow itself names this local time, or its time of day, at a node."""
+    """Whether the flow itself names this local time at a node."""
     cdef int64_t day = floor_div(local_ms, DAY_MS), time_ms = local_ms - day * DAY_MS
     cdef const SlotC* slot
     cdef int32_t i
     if node.op == OP_WAIT_AT:
         return node.x == local_ms
-    if node.op == OP_WAIT_DATE:
-        return time_ms == (node.x if node.x >= 0 or not node.flags & FLAG_LOCAL else 0)
     if node.op == OP_WAIT_SLOT:
         for i in range(node.b):
             slot = &m.p.slots[node.a + i]
@@ -80,17 +79,24 @@ cdef inline int64_t wall_of(
 
 
 cdef inline int64_t moved_due(
-    const MachineC* m, int32_t i, const int64_t* old_x, const ClockC* old, const ClockC* new,
+    MachineC* m, int32_t c, int32_t i, const int64_t* old_x, const ClockC* old, const ClockC* new,
     int64_t due_ms,
 ) noexcept nogil:
-    """When a timer at node `i` that was due at `due_ms` is due; `old_x` is `x` of all nodes then."""
+    """When a customer's timer at node `i` that was due at `due_ms` is due.
+
+    `old_x` is `x` of all nodes under the old tables. A wait for a date is worked out anew, unless
+    the date is another one by now.
+    """
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef int64_t base_ms = due_ms - node.ms, local_ms
+    cdef int64_t base_ms = due_ms - node.ms, local_ms, value
     if node.op == OP_WAIT_AT and not node.flags & FLAG_LOCAL:
         # A literal on the flow's clock.
         return due_ms + (node.x - old_x[i])
     if not is_local(node):
         return due_ms
+    if node.op == OP_WAIT_DATE and read_customer(m, node.a, c, &value):
+        if date_in(old.utc, old.offset, old.n, node, value) == due_ms:
+            return date_in(new.utc, new.offset, new.n, node, value)
     local_ms = wall_of(m, node, old, base_ms)
     if local_to_utc(old.utc, old.offset, old.n, local_ms) != base_ms:
         # The second of two instants that the clock shows alike: another zone's clock meant it.
@@ -165,7 +171,7 @@ cdef inline void move_person(
     if not person.crowd and person.due_ms != INT64_MAX and (
         person.state == TOKEN_TIMED or person.state == TOKEN_LISTENING
     ):
-        due_ms = moved_due(m, person.node, old_x, old, new, person.due_ms)
+        due_ms = moved_due(m, at(m, person), person.node, old_x, old, new, person.due_ms)
         if due_ms != person.due_ms:
             person.due_ms = max(due_ms, person.now_ms)
     if m.p.n_segments:

@@ -50,6 +50,30 @@ cdef inline int64_t keep_rows(
     return kept
 
 
+cdef inline void forget_past(
+    MachineC* m, const int64_t* bound_ms, int32_t* place
+) noexcept nogil:
+    """Drop internal events that no look-back reaches; `place` has room for a number of each.
+
+    Lists lead backward, so whatever is before an event has its new number, or is gone, already.
+    """
+    cdef int64_t c, before
+    cdef int32_t i, kept = 0
+    cdef PastC* past = m.s.past
+    for i in range(m.s.past_used):
+        place[i] = -1
+        if past[i].ms > bound_ms[m.p.internals[-2 - past[i].row - m.p.internal0].event]:
+            before = past[i].previous
+            past[kept] = past[i]
+            past[kept].previous = place[before] if before >= 0 else -1
+            place[i] = kept
+            kept += 1
+    for c in range(<int64_t>m.s.persons_n * m.p.n_histories):
+        if m.s.last_past[c] >= 0:
+            m.s.last_past[c] = place[m.s.last_past[c]]
+    m.s.past_used = kept
+
+
 cdef inline int64_t moved(const int64_t* place, int64_t row, int64_t n) noexcept nogil:
     if row < 0:
         return row  # of an internal event, which carries constants

@@ -5,7 +5,7 @@ after the wave.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from libc.stdlib cimport realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from ext.structs cimport (
@@ -25,6 +25,33 @@ cdef inline bint grow(StateC* s, void** data, size_t item, int32_t size) noexcep
         return 0
     data[0] = larger
     return 1
+
+
+cdef inline void free_state(StateC* s) noexcept nogil:
+    """Give back every array of a state."""
+    free(s.persons)
+    free(s.details)
+    free(s.steps)
+    free(s.hashes)
+    free(s.tokens)
+    free(s.timers)
+    free(s.entries)
+    free(s.visits)
+    free(s.entry_visits)
+    free(s.listening)
+    free(s.admissions)
+    free(s.keys)
+    free(s.pending)
+    free(s.pending_heap)
+    free(s.past)
+    free(s.open_watches)
+    free(s.last_row)
+    free(s.last_past)
+    free(s.segment_state)
+    free(s.schedule_next)
+    free(s.visited)
+    free(s.touched)
+    free(s.tested)
 
 
 cdef inline int32_t token_new(MachineC* m) noexcept nogil:

@@ -49,7 +49,7 @@ cdef inline int unsound(
     if not found:
         found = unsound_persons(m, rows, retains, codes)
     if not found and retains:
-        found = unsound_rows(m, rows)
+        found = unsound_rows(m, rows) or unsound_past(m)
     if not found and m.k.on:
         found = unsound_lines(m)
     return found
@@ -86,6 +86,15 @@ cdef inline int unsound_lines(MachineC* m) noexcept nogil:
             return BAD_LINE
         i = m.k.lines[i].next
     return SOUND
+
+
+cdef inline bint names_row(
+    const MachineC* m, int64_t row, int64_t rows, bint retains
+) noexcept nogil:
+    """Whether a number is that of a row, of constants, or of none."""
+    if row < NO_ROW:
+        return -2 - row < m.p.n_constants
+    return not retains or row < rows
 
 
 cdef inline int unsound_slabs(
@@ -144,14 +153,14 @@ cdef inline int unsound_slabs(
             return BAD_ENTRY
         if s.tokens[entry.first].entry_prev != -1 or s.tokens[entry.first].entry != i:
             return BAD_ENTRY
-        if retains and not NO_ROW <= entry.row < rows:
+        if not names_row(m, entry.row, rows, retains):
             return BAD_ENTRY
     for i in range(s.watches_used):
         if not link(s.open_watches[i].next, s.watches_used):
             return BAD_WATCH
         if not 0 <= s.open_watches[i].watch < m.p.n_watches:
             return BAD_WATCH
-        if retains and not NO_ROW <= s.open_watches[i].row < rows:
+        if not names_row(m, s.open_watches[i].row, rows, retains):
             return BAD_WATCH
         if not 0 <= s.open_watches[i].counter < counters:
             return BAD_WATCH
@@ -207,7 +216,7 @@ cdef inline int unsound_persons(
         if person.state > TOKEN_GONE:
             if person.start_ms < m.p.from_ms or person.crowd:
                 return BAD_PERSON
-            if retains and not NO_ROW <= person.entry_row < rows:
+            if not names_row(m, person.entry_row, rows, retains):
                 return BAD_PERSON
         if not m.p.plain and (person.state != TOKEN_FREE or person.crowd or m.p.detailed):
             i = unsound_detail(m, c, &watches)
@@ -271,6 +280,21 @@ cdef inline int unsound_detail(MachineC* m, int32_t c, int32_t* watches) noexcep
             return BAD_DETAIL
         if i >= 0 and (s.tokens[i].state != TOKEN_LISTENING or s.tokens[i].prev != -1):
             return BAD_DETAIL
+    return SOUND
+
+
+cdef inline int unsound_past(MachineC* m) noexcept nogil:
+    """Check the lists of internal events that look-backs go through."""
+    cdef int64_t place
+    cdef int32_t i
+    for i in range(m.s.past_used):
+        if not -1 <= m.s.past[i].previous < i or m.s.past[i].row > -2 - m.p.internal0:
+            return BAD_ROW
+        if not names_row(m, m.s.past[i].row, 0, 0):
+            return BAD_ROW
+    for place in range(<int64_t>m.s.persons_n * m.p.n_histories):
+        if not -1 <= m.s.last_past[place] < m.s.past_used:
+            return BAD_ROW
     return SOUND
 
 

@@ -20,7 +20,7 @@ from ext.sound cimport unsound
 from ext.spans cimport longer_span, munmap, span
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_UNSEEN
-from ext.tokens cimport next_ms
+from ext.tokens cimport list_entries, next_ms
 from ext.waves cimport begin_person
 
 cnp.import_array()
@@ -130,12 +130,15 @@ cdef class StoredMachine(Machine):
         columns[p.n_columns].store = STORE_INT32
         reads = [self.m.p.segment_column[i] for i in range(p.n_columns)] + [1]
         p.segment_column = <const uint8_t*>self.hold(reads, np.uint8)
+        # Nobody asks for changes of zones.
+        watched = [p.column_watched[i] for i in range(p.n_columns)] + [0]
+        p.column_watched = <const uint8_t*>self.hold(watched, np.uint8)
         self.field(<void**>&s.persons, sizeof(PersonC), 0, 1)
         self.field(<void**>&s.details, sizeof(DetailC), 0, not p.plain)
         self.field(<void**>&s.steps, 4, 0, 1)
         self.field(<void**>&s.hashes, 8, 0, 1)
         self.field(<void**>&s.last_row, 8 * p.n_histories, UNFILLED, 1)
-        self.field(<void**>&s.last_past, 8 * p.n_histories, UNFILLED, 0)
+        self.field(<void**>&s.last_past, 8 * p.n_histories, UNFILLED, 1)
         self.field(<void**>&s.segment_state, p.n_segments, SEGMENT_UNSEEN, 1)
         self.field(<void**>&s.schedule_next, 8 * p.n_schedules, 0, 1)
         self.field(<void**>&s.visited, 8 * p.words, 0, 1)
@@ -442,6 +445,7 @@ cdef class StoredMachine(Machine):
             "admissions": self._bytes(s.admissions, s.admissions_used * sizeof(AdmissionC)),
             "keys": self._bytes(s.keys, s.keys_size * sizeof(KeySlotC)),
             "watches": self._bytes(s.open_watches, s.watches_used * sizeof(WatchOpenC)),
+            "past": self._bytes(s.past, s.past_used * sizeof(PastC)),
             "lines": self._bytes(self.m.k.lines, self.m.k.lines_used * sizeof(LineC)),
             "decided_ms": self.grants[2].copy(),
             "decided_branch": self.grants[3].copy(),
@@ -457,7 +461,7 @@ cdef class StoredMachine(Machine):
             "entries_used": s.entries_used, "entries_free": s.entries_free,
             "admissions_used": s.admissions_used, "keys_used": s.keys_used, "keys_size": s.keys_size,
             "watches_used": s.watches_used, "watches_free": s.watches_free,
-            "lines_used": self.m.k.lines_used, "lines_free": self.m.k.lines_free,
+            "past_used": s.past_used, "lines_used": self.m.k.lines_used, "lines_free": self.m.k.lines_free,
             "rows_used": self.rows_used if self.retains else 0,
             "people": self.m.t.people, "steps": self.m.t.steps, "now_ms": self.calendar.now_ms,
             "entry_until_ms": self.m.p.entry_until_ms, "block_bytes": self._block_bytes(),
@@ -511,6 +515,8 @@ cdef class StoredMachine(Machine):
         self._load(<void**>&s.admissions, arrays["admissions"], s.admissions_used * sizeof(AdmissionC))
         self._load(<void**>&s.keys, arrays["keys"], s.keys_size * sizeof(KeySlotC))
         self._load(<void**>&s.open_watches, arrays["watches"], s.watches_used * sizeof(WatchOpenC))
+        s.past_used = s.past_size = numbers["past_used"]
+        self._load(<void**>&s.past, arrays["past"], s.past_used * sizeof(PastC))
         self.m.k.lines_used = self.m.k.lines_size = numbers["lines_used"]
         self.m.k.lines_free = numbers["lines_free"]
         self._load(<void**>&self.m.k.lines, arrays["lines"], self.m.k.lines_used * sizeof(LineC))
@@ -542,6 +548,8 @@ cdef class StoredMachine(Machine):
         if wrong:
             raise ValueError(f"the state contradicts itself: BAD_* {wrong} of ext/sound.pxd")
         memset(self.dirty, 0, self.blocks_size)
+        if self.m.p.n_exits:
+            list_entries(&self.m)
         with nogil:
             for c in range(s.persons_n):
                 self.calendar.prev[c] = OUTSIDE
@@ -551,7 +559,7 @@ cdef class StoredMachine(Machine):
 
     def _check_numbers(self, numbers):
         """ValueError where counts and first places of lists contradict each other."""
-        counts = ("customers", "tokens_used", "entries_used", "admissions_used", "keys_size", "watches_used", "rows_used")
+        counts = ("customers", "tokens_used", "entries_used", "admissions_used", "keys_size", "watches_used", "rows_used", "past_used")
         lists = ("tokens", "entries", "watches")
         if any(numbers[name] < 0 for name in counts) or any(
             not -1 <= numbers[f"{name}_free"] < numbers[f"{name}_used"] for name in lists

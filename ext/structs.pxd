@@ -352,6 +352,7 @@ cdef struct ProgramC:
     int32_t n_listeners
     int32_t n_exits
     int32_t internal0  # of the rows of constants, those from this one on are of internal events
+    int32_t n_constants
     int32_t holdout_points  # of 10,000 customers that are kept out
     uint64_t holdout_key
     int32_t words  # of a bit for each node

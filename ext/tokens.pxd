@@ -244,6 +244,37 @@ cdef inline void list_entry(MachineC* m, DetailC* detail, int32_t i) noexcept no
     m.s.entries[first].prev_entry = i
 
 
+cdef inline void insert_entry(MachineC* m, DetailC* detail, int32_t i) noexcept nogil:
+    """Put an entry into its customer's list, before those that began later."""
+    cdef EntryC* e = &m.s.entries[i]
+    cdef int32_t before = detail.first_entry, last = -1
+    while before >= 0 and m.s.entries[before].number < e.number:
+        last = before
+        before = m.s.entries[before].next_entry
+    if before < 0:
+        list_entry(m, detail, i)
+        return
+    e.next_entry = before
+    e.prev_entry = m.s.entries[before].prev_entry
+    m.s.entries[before].prev_entry = i
+    if last < 0:
+        detail.first_entry = i
+    else:
+        m.s.entries[last].next_entry = i
+
+
+cdef inline void list_entries(MachineC* m) noexcept nogil:
+    """Make the lists of all customers' entries anew, each by the entries' numbers."""
+    cdef int32_t c, i
+    cdef EntryC* e
+    for c in range(m.s.persons_n):
+        m.s.details[c].first_entry = -1
+    for i in range(m.s.entries_used):
+        e = &m.s.entries[i]
+        if e.tokens > 0:
+            insert_entry(m, &m.s.details[e.person], i)
+
+
 cdef inline void unlist_entry(MachineC* m, DetailC* detail, int32_t i) noexcept nogil:
     cdef EntryC* e = &m.s.entries[i]
     if detail.first_entry == i:

@@ -89,8 +89,8 @@ class Directory:
 
     def adopt(self, schema: TenantSchema) -> None:
         """Go on with another schema; columns that it doesn't name, or types otherwise, are gone."""
-        kept = schema.kept
-        for name in [n for n in self._values if kept.get(n) != self._schema.kept.get(n)]:
+        before, after = self._schema.attribute_kind, schema.attribute_kind
+        for name in [n for n in self._values if after(n) != before(n)]:
             del self._values[name]
             self._texts.pop(name, None)
         self._schema = schema
@@ -154,9 +154,8 @@ class Directory:
         order (its quickstart, "Indexing with arrays of indices"). Attributes that the schema does
         not keep are passed over.
         """
-        kept = self._schema.kept
         for name, part in frame.attributes.items():
-            if kept.get(name) == part.kind:
+            if self._schema.attribute_kind(name) == part.kind:
                 values = part.values
                 if part.kind == "string":
                     values = self._texts.setdefault(name, Texts()).codes(part)
@@ -192,17 +191,20 @@ class Directory:
         self._created[self._to_write("", "created_ms", numbers)] = at_ms
         self._zone_code[self._to_write("", "zone_code", numbers)] = -1
         for name, values in self._values.items():
-            values[self._to_write("attribute", name, numbers)] = _absent(self._schema.kept[name])
+            values[self._to_write("attribute", name, numbers)] = _absent(self._kind(name))
         for family, marks in (("tag", self._tags), ("group", self._groups)):
             for name, members in marks.items():
                 members[self._to_write(family, name, numbers)] = 0
 
-    def audience(self) -> Audience:
+    def audience(self, named: Iterable[str] = ()) -> Audience:
         """All customers as they are now, without events, for `core.binding.bind`.
 
-        Columns are views: the next `numbers` or `apply` may change or replace what they show.
+        It has the attributes that the schema declares, the standard ones that somebody has, and of
+        those in `named` the standard ones that nobody has yet. Columns are views: the next
+        `numbers` or `apply` may change or replace what they show.
         """
         n = len(self)
+        names = dict.fromkeys([*self._schema.kept, *self._values, *named])
         return Audience(
             id_offsets=self._offsets[: n + 1],
             id_data=self._data[: int(self._offsets[n])],
@@ -210,7 +212,7 @@ class Directory:
             created_ms=self._created[:n],
             zone_names=list(self._zones.texts),
             zone_code=self._zone_code[:n],
-            attributes={name: self.column(name) for name in self._schema.kept},
+            attributes={n: self.column(n) for n in names if self._schema.attribute_kind(n)},
             tags={name: values[:n] for name, values in self._tags.items()},
             groups={name: values[:n] for name, values in self._groups.items()},
             event_names=sorted(self._schema.events),
@@ -220,15 +222,15 @@ class Directory:
             event_hash=np.zeros(0, np.uint64),
             properties={
                 name: Column(kind, np.zeros(0, DTYPES[kind]), [] if kind == "string" else None)
-                for name, kind in self._schema.properties.items()
+                for name, kind in self._schema.known_properties.items()
             },
             zone=self._schema.zone or self._zone,
             constants=frozenset(n for n, a in self._schema.attributes.items() if a.constant),
         )
 
     def column(self, name: str) -> Column:
-        """An attribute that the schema keeps, as a view of n values, with a copy of its texts."""
-        kind = self._schema.kept[name]
+        """A declared or standard attribute, as a view of n values, with a copy of its texts."""
+        kind = self._kind(name)
         texts = list(self._texts[name].texts) if name in self._texts else []
         values = self._values.get(name)
         values = _missing(kind, len(self)) if values is None else values[: len(self)]
@@ -286,7 +288,7 @@ class Directory:
         return {
             "zones": list(self._zones.texts),
             "erased": sorted(self._erased),
-            "attributes": {name: self._schema.kept[name] for name in self._values},
+            "attributes": {name: self._kind(name) for name in self._values},
             "tags": list(self._tags),
             "groups": list(self._groups),
         }
@@ -330,7 +332,7 @@ class Directory:
         codes = _checked(blocks["zone_code"], np.int32, n)
         made._zone_code = _extended(_coded(codes, made._zones, "zones"), room, n)
         for place, (name, kind) in enumerate(meta["attributes"].items()):
-            if schema.kept.get(name) != kind:
+            if schema.attribute_kind(name) != kind:
                 raise ValueError(f"attribute {name!r} in the snapshot is not of the schema")
             values = _checked(blocks[f"attribute/{place}"], DTYPES[kind], n)
             if kind == "string":
@@ -361,7 +363,7 @@ class Directory:
         self._created[before:n] = now_ms
         self._zone_code[before:n] = -1
         for name, values in self._values.items():
-            values[before:n] = _absent(self._schema.kept[name])
+            values[before:n] = _absent(self._kind(name))
         for marks in (self._tags, self._groups):
             for members in marks.values():
                 members[before:n] = 0
@@ -376,6 +378,12 @@ class Directory:
         for marks in (self._tags, self._groups):
             for name, members in marks.items():
                 marks[name] = _extended(members, room, used)
+
+    def _kind(self, name: str) -> Kind:
+        """The type of an attribute that there is a column of, or may be."""
+        kind = self._schema.attribute_kind(name)
+        assert kind is not None, name
+        return kind
 
     def _column(self, name: str, kind: Kind) -> Array:
         """The values of an attribute, made when the first one comes."""
@@ -416,6 +424,7 @@ def _coded(codes: Array, texts: Texts, name: str) -> Array:
 
 
 def packed_texts(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Texts as one run of UTF-8: offsets int64[k + 1] and bytes uint8[]."""
     written = [text.encode() for text in texts]
     offsets = np.zeros(len(written) + 1, np.int64)
     np.cumsum([len(each) for each in written], out=offsets[1:])

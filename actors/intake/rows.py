@@ -40,6 +40,7 @@ from core import limits
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.hashing import hash_bytes
+from core.record import ATTRIBUTES
 from core.tenant_schema import TenantSchema
 from core.violations import close_to, pointer, printable, quoted
 from core.zones import zone_names
@@ -50,6 +51,8 @@ CHANGE_FIELDS = frozenset(
     {"customer", "set", "tags", "groups", "zone", "created", "occurred", "message_id"}
 )
 MESSAGE_ID_BYTES_MAX = 1_024
+ROW_BYTES_MAX = 800 << 10  # a row must fit into a record of the journal, which has a megabyte
+CELL_BYTES = 128  # of a value in a record, at most, besides its name and text
 
 _Cell = tuple[Family, str, Kind, Value | None]
 
@@ -63,7 +66,7 @@ class Reject:
     """A row that was refused: its number, a JSON pointer into the batch, a code, what is wrong.
 
     Codes are those of `core.violations` where they exist there, and: `unknown-event`,
-    `too-many-fields`, `id-collision`.
+    `too-many-fields`, `too-large`, `id-collision`.
     """
 
     row: int
@@ -212,10 +215,14 @@ class _Reader:
     def __init__(self, schema: TenantSchema, stem: str | None) -> None:
         self._settings = schema.settings
         self._stem = stem
-        self._readers = {kind: reader_of(kind, schema.settings.text_bytes_max) for kind in DTYPES}
-        self._attributes = schema.kept
+        text_bytes_max = schema.settings.text_bytes_max
+        self._readers = {kind: reader_of(kind, text_bytes_max) for kind in DTYPES}
+        cell_bytes_max = CELL_BYTES + 4 * limits.NAME_CHARS_MAX + text_bytes_max
+        self._cells_small = ROW_BYTES_MAX // cell_bytes_max  # so many always fit
+        self._attributes = schema.attribute_kind
+        self._known = [*schema.kept, *schema.personal, *(a.name for a in ATTRIBUTES)]
         self._personal = {n: schema.attributes[n].type for n in schema.personal}
-        self._events = {name: event.properties for name, event in schema.events.items()}
+        self._events = schema.known_events
         self._columns: dict[tuple[Family, str], _Column] = {}
         self._customers: dict[str, int] = {}
         self._hashes: dict[int, str] = {}
@@ -249,6 +256,8 @@ class _Reader:
             self._properties(event, row.get("properties", {}), cells, dropped)
         else:
             self._changes(row, cells, personal, dropped)
+        if len(cells) + len(personal) > self._cells_small:
+            _check_size(cells, personal)
         columns = self._columns
         new = {(f, n): kind for f, n, kind, _ in cells if (f, n) not in columns}
         if len(columns) + len(new) > COLUMNS_MAX:
@@ -354,14 +363,13 @@ class _Reader:
         values = row.get("set", {})
         self._bounded(values, "set")
         for name, value in values.items():
-            if (kind := self._attributes.get(name)) is not None:
+            if (kind := self._attributes(name)) is not None:
                 cells.append(self._cell("attributes", name, kind, value, "set", name))
             elif (kind := self._personal.get(name)) is not None:
                 read = self._readers[kind]
                 personal[name] = None if value is None else _at(read, value, "set", name)
             else:
-                known = [*self._attributes, *self._personal]
-                self._miss(name, "the customer", known, dropped, "set")
+                self._miss(name, "the customer", self._known, dropped, "set")
         for family in _MARKS:
             if family in row:
                 self._marks(family, row[family], cells)
@@ -485,3 +493,15 @@ def _identities(
     found = hash_words(words)
     found[kinds == UPSERT] = 0
     return found
+
+
+def _check_size(cells: Sequence[_Cell], personal: Mapping[str, Value | None]) -> None:
+    """Raise RefusedError for a row that no record has room for."""
+    named = [(name, value) for _, name, _, value in cells] + list(personal.items())
+    size = sum(
+        CELL_BYTES + len(name.encode()) + (len(value.encode()) if type(value) is str else 0)
+        for name, value in named
+    )
+    if size > ROW_BYTES_MAX:
+        message = f"the row has {size:,} bytes; at most {ROW_BYTES_MAX:,} are allowed"
+        raise RefusedError("too-large", message)

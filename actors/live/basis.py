@@ -79,6 +79,13 @@ def unpack_tables(data: bytes, *known: ZoneTables) -> ZoneTables:
         unpacking = zlib.decompressobj()
         names, files = msgpack.unpackb(unpacking.decompress(data, TABLES_BYTES_MAX))
         found = ZoneTables({str(name): bytes(files[i]) for name, i in names.items()})
-    except (zlib.error, msgpack.UnpackException, TypeError, IndexError, AttributeError) as error:
+    except (
+        zlib.error,
+        msgpack.UnpackException,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:
         raise ValueError(f"tables of zones cannot be read: {error}") from error
     return next((tables for tables in known if tables.digest == found.digest), found)

@@ -7,6 +7,8 @@ import numpy as np
 from actors.live.basis import unpack_tables
 from actors.live.records import BasisRecord, GrantRecord, RowsRecord
 from actors.live.state import LiveState, add_counts
+from actors.store.errors import CorruptError
+from actors.store.frames import RESTORE
 from core.zone_tables import ZoneTables
 
 SHARE_ROUNDS = 8
@@ -40,7 +42,10 @@ def carry_basis(state: LiveState, record: BasisRecord, known: ZoneTables) -> Non
     state.engine = record.engine
     if not record.tables:
         return
-    tables = unpack_tables(record.tables, known, state.tables)
+    try:
+        tables = unpack_tables(record.tables, known, state.tables)
+    except ValueError as error:
+        raise CorruptError(str(error), advice=RESTORE, pointer="a record of the journal") from error
     if tables.digest != state.tables.digest:
         for version in state.versions:
             version.retable(tables, state.directory)

@@ -210,7 +210,7 @@ class _Export:
             moved[self.codes[name]] = new
         properties = {}
         for (event, name, kind), held in sorted(self.properties.items()):
-            if self.schema.properties.get(name, kind) != kind:
+            if self.schema.known_properties.get(name, kind) != kind:
                 continue  # of an older schema, under which the name meant something else
             rows, column = held.column()
             at = np.argsort(place[rows], kind="stable")
@@ -232,7 +232,7 @@ class _Export:
         names: list[str] = []
         pieces: list[tuple[Array, Array, Array, Column]] = []
         for (name, kind), held in sorted(self.changed.items()):
-            if self.schema.kept.get(name) != kind:
+            if self.schema.attribute_kind(name) != kind:
                 continue
             customer, column = held.column()
             ms = np.concatenate(self.change_ms[name, kind])
@@ -272,13 +272,17 @@ class _Export:
         """The customers of all partitions, as they are now, without those who are gone."""
         there = pa.array(np.flatnonzero(self.numbers >= 0))
         audiences = [directory.audience() for directory in self.directories]
-        kept = self.schema.kept
         created = np.concatenate([a.created_ms for a in audiences])
         attributes = {}
-        for name, kind in kept.items():
-            values = pa.concat_arrays([_arrow(a.attributes[name]) for a in audiences]).take(there)
-            constant = self.schema.attributes[name].constant or name in self.constants
-            attributes[name] = AttributeData(kind, values, constant)
+        # Standard ones that are not declared are in a directory once somebody there has them.
+        for name in dict.fromkeys(
+            [*self.schema.kept, *(n for a in audiences for n in a.attributes)]
+        ):
+            columns = [d.column(name) for d in self.directories]
+            values = pa.concat_arrays([_arrow(column) for column in columns]).take(there)
+            declared = self.schema.attributes.get(name)
+            constant = name in self.constants or (declared is not None and declared.constant)
+            attributes[name] = AttributeData(columns[0].kind, values, constant)
         zones = [_arrow(Column("string", a.zone_code, a.zone_names)) for a in audiences]
         return CustomerData(
             pa.concat_arrays([_ids(a) for a in audiences]).take(there),

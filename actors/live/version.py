@@ -95,7 +95,7 @@ class LiveVersion:
         """
         self.serial = serial
         self.document: str = said["document"]
-        self.flow = flow_of(self.document, said["flow"])
+        self.flow = flow_of(self.document, said["flow"]).core
         self.number: int = said["number"] if "number" in said else said["version"]
         self.at_ms: int = said["at_ms"]
         self.entering, self.paused, self.dropped = True, False, False
@@ -106,7 +106,7 @@ class LiveVersion:
         self.claims: Array = np.zeros(0, CLAIM)  # that are not answered
         self.answered = 0  # claims before those
         self.decided: set[int] = set()  # resources
-        audience = directory.audience()
+        audience = directory.audience(self._attributes())
         if columns is not None:
             audience = _without_customers(audience, columns)
         self._tables = tables
@@ -124,6 +124,10 @@ class LiveVersion:
     def name(self) -> str:
         """The flow's name."""
         return self.flow.flow
+
+    def _attributes(self) -> list[str]:
+        """The attributes that the flow names."""
+        return [c.name for c in self.program.columns if c.family == "attribute"]
 
     def _look_backs(self) -> dict[str, int | None]:
         """How far conditions look back to events of each type, ms; None for ever."""
@@ -323,7 +327,7 @@ class LiveVersion:
         moved.retable(self.machine, self.bound, now, places, self.entering)
 
     def _bind_anew(self, directory: Directory) -> None:
-        empty = _without_customers(directory.audience(), self.columns())
+        empty = _without_customers(directory.audience(self._attributes()), self.columns())
         self.bound = bind(self.program, self._seeded(empty), self._options, self._tables)
         self._zones = len(directory.zone_names)
         self._codes = {}

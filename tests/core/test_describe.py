@@ -105,6 +105,18 @@ NODES: list[tuple[dict[str, Any], str]] = [
     ({"type": "wait_event", "event": "paid", "entry": True}, "Enter on, or wait for, `paid`"),
     (
         {
+            "type": "wait_any",
+            "events": {"paid": {"event": "paid"}, "left": {"event": "cancelled"}},
+            "timeout": "2 days",
+        },
+        "Wait for one of `paid` and `cancelled`, at most 2 days",
+    ),
+    (
+        {"type": "wait_condition", "if": {"tag": "vip"}, "timeout": "1 week"},
+        "Wait until tagged `vip`, at most 1 week",
+    ),
+    (
+        {
             "type": "wait_slot",
             "slots": [
                 {"from": "09:00", "until": "17:00", "days": ["fri", "mon", "tue", "wed", "thu"]},

@@ -79,6 +79,40 @@ def test_and_by_the_partition_where_a_frame_holds_it_all_the_same(
     assert entered(partition) == 1
 
 
+def tagged(count: int) -> dict[str, Any]:
+    """A row with so many tags, each of whose names has a kilobyte."""
+    return {
+        "customer": "anna",
+        "tags": {"add": [f"{n:04}" + "\U0001f600" * 252 for n in range(count)]},
+    }
+
+
+def noted(count: int, size: int) -> dict[str, Any]:
+    """A row with so many texts."""
+    return {"customer": "anna", "set": {f"n{n}": "x" * size for n in range(count)}}
+
+
+@pytest.mark.parametrize("row", [tagged(718), noted(12, 65_536), noted(13, 62_000)])
+def test_the_largest_row_fits_into_a_record(partition: LivePartition, row: dict[str, Any]) -> None:
+    schema = {**SCHEMA, "attributes": {f"n{n}": {"type": "string"} for n in range(13)}}
+    partition.command(2, {"kind": "schema", "schema": schema, "at_ms": T0})
+    decoded = decode_rows([row], TenantSchema.of(schema), batch=b"b")
+    assert decoded.rejects == []
+    (receipt,) = partition.take([decoded.frame], T0 + 1)
+    assert receipt.accepted == 1
+
+
+@pytest.mark.parametrize("row", [tagged(740), noted(13, 65_000)])
+def test_a_row_that_no_record_has_room_for_is_refused_by_the_reader(row: dict[str, Any]) -> None:
+    schema = {**SCHEMA, "attributes": {f"n{n}": {"type": "string"} for n in range(13)}}
+    decoded = decode_rows(
+        [row, {"customer": "bert", "event": "go"}], TenantSchema.of(schema), batch=b"b"
+    )
+    assert [(reject.row, reject.code) for reject in decoded.rejects] == [(0, "too-large")]
+    assert "at most 819,200 are allowed" in decoded.rejects[0].message
+    assert decoded.frame.rows == 1
+
+
 def test_events_that_no_flow_and_no_schema_knows_do_nothing(partition: LivePartition) -> None:
     strange = frame_of({"customer": "anna", "event": "go"}, {"customer": "bert", "event": "go"})
     strange.event_names = ["strange", "go"]

@@ -126,7 +126,7 @@ def in_child(work: Callable[[], object]) -> str:
 
     def tell_of(tell: Callable[[object], None]) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
+        signal.alarm(300)
         tell(work())
 
     told, code = fork(tell_of).wait()

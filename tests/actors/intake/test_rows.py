@@ -339,3 +339,50 @@ def test_a_body_that_is_no_list_is_refused(body: bytes) -> None:
 def test_an_empty_batch_is_an_empty_frame() -> None:
     decoded = decode_rows(decode_json(b"[]"), TenantSchema())
     assert decoded.frame.rows == decoded.frame.customers == 0
+
+
+def test_standard_names_need_no_schema() -> None:
+    rows: list[Any] = [
+        {"customer": "a", "set": {"score": 5, "score:vip": 2, "owner": "ann"}},
+        {"customer": "a", "set": {"consent:email": True}},
+        {"customer": "a", "event": "banner_clicked", "properties": {"banner": "b"}},
+    ]
+    decoded = decode_rows(rows, TenantSchema(), batch=b"b")
+    assert decoded.rejects == []
+    frame = decoded.frame
+    kinds = {name: part.kind for name, part in frame.attributes.items()}
+    assert kinds == {
+        "score": "int64",
+        "score:vip": "int64",
+        "owner": "string",
+        "consent:email": "bool",
+    }
+    assert frame.attributes["score"].values.tolist() == [5]
+    assert frame.properties["banner"].dictionary == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "pointer", "code", "said"),
+    [
+        (
+            {"customer": "a", "set": {"score": "many"}},
+            "/0/set/score",
+            "wrong-type",
+            "expected a whole number, found a text",
+        ),
+        ({"customer": "a", "set": {"consent:sms": 1}}, "/0/set/consent:sms", "wrong-type", "true"),
+        ({"customer": "a", "set": {"scor": 1}}, "/0/set/scor", "unknown-field", "'score'"),
+        (
+            {"customer": "a", "event": "page_visited", "properties": {"link": "x"}},
+            "/0/properties/link",
+            "unknown-field",
+            "no field 'link'",
+        ),
+    ],
+)
+def test_a_standard_name_with_a_wrong_value_is_refused(
+    row: Any, pointer: str, code: str, said: str
+) -> None:
+    (reject,) = decode_rows([row], TenantSchema(), batch=b"b").rejects
+    assert (reject.pointer, reject.code) == (pointer, code)
+    assert said in reject.message

@@ -140,6 +140,25 @@ def test_what_came_in_is_in_the_audience(tmp_path: Path) -> None:
     assert (changes.ms - T_MS).tolist() == [0, 10, 30]
 
 
+def test_a_standard_attribute_that_no_schema_names_is_exported(tmp_path: Path) -> None:
+    settings_ = TenantSettings("shop")
+    for number in range(2):
+        folder = tmp_path / "p" / f"00{number}"
+        with LivePartition.open(folder, settings_, create=True) as partition:
+            row: dict[str, object] = {"customer": f"c{number}"}
+            if number == 1:
+                row["set"] = {"score": 7, "rfm": "lost"}
+            batch = number.to_bytes(16, "little")
+            decoded = decode_rows([row], TenantSchema(), batch=batch)
+            assert decoded.rejects == []
+            partition.take([decoded.frame], T_MS)
+    export(tmp_path / "p", settings_, tmp_path / "out")
+    audience = load_audience(tmp_path / "out", Needs({"score", "rfm"}, set(), set(), set(), set()))
+    assert [audience.attributes["score"].value(c) for c in range(2)] == [None, 7]
+    assert [audience.attributes["rfm"].value(c) for c in range(2)] == [None, "lost"]
+    assert audience.attributes["score"].kind == "int64"
+
+
 def test_nothing_of_the_erased_is_exported(tmp_path: Path) -> None:
     schema = TenantSchema.of(SCHEMA)
     settings_ = TenantSettings("shop", schema=SCHEMA)

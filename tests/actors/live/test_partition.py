@@ -547,3 +547,27 @@ def test_a_customer_is_known_by_what_was_sent_of_him(live: Live) -> None:
     assert told(live.partition.state_of("anna")) == ["anna", {"plan": "gold"}, 0]
     assert live.partition.customers == 1
     assert np.uint64(live.partition.digest()) >= 0
+
+
+def test_standard_names_live_need_no_schema(live: Live) -> None:
+    """Texts and numbers of attributes that no schema names reach flows, old and new, and last."""
+    lost = {"attribute": "rfm", "is": "lost"}
+    nodes = {
+        "t": {"type": "on_segment", "if": {"any": [lost, {"attribute": "score", "at_least": 5}]},
+              "next": "hello"},
+        "hello": send("hello"),
+        "x": END,
+    }  # fmt: skip
+    live.publish(nodes)
+    live.rows({"customer": "a", "set": {"rfm": "new", "score": 4}})
+    live.rows({"customer": "b", "set": {"rfm": "lost"}})
+    live.rows({"customer": "c", "set": {"score": 4}})
+    live.reopen(snapshot=True)
+    assert len(live.sent()) == 1
+    live.rows({"customer": "c", "set": {"score": 5}})
+    live.rows({"customer": "a", "set": {"rfm": "lost"}})
+    assert len(live.sent()) == 3
+    live.publish(nodes, flow="g")
+    live.pass_ms(1)
+    live.reopen()
+    assert len(live.sent()) == 6

@@ -1,0 +1,120 @@
+"""Declare the waits that listen to more: one of several events, or a condition's coming true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from core import limits
+from core.catalogue.base import Category, NodeBase, PortName
+from core.conditions import Condition, DurationField, Filter, Model, Name
+from core.duration import Duration
+from core.phrases import describe_condition, listed_text, where_text
+
+if TYPE_CHECKING:
+    from core.compiler import Compiler
+
+TIMEOUT = "timeout"
+
+
+class EventTest(Model):
+    """An event that passes the filter."""
+
+    event: Name
+    where: Filter | None = None
+
+
+class WaitAny(NodeBase):
+    """Wait for one of several events, each with its own port, and no longer than the timeout."""
+
+    type: Literal["wait_any"]
+    events: dict[PortName, EventTest] = Field(min_length=1, max_length=limits.LISTENS_MAX)
+    timeout: DurationField | None = None
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Wait for one of several events"
+    help: ClassVar[str] = "Waits until the first of several things happens, or a time is over."
+    waits: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The events in declared order, then `timeout` where one is set."""
+        return tuple(self.events) if self.timeout is None else (*self.events, TIMEOUT)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_timeout(self.timeout)
+        if TIMEOUT in self.events:
+            raise ValueError("the port 'timeout' is that of the timeout; name the event otherwise")
+        return self
+
+    def describe(self) -> str:
+        """The events, their filters and the timeout."""
+        names = (f"`{each.event}`{where_text(each.where)}" for each in self.events.values())
+        return f"Wait for one of {listed_text(names)}{_at_most(self.timeout)}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A run of events with filters, and a timer."""
+        from core.program import FLAG_SEVERAL, Op
+
+        row["op"], row["x"], row["flags"] = Op.WAIT_EVENT, len(compiler.listens), FLAG_SEVERAL
+        for each in self.events.values():
+            compiler.events.add(each.event)
+            compiler.listens.append((each.event, compiler.graph(each.where, 1, 0)))
+        _set_timeout(self.timeout, row)
+
+
+class WaitCondition(NodeBase):
+    """Wait until a condition on the customer holds, and no longer than the timeout."""
+
+    type: Literal["wait_condition"]
+    if_: Condition = Field(alias="if")
+    timeout: DurationField | None = None
+
+    category: ClassVar[Category] = "Conditions"
+    label: ClassVar[str] = "Wait until a condition holds"
+    help: ClassVar[str] = "Waits until the customer is as asked for, or a time is over."
+    outs: ClassVar[tuple[str, ...]] = ("met", TIMEOUT)
+    waits: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`met`, and `timeout` where one is set."""
+        return ("met",) if self.timeout is None else ("met", TIMEOUT)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_timeout(self.timeout)
+        return self
+
+    def describe(self) -> str:
+        """The condition and the timeout."""
+        return f"Wait until {describe_condition(self.if_)}{_at_most(self.timeout)}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """An internal event that the condition's coming true is, and a timer."""
+        from core.internal_events import met_event
+        from core.program import FLAG_NOW, Op
+
+        row["op"], row["flags"] = Op.WAIT_EVENT, FLAG_NOW
+        row["x"] = compiler.turning(i, self.if_, met_event(compiler.node_ids[i]))
+        _set_timeout(self.timeout, row)
+        compiler.touch(i, compiler.reads(self.if_)[0])
+
+
+def _check_timeout(timeout: Duration | None) -> None:
+    if timeout and min(timeout.months, timeout.days, timeout.ms) < 0:
+        raise ValueError("a timeout can't be negative")
+
+
+def _at_most(timeout: Duration | None) -> str:
+    return "" if timeout is None else f", at most {timeout}"
+
+
+def _set_timeout(timeout: Duration | None, row: Any) -> None:
+    from core.program import FLAG_TIMEOUT, duration_fields
+
+    if timeout is not None:
+        row["flags"] |= FLAG_TIMEOUT
+        row["months"], row["days"], row["ms"] = duration_fields(timeout)

@@ -1,0 +1,107 @@
+"""Declare the splits: nodes that assign customers to branches at random, and tests of these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, StrictBool, StrictInt, model_validator
+
+from core import limits
+from core.catalogue.base import Category, NodeBase, PortName, Target, Weight
+from core.conditions import Model
+from core.phrases import describe_target, weights_text
+
+if TYPE_CHECKING:
+    from core.compiler import Compiler
+
+BEST = "best"
+
+
+def _split(branches: dict[PortName, int], sticky: bool, compiler: Compiler, row: Any) -> None:
+    from core.program import FLAG_STICKY, Op
+
+    row["op"], row["a"] = Op.SPLIT, len(compiler.weights)
+    row["flags"] = FLAG_STICKY if sticky else 0
+    compiler.weights += np.cumsum(list(branches.values())).tolist()
+
+
+class Split(NodeBase):
+    """Assign customers to branches at random, by weights; sticky unless stated otherwise."""
+
+    type: Literal["split"]
+    branches: dict[PortName, Weight] = Field(min_length=1)
+    sticky: StrictBool = True
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Random split"
+    help: ClassVar[str] = "Leads customers on at random, by shares."
+    outs: ClassVar[tuple[str, ...]] = ()
+    by_branch: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The branches in declared order."""
+        return tuple(self.branches)
+
+    def describe(self) -> str:
+        """The shares."""
+        return f"Split {weights_text(self.branches)}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A draw that falls into one of the added-up weights."""
+        _split(self.branches, self.sticky, compiler, row)
+
+
+class Until(Model):
+    """When a test ends: after so many people, in favour of its best branch or of a named one."""
+
+    people: Annotated[StrictInt, Field(ge=1, le=limits.PEOPLE_MAX)]
+    then: PortName = BEST
+    decide: Literal["matured", "at_count"] = "matured"
+
+    @model_validator(mode="after")
+    def _only_the_best_is_decided(self) -> Self:
+        if self.then != BEST and "decide" in self.model_fields_set:
+            raise ValueError("'decide' is for `then: best`; a named branch is decided already")
+        return self
+
+    def describe(self) -> str:
+        """After how many people which branch takes all, such as ', after 9 people all to `a`'."""
+        people = f"{self.people:,} {'person' if self.people == 1 else 'people'}"
+        if self.then != BEST:
+            return f", after {people} all to `{self.then}`"
+        when = "" if self.decide == "matured" else " so far"
+        return f", after {people} all to the best branch{when}"
+
+
+class ABTest(NodeBase):
+    """Split customers into named branches and judge each by a target event."""
+
+    type: Literal["ab_test"]
+    branches: dict[PortName, Weight] = Field(min_length=2)
+    target: Target
+    sticky: StrictBool = True
+    until: Until | None = None
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "A/B test"
+    help: ClassVar[str] = "Leads customers on at random and finds out which branch works best."
+    outs: ClassVar[tuple[str, ...]] = ()
+    by_branch: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The branches in declared order."""
+        return tuple(self.branches)
+
+    def describe(self) -> str:
+        """The shares, the target and the end."""
+        until = "" if self.until is None else self.until.describe()
+        shares = weights_text(self.branches)
+        return f"A/B test {shares} on {describe_target(self.target)}{until}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A split that opens a watch for the target."""
+        _split(self.branches, self.sticky, compiler, row)
+        row["b"] = compiler.watch(self.target, len(self.branches), len(compiler.watches))

@@ -1,0 +1,127 @@
+"""Declare the triggers: what lets a customer enter a flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, StrictInt, model_validator
+
+from core.catalogue.base import DAY_MS, Category, NodeBase, TimeOfDay, Weekday, time_of_day_text
+from core.conditions import Condition, Filter, Name
+from core.phrases import DAY_NAMES, describe_condition, listed_text, where_text
+
+if TYPE_CHECKING:
+    from core.compiler import Compiler
+
+_MEMBER_BITS = {"all": 3, "at_start": 1, "joining": 2}
+_MEMBER_PHRASES = {
+    "all": "Enter when",
+    "at_start": "Enter at the start if",
+    "joining": "Enter on coming to match:",
+}
+
+
+class OnEvent(NodeBase):
+    """Trigger: the customer does an event that passes the filter."""
+
+    type: Literal["on_event"]
+    event: Name
+    where: Filter | None = None
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Event"
+    help: ClassVar[str] = "Customers enter when they do something."
+    trigger: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The event and its filter."""
+        return f"Enter on `{self.event}`{where_text(self.where)}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A trigger with the filter's decision graph."""
+        from core.program import Op, TriggerKind
+
+        row["op"] = Op.TRIGGER
+        compiler.trigger(i, TriggerKind.EVENT, self.event, compiler.graph(self.where, 1, 0))
+
+
+class OnSegment(NodeBase):
+    """Trigger: the customer matches a condition at the start, or comes to match it later."""
+
+    type: Literal["on_segment"]
+    if_: Condition = Field(alias="if")
+    members: Literal["all", "at_start", "joining"] = "all"
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Segment"
+    help: ClassVar[str] = "Customers enter who match a condition, now or once they come to."
+    trigger: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """When members enter, and what makes a member."""
+        return f"{_MEMBER_PHRASES[self.members]} {describe_condition(self.if_)}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A trigger with the condition's decision graph, and what is watched to judge it again."""
+        from core.program import Op, TriggerKind
+
+        row["op"] = Op.TRIGGER
+        cond = compiler.graph(self.if_, 1, 0)
+        compiler.trigger(i, TriggerKind.SEGMENT, None, cond, _MEMBER_BITS[self.members])
+        columns, events = compiler.reads(self.if_)
+        compiler.segment_columns |= columns
+        compiler.segment_events |= events
+        compiler.touch(i, columns)
+
+
+class OnSchedule(NodeBase):
+    """Trigger: a fixed time comes round, for every customer who matches the condition then."""
+
+    type: Literal["on_schedule"]
+    repeat: Literal["once", "daily", "weekly", "monthly"]
+    at: TimeOfDay
+    date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    weekdays: list[Weekday] | None = Field(None, min_length=1)
+    days: list[Annotated[StrictInt, Field(ge=1, le=31)]] | None = Field(None, min_length=1)
+    every: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    zone: Literal["flow", "customer"] = "flow"
+    if_: Condition | None = Field(None, alias="if")
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Schedule"
+    help: ClassVar[str] = "Customers enter at a fixed time, once or again and again."
+    trigger: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        needs = {"once": "date", "weekly": "weekdays", "monthly": "days"}.get(self.repeat)
+        stated = [n for n in ("date", "weekdays", "days") if getattr(self, n) is not None]
+        if stated != ([needs] if needs else []):
+            wanted = f"needs '{needs}' and nothing else of" if needs else "takes none of"
+            raise ValueError(f"a schedule that repeats {self.repeat} {wanted} date, weekdays, days")
+        if self.at == DAY_MS:
+            raise ValueError("a schedule's time of day is before 24:00")
+        return self
+
+    def describe(self) -> str:
+        """The days, the time of day, on whose clock, and for whom."""
+        unit = {"daily": "day", "weekly": "week", "monthly": "month"}.get(self.repeat, "")
+        if self.repeat == "once":
+            when = f"on {self.date}"
+        else:
+            when = f"every {unit}" if self.every == 1 else f"every {self.every} {unit}s"
+        if self.weekdays:
+            when += f" on {listed_text(DAY_NAMES[day] for day in self.weekdays)}"
+        if self.days:
+            when += f" on day {listed_text(map(str, self.days))}"
+        zone = "flow's" if self.zone == "flow" else "customer's"
+        condition = f" if {describe_condition(self.if_)}" if self.if_ else ""
+        return f"Enter {when} at {time_of_day_text(self.at)} ({zone} time){condition}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A trigger with the condition's decision graph; the binder works out its times."""
+        from core.program import Op, TriggerKind
+
+        row["op"] = Op.TRIGGER
+        compiler.trigger(i, TriggerKind.SCHEDULE, None, compiler.graph(self.if_, 1, 0))
+        compiler.touch(i, compiler.reads(self.if_)[0])

@@ -1,0 +1,227 @@
+"""Declare the waits: nodes at which a token stands still, for a time or until something happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, StrictBool, StrictStr, model_validator
+
+from core.catalogue.base import (
+    LOCAL_TIME,
+    WEEKDAYS,
+    Category,
+    NodeBase,
+    NodeId,
+    TimeOfDay,
+    Weekday,
+    time_of_day_text,
+)
+from core.conditions import DurationField, Filter, Model, Name, WindowField
+from core.duration import Duration, fixed_ms
+from core.outcomes import Outcome
+from core.phrases import DAY_NAMES, listed_text, where_text
+
+if TYPE_CHECKING:
+    from core.compiler import Compiler
+
+
+class Wait(NodeBase):
+    """Wait for a duration: days and longer on the wall clock, hours and shorter elapsed."""
+
+    type: Literal["wait"]
+    for_: DurationField = Field(alias="for")
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Wait"
+    help: ClassVar[str] = "Waits for some time."
+    waits: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> Self:
+        if min(self.for_.months, self.for_.days, self.for_.ms) < 0:
+            raise ValueError("a wait can't be negative")
+        return self
+
+    def describe(self) -> str:
+        """How long."""
+        return f"Wait {self.for_}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A timer that is due so much later."""
+        from core.program import Op, duration_fields
+
+        row["op"] = Op.WAIT_FOR
+        row["months"], row["days"], row["ms"] = duration_fields(self.for_)
+
+
+class WaitUntil(NodeBase):
+    """Wait until a date and time.
+
+    Without an offset it is local, in the customer's or the flow's zone.
+    """
+
+    type: Literal["wait_until"]
+    at: Annotated[StrictStr, Field(pattern=LOCAL_TIME)]
+    zone: Literal["customer", "flow"] = "customer"
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Wait until a time"
+    help: ClassVar[str] = "Waits until a date and time; goes on at once where it has passed."
+    waits: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The moment, and on whose clock."""
+        if datetime.fromisoformat(self.at).utcoffset() is not None:
+            return f"Wait until {self.at.replace('T', ' ').replace('Z', ' UTC')}"
+        return f"Wait until {self.at.replace('T', ' ')} ({self.zone}'s time)"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A timer; the binder works out when it is due."""
+        from core.program import Op
+
+        row["op"] = Op.WAIT_AT
+
+
+class WaitDate(NodeBase):
+    """Wait until a date attribute, earlier or later by an offset, at a local time of day."""
+
+    type: Literal["wait_date"]
+    attribute: Name
+    offset: DurationField | None = None
+    at: TimeOfDay | None = None
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Wait for a date"
+    help: ClassVar[str] = "Waits until a date of the customer's own, or some days before or after."
+    outs: ClassVar[tuple[str, ...]] = ("next", "missing")
+    falls_out: ClassVar[Mapping[str, Outcome]] = {"missing": Outcome.NO_DATE}
+    waits: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The offset, the date and the time of day."""
+        at = "" if self.at is None else f" at {time_of_day_text(self.at)}"
+        if self.offset is None or self.offset == Duration():
+            return f"Wait until `{self.attribute}`{at}"
+        later = min(self.offset.months, self.offset.days, self.offset.ms) >= 0
+        span = str(self.offset).removeprefix("-")
+        return f"Wait until {span} {'after' if later else 'before'} `{self.attribute}`{at}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A timer that is due by the value of a column."""
+        from core.program import Op, duration_fields
+
+        row["op"], row["a"] = Op.WAIT_DATE, compiler.column("attribute", self.attribute)
+        if self.offset is not None:
+            row["months"], row["days"], row["ms"] = duration_fields(self.offset)
+        row["x"] = -1 if self.at is None else self.at
+        compiler.touch(i, {int(row["a"])})
+
+
+class WaitEvent(NodeBase):
+    """Wait for an event that passes the filter, and no longer than the timeout."""
+
+    type: Literal["wait_event"]
+    event: Name
+    where: Filter | None = None
+    message: NodeId | None = None
+    timeout: DurationField | None = None
+    entry: StrictBool = False
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Wait for an event"
+    help: ClassVar[str] = "Waits until the customer does something, or a time is over."
+    outs: ClassVar[tuple[str, ...]] = ("event", "timeout")
+    waits: ClassVar[bool] = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`event`, and `timeout` where one is set."""
+        return ("event",) if self.timeout is None else ("event", "timeout")
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> Self:
+        if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
+            raise ValueError("a timeout can't be negative")
+        return self
+
+    def describe(self) -> str:
+        """The event, its filter and the timeout."""
+        message = f" on `{self.message}`" if self.message else ""
+        timeout = "" if self.timeout is None else f", at most {self.timeout}"
+        start = "Enter on, or wait for," if self.entry else "Wait for"
+        return f"{start} `{self.event}`{message}{where_text(self.where)}{timeout}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A filter and a timer, and a trigger where entries begin here too."""
+        from core.program import FLAG_TIMEOUT, Op, TriggerKind, duration_fields
+
+        row["op"], row["cond"] = Op.WAIT_EVENT, compiler.graph(self.where, 1, 0)
+        compiler.events.add(self.event)
+        if self.timeout is not None:
+            row["flags"] = FLAG_TIMEOUT
+            row["months"], row["days"], row["ms"] = duration_fields(self.timeout)
+        if self.message is not None:
+            row["b"] = compiler.index[self.message]
+        if self.entry:
+            compiler.trigger(i, TriggerKind.EVENT, self.event, int(row["cond"]))
+
+
+class Slot(Model):
+    """A half-open time of day [from, until) on some weekdays, all of them unless stated."""
+
+    from_: TimeOfDay = Field(alias="from")
+    until: TimeOfDay
+    days: list[Weekday] = Field(default_factory=lambda: list(WEEKDAYS), min_length=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ >= self.until:
+            raise ValueError("a slot ends after it begins; write two slots for one across midnight")
+        return self
+
+    @property
+    def weekday_mask(self) -> int:
+        """Bit 0 is Monday."""
+        return sum(1 << WEEKDAYS.index(day) for day in set(self.days))
+
+    def describe(self) -> str:
+        """The days and hours, such as 'Mon–Fri 09:00–17:00'."""
+        listed = [day for day in WEEKDAYS if day in self.days]
+        hours = f"{time_of_day_text(self.from_)}–{time_of_day_text(self.until)}"
+        if len(listed) == len(WEEKDAYS):
+            return hours
+        first, last = WEEKDAYS.index(listed[0]), WEEKDAYS.index(listed[-1])
+        if len(listed) > 2 and last - first + 1 == len(listed):
+            return f"{DAY_NAMES[listed[0]]}–{DAY_NAMES[listed[-1]]} {hours}"
+        return f"{', '.join(DAY_NAMES[day] for day in listed)} {hours}"
+
+
+class WaitSlot(NodeBase):
+    """Wait for the next slot of the customer's local week; inside one, go on at once.
+
+    Those who waited for a slot to begin go on spread over `spread`, so that not all do at once.
+    """
+
+    type: Literal["wait_slot"]
+    slots: list[Slot] = Field(min_length=1, max_length=168)
+    spread: WindowField | None = None
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Wait for a time slot"
+    help: ClassVar[str] = "Waits for the next good hours of the customer's week."
+    waits: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The slots."""
+        apart = f", spread over {self.spread}" if self.spread else ""
+        return f"Wait for {listed_text(slot.describe() for slot in self.slots)}{apart}"
+
+    def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
+        """A timer that is due by a run of the slots."""
+        from core.program import Op
+
+        row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(compiler.slots), len(self.slots)
+        compiler.slots += [(slot.weekday_mask, slot.from_, slot.until) for slot in self.slots]
+        row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)

@@ -1,0 +1,297 @@
+"""Resolve named segments and prioritised groups into the conditions that they stand for.
+
+A segment is a condition with a name, used as `{segment: NAME}` wherever a condition may stand, in
+other segments too. Resolution is on documents, before any model is made of them: what the compiler,
+lint and both interpreters see are plain conditions, so a segment needs no rule of its own to be
+entered, left or re-checked as time passes.
+
+    headrace_segments: 1
+    segments:
+      lapsed: {never_did: purchase, within: 90 days}
+      lapsed_buyers: {all: [{segment: lapsed}, {did: purchase}]}
+    groups: [vip, members, everybody]   # the highest priority first
+    deduplicate: true                   # off unless stated
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError
+
+from core import limits
+from core.conditions import Condition, Model, Name
+from core.document import located, read_document
+from core.shape import shape_violations
+from core.violations import Violation, close_to, listed, quoted, violation
+
+SEGMENTS_MAX = 10_000
+GROUPS_MAX = 1_000
+PARTS_MAX = 100_000  # of a condition with all its segments put in: names can double with each step
+
+Tree = Any
+"""A condition as a document states it: mappings, lists and scalars."""
+
+_Steps = tuple[str | int, ...]
+_CONDITION: TypeAdapter[Any] = TypeAdapter(Condition)
+
+
+class Segments(Model):
+    """The segments of a tenant by name, and his static groups by priority, format version 1.
+
+    `groups` are in order of priority, the highest first. With `deduplicate` a group that a flow
+    starts on leaves out whoever is in a group of higher priority.
+    """
+
+    headrace_segments: Literal[1] = 1
+    segments: dict[Name, dict[str, Any]] = Field(default_factory=dict, max_length=SEGMENTS_MAX)
+    groups: list[Name] = Field(default_factory=list, max_length=GROUPS_MAX)
+    deduplicate: StrictBool = False
+
+
+class _Shapes(Model):
+    """Checks the shape of conditions, each at its place."""
+
+    segments: dict[Name, Condition]
+
+
+class _Size(NamedTuple):
+    parts: int
+    depth: int
+
+
+def read_segments(text: str | bytes, *, name: str) -> tuple[Segments | None, list[Violation]]:
+    """The segments in `text`, or None and all that is wrong; `name` as for `read_flow`."""
+    segments, violations = read_document(Segments, text, name=name)
+    if segments is None:
+        return None, violations
+    found = check_segments(segments)
+    return (None, located(found, text, name=name)) if found else (segments, [])
+
+
+def check_segments(segments: Segments) -> list[Violation]:
+    """What is wrong with them: shapes, absent names, circles, sizes, repeated groups."""
+    found = _misshapen(segments)
+    found += _unknown(segments)
+    found += _circles(segments)
+    for place, group in enumerate(segments.groups):
+        if group in segments.groups[:place]:
+            what = f"group {quoted(group)} has two priorities"
+            found.append(violation("repeated-group", ("groups", place), what, "Keep one."))
+    if not found:
+        found += _oversize(segments)
+    return sorted(found)
+
+
+def resolve(tree: Tree, segments: Segments, steps: _Steps = ()) -> tuple[Tree, list[Violation]]:
+    """A condition with every `{segment: NAME}` replaced by what it stands for, or what is wrong.
+
+    `tree` is a document's part or a model of `core.conditions`, and the result is of the same kind;
+    nothing is changed in place. `steps` lead to it, for the pointers of violations. The segments
+    must have passed `check_segments`.
+    """
+    if isinstance(tree, Model):
+        stated = tree.model_dump(mode="json", by_alias=True, exclude_none=True)
+        plain, violations = resolve(stated, segments, steps)
+        return (tree if violations else _CONDITION.validate_python(plain)), violations
+    found = [
+        _unknown_segment(name, segments, (*steps, *place))
+        for place, name in references(tree)
+        if name not in segments.segments
+    ]
+    if found:
+        return tree, found
+    order = _dependencies_first([name for _, name in references(tree)], segments)
+    sizes: dict[str, _Size] = {}
+    trees: dict[str, Tree] = {}
+    for name in order:
+        sizes[name] = _measured(segments.segments[name], sizes)
+    size = _measured(tree, sizes)
+    if size.parts > PARTS_MAX or size.depth > limits.FLOW_DEPTH_MAX:
+        return tree, [_too_large(size, steps)]
+    for name in order:
+        trees[name] = _replaced(segments.segments[name], trees)
+    return _replaced(tree, trees), []
+
+
+def resolve_document(document: Tree, segments: Segments) -> tuple[Tree, list[Violation]]:
+    """A flow document, as parsed, with the segments in the conditions of all its `if` resolved."""
+    violations: list[Violation] = []
+
+    def walked(value: Tree, steps: _Steps) -> Tree:
+        if isinstance(value, list):
+            return [walked(part, (*steps, place)) for place, part in enumerate(value)]
+        if not isinstance(value, Mapping):
+            return value
+        made: dict[Any, Any] = {}
+        for key, part in value.items():
+            if key == "if":
+                made[key], found = resolve(part, segments, (*steps, key))
+                violations.extend(found)
+            else:
+                made[key] = walked(part, (*steps, key))
+        return made
+
+    return walked(document, ()), sorted(violations)
+
+
+def references(tree: Tree) -> Iterator[tuple[_Steps, str]]:
+    """Every `{segment: NAME}` in a condition as (steps to the name, name), in document order."""
+    waiting: list[tuple[_Steps, Tree]] = [((), tree)]
+    while waiting:
+        steps, part = waiting.pop()
+        if (name := _named(part)) is not None:
+            yield (*steps, "segment"), name
+        elif isinstance(part, Mapping):
+            waiting += reversed(list(_children(part, steps)))
+
+
+def group_condition(group: str, segments: Segments) -> Tree:
+    """The condition of being in a group from which nobody of higher priority is taken (A033).
+
+    Where de-duplication is off, or the group has no priority, that is plain membership.
+    """
+    member = {"group": group}
+    if not segments.deduplicate or group not in segments.groups:
+        return member
+    higher = segments.groups[: segments.groups.index(group)]
+    if not higher:
+        return member
+    return {"all": [member, {"not": {"any": [{"group": name} for name in higher]}}]}
+
+
+def _named(part: Tree) -> str | None:
+    """The name in `{segment: NAME}`, None for anything else."""
+    if isinstance(part, Mapping) and len(part) == 1 and isinstance(part.get("segment"), str):
+        name: str = part["segment"]
+        return name
+    return None
+
+
+def _children(part: Mapping[str, Tree], steps: _Steps) -> Iterator[tuple[_Steps, Tree]]:
+    """The conditions within `all`, `any` and `not`, with the steps to each."""
+    for key in ("all", "any"):
+        listed_parts = part.get(key)
+        if isinstance(listed_parts, list):
+            for place, child in enumerate(listed_parts):
+                yield (*steps, key, place), child
+    if "not" in part:
+        yield (*steps, "not"), part["not"]
+
+
+def _dependencies_first(names: Iterable[str], segments: Segments) -> list[str]:
+    """Segments and all that they are made of, each behind what it needs itself.
+
+    Chains can be longer than Python's stack, so this walks on a stack of its own.
+    """
+    order: dict[str, None] = {}
+    begun: set[str] = set()
+    waiting = [(name, False) for name in names]
+    while waiting:
+        name, done = waiting.pop()
+        if done:
+            order[name] = None
+        elif name not in begun:
+            begun.add(name)
+            waiting.append((name, True))
+            waiting += [(used, False) for _, used in references(segments.segments[name])]
+    return list(order)
+
+
+def _replaced(tree: Tree, known: Mapping[str, Tree]) -> Tree:
+    """The tree with segments put in; what they stand for is shared, not copied."""
+    if (name := _named(tree)) is not None:
+        return known[name]
+    return _mapped(tree, lambda child: _replaced(child, known))
+
+
+def _mapped(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
+    """A copy of a combination with its parts changed; anything else as it is."""
+    if not isinstance(tree, Mapping):
+        return tree
+    made = dict(tree)
+    for key in ("all", "any"):
+        if isinstance(made.get(key), list):
+            made[key] = [change(child) for child in made[key]]
+    if "not" in made:
+        made["not"] = change(made["not"])
+    return made
+
+
+def _measured(tree: Tree, known: Mapping[str, _Size]) -> _Size:
+    """How many parts a tree has with segments put in, and how deep it is nested."""
+    if (name := _named(tree)) is not None:
+        return known[name]
+    sizes = []
+    if isinstance(tree, Mapping):
+        sizes = [_measured(child, known) for _, child in _children(tree, ())]
+    return _Size(1 + sum(s.parts for s in sizes), 1 + max((s.depth for s in sizes), default=0))
+
+
+def _misshapen(segments: Segments) -> list[Violation]:
+    """What is wrong with the conditions' shapes; a reference stands for any test there."""
+
+    def stood_in(tree: Tree) -> Tree:
+        return {"group": "any"} if _named(tree) is not None else _mapped(tree, stood_in)
+
+    plain = {"segments": {name: stood_in(tree) for name, tree in segments.segments.items()}}
+    try:
+        _Shapes.model_validate(plain)
+    except ValidationError as error:
+        return shape_violations(error, _Shapes, plain)
+    return []
+
+
+def _unknown(segments: Segments) -> list[Violation]:
+    return [
+        _unknown_segment(name, segments, ("segments", owner, *place))
+        for owner, tree in segments.segments.items()
+        for place, name in references(tree)
+        if name not in segments.segments
+    ]
+
+
+def _unknown_segment(name: str, segments: Segments, steps: _Steps) -> Violation:
+    advice = close_to(name, segments.segments, "Define it in the segments file.")
+    return violation("unknown-segment", steps, f"there is no segment {quoted(name)}", advice)
+
+
+def _circles(segments: Segments) -> Iterator[Violation]:
+    """A violation for each circle of segments, at the reference that closes it."""
+    known = segments.segments
+    uses = {
+        owner: [(steps, name) for steps, name in references(tree) if name in known]
+        for owner, tree in known.items()
+    }
+    settled: set[str] = set()
+    for start in known:
+        path = {} if start in settled else {start: iter(uses[start])}
+        while path:
+            owner = next(reversed(path))
+            steps, name = next(path[owner], ((), ""))
+            if not steps:
+                settled.add(owner)
+                del path[owner]
+            elif name in path:
+                way = [*path]
+                told = listed([*way[way.index(name) :], name])
+                what = f"segments are defined by each other in a circle: {told}"
+                place = ("segments", owner, *steps)
+                yield violation("segment-circle", place, what, "Break it at one place.")
+            elif name not in settled:
+                path[name] = iter(uses[name])
+
+
+def _oversize(segments: Segments) -> Iterator[Violation]:
+    sizes: dict[str, _Size] = {}
+    for name in _dependencies_first(segments.segments, segments):
+        size = sizes[name] = _measured(segments.segments[name], sizes)
+        if size.parts > PARTS_MAX or size.depth > limits.FLOW_DEPTH_MAX:
+            yield _too_large(size, ("segments", name))
+
+
+def _too_large(size: _Size, steps: _Steps) -> Violation:
+    what = f"with all segments put in, the condition has {size.parts:,} parts, {size.depth:,} deep"
+    most = f"At most {PARTS_MAX:,} parts and a depth of {limits.FLOW_DEPTH_MAX} are possible."
+    return violation("out-of-range", steps, what, most)
