@@ -67,6 +67,11 @@ def is_internal(event: str) -> bool:
     return event.startswith(_MARK)
 
 
+def made_by_run(event: str) -> bool:
+    """Whether a run itself makes the event happen, be it recorded too."""
+    return is_internal(event) or event == MESSAGE_SENT
+
+
 def kinds_of_change(old: object, new: object, *, zero: object) -> list[ChangeKind]:
     """What a change from `old` to `new` is, in order; None is no value.
 

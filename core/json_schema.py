@@ -39,6 +39,7 @@ _PORT_HELP = {
     "no": "Where those go who don't.",
     "event": "Where they go when the event happens.",
     "timeout": "Where they go when it hasn't happened in time; there only with a `timeout`.",
+    "met": "Where they go once the condition holds.",
     "taken": "Where those go who got a coupon.",
     "sold_out": "Where those go for whom none was left.",
     "missing": "Where those go who lack the date; without it they leave the flow.",
@@ -91,6 +92,13 @@ _HELP = {
     "start": "When entries begin; without an offset on the flow's clock.",
     "stop": "When entries end.",
     "goal": "What counts as success for the whole flow.",
+    "exit": "What takes people out of the flow at once.",
+    "holdout": "Who is kept out, to compare with.",
+    "share": "How many of all people, as a percentage.",
+    "guards": "Reasons not to send, tried in order.",
+    "reason": "The reason's name; it is a port as well.",
+    "events": "The events by name; each name is a port.",
+    "spread": "Those who waited go on spread over so long.",
     "funnel": "Layers of the funnel, the last one is the goal.",
     "entry_rate": "How many entries may begin within a second; the others wait in line.",
     "per_second": "How many a second.",
@@ -230,7 +238,7 @@ def _next(model: type[NodeBase]) -> Schema:
     """How a type of node names what follows."""
     targets: Schema = {"$ref": "#/$defs/Targets"}
     if model.by_branch:
-        other = ", and `other` for those whom none fits" if model.outs else ""
+        other = f", and `{model.outs[0]}` for those whom none fits" if model.outs else ""
         return {
             "type": "object",
             "additionalProperties": targets,
@@ -242,7 +250,8 @@ def _next(model: type[NodeBase]) -> Schema:
     mapping: Schema = {
         "type": "object",
         "properties": described,
-        "additionalProperties": False,
+        # A reason not to do it is a port too.
+        "additionalProperties": targets if "guards" in model.model_fields else False,
     }
     if "next" not in model.outs:
         return {**mapping, "description": f"Where people go by {' and '.join(model.outs)}."}

@@ -12,6 +12,7 @@ from core.conditions import (
     PropertyTest,
     TagTest,
 )
+from core.internal_events import made_by_run
 from core.lint_view import Known, Steps, View, entry_names, filters
 from core.nodes import (
     AddTag,
@@ -53,7 +54,8 @@ def absent_events(view: View) -> Iterator[Violation]:
     if view.schema is None:
         return
     fate = "it never happens"
-    yield from _absent(view, "event", _events(view), set(view.schema.events), fate)
+    others = (named for named in _events(view) if not made_by_run(named[1]))
+    yield from _absent(view, "event", others, set(view.schema.events), fate)
     key = view.flow.settings.reentry.key
     tested: list[tuple[Named, list[str]]] = []
     for part in view.tests:

@@ -12,7 +12,7 @@ from core.flow import Flow
 from core.limits import PROBABILITY_TOTAL
 from core.nodes import BranchAttribute, BranchTag, End, Send, WaitDate
 from core.options import RunOptions
-from core.outcomes import PARKS, REFUSALS, CoupledOutcome, Outcome
+from core.outcomes import PARKS, REFUSALS, TAKEN_OUT, CoupledOutcome, Outcome
 from core.report import (
     AudienceFacts,
     AudienceReport,
@@ -154,6 +154,7 @@ def _totals(figures: Figures) -> Totals:
     nodes = flow.nodes
     every = list(nodes)
     whole = any(isinstance(n, End) and n.whole_flow for n in nodes.values())
+    whole = whole or bool(figures.flow.settings.exit)
     ends = [i for i, n in nodes.items() if isinstance(n, End)]
     falls = [i for i, n in nodes.items() if isinstance(n, BranchAttribute | BranchTag | WaitDate)]
     sends = [i for i, n in nodes.items() if isinstance(n, Send)]
@@ -171,7 +172,7 @@ def _totals(figures: Figures) -> Totals:
         refused=_refused(figures),
         steps=total("entered", every, taint.entered),
         sends=total("sends_by_hour", sends, taint.left),
-        ended=outcome_total(figures, every if whole else ends, (Outcome.END, Outcome.WHOLE_FLOW)),
+        ended=outcome_total(figures, every if whole else ends, (Outcome.END, *TAKEN_OUT)),
         fell_out=outcome_total(figures, falls, (Outcome.NO_BRANCH, Outcome.NO_DATE)),
         waiting=total("waiting", waits, taint.left),
         idle=total("idle", stops, taint.idle),

@@ -25,6 +25,8 @@ OUTCOME_TEXTS = {
     Outcome.REFUSED_ONCE: "refused: had entered before",
     Outcome.REFUSED_INSIDE: "refused: were still inside",
     Outcome.REFUSED_GAP: "refused: had entered too recently",
+    Outcome.EXIT: "were taken out by an exit rule",
+    Outcome.REFUSED_HOLDOUT: "refused: belong to those kept out for comparison",
 }
 COUPLED_TEXTS = {
     CoupledOutcome.REFUSED_CAP: "refused: as many people as may had entered",

@@ -189,6 +189,7 @@ class _Listener(Observer):
             Outcome.REFUSED_NO_KEY: f"there is no `{reentry.key}` to tell entries apart",
             Outcome.REFUSED_ONCE: f"entered{same} at {when} already, and may once only",
             Outcome.REFUSED_INSIDE: f"still inside{same} since {when}",
+            Outcome.REFUSED_HOLDOUT: "belongs to those kept out for comparison",
             Outcome.REFUSED_GAP: f"the last entry{same} at {when} is less than {reentry.gap} ago",
         }[why]
         if isinstance(before, Lined):

@@ -35,6 +35,8 @@ class WaitAny(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Wait for one of several events"
     help: ClassVar[str] = "Waits until the first of several things happens, or a time is over."
+    outs: ClassVar[tuple[str, ...]] = (TIMEOUT,)
+    by_branch: ClassVar[bool] = True
     waits: ClassVar[bool] = True
 
     @property

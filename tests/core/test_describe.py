@@ -113,7 +113,7 @@ NODES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"type": "wait_condition", "if": {"tag": "vip"}, "timeout": "1 week"},
-        "Wait until tagged `vip`, at most 1 week",
+        "Wait until tagged `vip`, at most 7 days",
     ),
     (
         {

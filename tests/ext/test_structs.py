@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import binding, binding_check, counters, couplings, limits, outcomes, passage, program
+from core import (
+    binding,
+    binding_check,
+    binding_internals,
+    counters,
+    couplings,
+    internal_events,
+    limits,
+    outcomes,
+    passage,
+    program,
+)
 from ext import machine
 
 EXT = Path(__file__).parents[2] / "ext"
@@ -25,6 +36,8 @@ LAYOUTS = {
     "RuleC": program.RULE,
     "DrawC": program.DRAW,
     "EventC": program.EVENT,
+    "ListenC": program.LISTEN,
+    "InternalC": program.INTERNAL,
     "LogC": program.LOG,
     "EffectC": program.EFFECT,
     "ChangeC": program.CHANGE,
@@ -138,7 +151,12 @@ def test_limits_are_the_same_numbers() -> None:
     policies = [f"POLICY_{name.upper()}" for name in binding.POLICIES]
     assert [known[name] for name in policies] == [0, 1, 2]
     folder = Path(__file__).parents[2] / "ext"
-    kernels = constants_of((folder / "kernels.pxd").read_text())
+    parts = ("kernels.pxd", "responses.pxd", "internals.pxd")
+    kernels = constants_of("\n".join((folder / part).read_text() for part in parts))
+    assert kernels["POINTS_TOTAL"] == limits.WEIGHT_TOTAL
+    kinds = [kernels[f"KIND_{kind.upper()}"] for kind in internal_events.CHANGE_KINDS]
+    assert kinds == list(range(len(internal_events.CHANGE_KINDS)))
+    assert known["FIRES"] == binding_internals.FIRES == kernels["KIND_ZERO"] + 1
     assert kernels["CELLS"] == limits.QUANTILE_CELLS
     assert kernels["DRAWS_MAX"] == binding_check.DRAWS_MAX
     assert kernels["WEIGHT_TOTAL"] == limits.WEIGHT_TOTAL
