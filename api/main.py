@@ -247,6 +247,40 @@ def listing(
     typer.echo(text_of(compile_flow(opened.flow, model)), nl=False)
 
 
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A journey as JSON, or a folder of journeys."),
+    ],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PRODUCT", help="dittofeed, knock or posthog; default: by its shape."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The flow file, or a folder; default: print the flow."),
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Segments of Dittofeed, a file or a folder of JSON."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Tell what happened as JSON.")] = False,
+) -> None:
+    """Convert journeys of Dittofeed, Knock and PostHog to flows.
+
+    Lists everything that does not come along. Exit code 1 where a journey can't be converted.
+    """
+    from api.converting import run
+    from core.convert.products import PRODUCTS
+
+    if from_ is not None and from_ not in PRODUCTS:
+        raise typer.BadParameter(f"state one of {', '.join(PRODUCTS)} with --from")
+    raise typer.Exit(run(source, from_, output, segments, as_json=json))
+
+
 @app.command("import")
 def import_(
     mapping: Annotated[
