@@ -7,11 +7,16 @@ schema.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.audience import AudienceSchema
 from core.collection import collection_paused
+from core.content import Content
 from core.flow import Flow
 from core.lint_audience import absent_events, absent_names
+from core.lint_channels import addresses, permissions, replies
 from core.lint_constants import constants
+from core.lint_content import readiness
 from core.lint_graph import (
     awaited_messages,
     cycles,
@@ -78,17 +83,29 @@ RULES: tuple[Rule, ...] = (
     nullable_negations,
     absent_names,
     absent_events,
+    addresses,
+    permissions,
+    replies,
+    readiness,
 )
 
 
-def lint(flow: Flow, schema: AudienceSchema | None = None) -> list[Violation]:
+def lint(
+    flow: Flow,
+    schema: AudienceSchema | None = None,
+    *,
+    content: Content | None = None,
+    others: Sequence[Flow] = (),
+    now_ms: int | None = None,
+) -> list[Violation]:
     """What is wrong with `flow`, and with its use on an audience of this schema; errors come first.
 
-    A flow beyond the limits is told so and nothing else. Lines are unknown here;
-    `core.document.located` finds them.
+    It is held against the `content` that there is, against `others`, flows that run beside it, and
+    against the time, `now_ms` (ms UTC), as far as they are given. A flow beyond the limits is told
+    so and nothing else. Lines are unknown here; `core.document.located` finds them.
     """
     with collection_paused():
-        view = View(flow, schema)
+        view = View(flow, schema, content, others, now_ms)
         found = list(too_large(view))
         if not found:
             found = [v for rule in RULES for v in rule(view)]

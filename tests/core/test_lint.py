@@ -246,7 +246,7 @@ NODES_WITH_AUDIENCE = [
      "/nodes/a/value"),
     ("absent-attribute", "a: {type: wait_date, attribute: bron, next: {next: done, missing: done}}",
      "/nodes/a/attribute"),
-    ("absent-attribute", "a: {type: send, channel: sms, template: t, to: phone, next: done}",
+    ("absent-address", "a: {type: send, channel: sms, template: t, to: phone, next: done}",
      "/nodes/a/to"),
     ("absent-tag",
      "a: {type: branch_tag, branches: {x: [gold, silver]}, next: {x: done, other: done}}",
