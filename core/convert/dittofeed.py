@@ -166,8 +166,8 @@ class _Journey:
             )
         return self.segments.test(name, fields.at(key))
 
-    def seconds(self, fields: Fields, key: str) -> int | float:
-        """A number of seconds; for the name of a variable a day stands in."""
+    def seconds_ms(self, fields: Fields, key: str) -> int | float:
+        """A number of seconds in ms; for the name of a variable a day stands in."""
         if is_placeholder(value := fields.take(key)):
             fields.note(
                 "approximated",
@@ -176,12 +176,11 @@ class _Journey:
                 elapsed(DAY_MS),
                 (key,),
             )
-            return DAY_MS // 1000
-        seconds = fields.number(key)
-        if seconds is None or not 0 <= seconds <= 1e10:
-            found = "nothing" if seconds is None else seconds
-            raise fields.error(f"expected a number of seconds from 0 on, found {found}", key)
-        return seconds
+            return DAY_MS
+        ms = fields.span_ms(key, 1000)
+        if ms is None:
+            raise fields.error("the number of seconds is missing", key)
+        return ms
 
     def add_DelayNode(self, node: Fields, own: str) -> None:  # noqa: N802 - Dittofeed's name
         """Wait for a time, until a time of day, or until a date of the person."""
@@ -191,7 +190,7 @@ class _Journey:
         after = self.child(node, "child")
         made: dict[str, Any]
         if kind == "Second":
-            made = {"type": "wait", "for": elapsed(self.seconds(variant, "seconds") * 1000)}
+            made = {"type": "wait", "for": elapsed(self.seconds_ms(variant, "seconds"))}
         elif kind == "LocalTime":
             made = {"type": "wait_slot", "slots": [self.slot(variant)]}
         else:
@@ -205,7 +204,7 @@ class _Journey:
             )
             offset_ms = 0.0
             if variant.take("offsetSeconds") is not None:
-                offset_ms = self.seconds(variant, "offsetSeconds") * 1000
+                offset_ms = self.seconds_ms(variant, "offsetSeconds")
             before = (variant.text("offsetDirection") or "after").lower() == "before"
             sign = "-" if before else ""
             offset = f"{sign}{elapsed(offset_ms)}" if offset_ms else None
@@ -300,7 +299,7 @@ class _Journey:
 
     def add_WaitForNode(self, node: Fields, own: str) -> None:  # noqa: N802
         """Wait until the person is in one of some segments, and no longer than a timeout."""
-        timeout_ms = self.seconds(node, "timeoutSeconds") * 1000
+        timeout_ms = self.seconds_ms(node, "timeoutSeconds")
         otherwise = self.child(node, "timeoutChild")
         title = node.text("name")
         children = node.parts("segmentChildren")

@@ -123,7 +123,7 @@ class _Reader:
         """The conditions of the children."""
         found = []
         for child in node.items("children"):
-            if child not in self.nodes:
+            if not isinstance(child, str) or child not in self.nodes:
                 raise node.error(f"there is no node {quoted(child)} in the segment", "children")
             found.append(self.node(self.nodes[child], depth + 1))
         return found
@@ -195,7 +195,7 @@ class _Reader:
 
     def of_Performed(self, node: Fields, depth: int) -> Test:  # noqa: N802
         where = self.properties(node, "properties")
-        within = node.number("withinSeconds")
+        within = node.span_ms("withinSeconds", 1000)
         return self.did(node, node.need("event"), where, within)
 
     def of_KeyedPerformed(self, node: Fields, depth: int) -> Test:  # noqa: N802
@@ -249,7 +249,7 @@ class _Reader:
         if not 0 <= times <= HISTORY_COUNT_MAX or (stated is not None and stated != times):
             raise node.error(f"expected how often, found {stated}", "times")
         more = {
-            "within": None if within is None else elapsed(max(within * 1000, 1)),
+            "within": None if within is None else elapsed(max(within, 1)),
             "where": all_of(where),
         }
         rest = {key: value for key, value in more.items() if value is not None}
@@ -282,7 +282,7 @@ class _Reader:
         """The comparison of an attribute or a property."""
         kind = operator.need("type")
         value = operator.take("value")
-        window = operator.number("windowSeconds")
+        window = operator.span_ms("windowSeconds", 1000)
         name = next(iter(subject.values()))
         if kind in ("Within", "NotWithin", "HasBeen") and not (window and window > 0):
             raise operator.error("the length of time is missing", "windowSeconds")
@@ -308,9 +308,9 @@ class _Reader:
             case "LessThan":
                 made = subject | {"below": value}
             case "Within":
-                made = subject | {"within_last": elapsed((window or 0) * 1000)}
+                made = subject | {"within_last": elapsed(window or 0)}
             case "NotWithin":
-                made = subject | {"older_than": elapsed((window or 0) * 1000)}
+                made = subject | {"older_than": elapsed(window or 0)}
             case "AbsoluteTimestamp":
                 after = operator.text("direction") != "before"
                 word = "at_least" if after else "before"
@@ -319,7 +319,7 @@ class _Reader:
                 length = "short" if operator.text("comparator") == "LT" else "long"
                 node.note(
                     "approximated",
-                    f"{name} has been {value} for {elapsed((window or 0) * 1000)}",
+                    f"{name} has been {value} for {elapsed(window or 0)}",
                     f"a condition can't ask for how {length} a value has held",
                     f"{name} is {value} now",
                 )

@@ -164,35 +164,43 @@ class Draft:
         timeout_ms: int | float,
         otherwise: str,
         *,
+        arrival: Sequence[tuple[Test, str]] | None = None,
         title: str | None = None,
     ) -> str:
         """Add a wait until one of the tests holds, each with the node that follows then.
 
         A flow has no such wait of its own, so it looks on arrival and then `CHECKS` times at equal
-        distances, the last time at the timeout; `otherwise` follows when none ever held.
+        distances, the last time at the timeout; `otherwise` follows when none ever held. `arrival`
+        are the tests on arrival, all of them unless stated.
         """
         step_ms = max(1, round(timeout_ms / CHECKS))
         looks = CHECKS if timeout_ms >= CHECKS else 0
-        name = node_id
+        name, shown = node_id, title
         for look in range(looks + 1):
-            wait = self.new_id(f"{node_id}-wait-{look + 1}") if look < looks else None
-            for number, (test, target) in enumerate(tests):
-                last = number == len(tests) - 1
-                after = (wait or otherwise) if last else self.new_id(f"{node_id}-or")
-                self.condition(name, pointer, test, target, after, title if look == 0 else None)
-                name = after
-            if wait is None:
+            asked = tests if look or arrival is None else arrival
+            wait = otherwise
+            if look < looks:
+                wait = self.new_id(f"{node_id}-wait-{look + 1}") if asked else name
+            for number, (test, target) in enumerate(asked):
+                last = number == len(asked) - 1
+                after = wait if last else self.new_id(f"{node_id}-or")
+                self.condition(name, pointer, test, target, after, shown)
+                name, shown = after, None
+            if look == looks:
                 break
             name = self.new_id(f"{node_id}-look-{look + 1}")
             # The last stretch takes up what rounding left, so that the timeout itself is exact.
             span = timeout_ms - step_ms * (looks - 1) if look == looks - 1 else step_ms
-            self.add(wait, pointer, {"type": "wait", "for": elapsed(span), "next": name})
+            made = {"type": "wait", "title": shown, "for": elapsed(span), "next": name}
+            self.add(wait, pointer, made)
+            shown = None
         return node_id
 
-    def looks(self, timeout_ms: int | float) -> str:
+    def looks(self, timeout_ms: int | float, *, arrival: bool = True) -> str:
         """What `watch` does, in words."""
         step = elapsed(max(1, round(timeout_ms / CHECKS)))
-        return f"it is asked on arrival and then every {step}, {CHECKS} times"
+        first = "on arrival and then " if arrival else ""
+        return f"it is asked {first}every {step}, {CHECKS} times"
 
     def split(
         self,

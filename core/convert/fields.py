@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.convert.notes import NOTHING, ConvertError, Note
+from core.duration import DAY_MS, DURATION_YEARS_MAX
 from core.violations import close_to, listed, pointer, quoted
 
 _KINDS = {
@@ -15,6 +16,8 @@ _KINDS = {
     bool: "true or false",
     type(None): "null",
 }
+
+SPAN_MS_MAX = DURATION_YEARS_MAX * 365 * DAY_MS
 
 
 def kind_of(value: object) -> str:
@@ -90,6 +93,15 @@ class Fields:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise self.error(f"expected a number, found {kind_of(value)}", key)
         return value
+
+    def span_ms(self, key: str, unit_ms: int) -> int | float | None:
+        """A length of time in ms, stated as a number of a unit; None where it is absent."""
+        value = self.number(key)
+        if value is None:
+            return None
+        if not 0 <= value * unit_ms <= SPAN_MS_MAX:
+            raise self.error(f"expected a length of time from 0 to 1,000 years, found {value}", key)
+        return value * unit_ms
 
     def flag(self, key: str) -> bool:
         """True or false; false where it is absent."""

@@ -219,20 +219,19 @@ class _Workflow:
         if part is None:
             return None
         unit = part.one_of("unit", tuple(UNITS_MS), "unit of time")
-        value = part.number("value")
-        if value is None or not 0 <= value <= 1e8:
-            found = "nothing" if value is None else value
-            raise part.error(f"expected a number of {unit} from 0 on, found {found}", "value")
+        ms = part.span_ms("value", UNITS_MS[unit])
+        if ms is None:
+            raise part.error(f"the number of {unit} is missing", "value")
         if unit == "months":
             part.note(
                 "approximated",
-                f"{value} months",
+                f"{part.value['value']} months",
                 "their length is not stated",
                 "30 days for each",
                 ("unit",),
             )
         part.done("the duration")
-        return round(value * UNITS_MS[unit])
+        return round(ms)
 
     def passed(self, ms: int | None) -> None:
         """Time goes on."""

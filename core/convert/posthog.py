@@ -264,19 +264,21 @@ class _Workflow(Entrance):
             }
             self.draft.add(node, action.pointer, made)
         else:
-            # What was done since the last look was done while waiting; the first look sees nothing.
+            # What was done since the last look was done while waiting; on arrival nothing was yet.
             since = elapsed(max(1, round(ms / CHECKS)))
             ways = [h.did(within=since) for h in events]
             own_events, others = ways[: len(asked.events)], ways[len(asked.events) :]
             joined = all_of([*([d] if (d := any_of(own_events)) else []), *asked.person])
             tests = [(t, met) for t in (joined, *others) if t is not None]
+            arrival = [(joined, met)] if joined is not None and not own_events else []
             action.note(
                 "approximated",
                 f"wait {own}",
                 "PostHog goes on as soon as it holds",
-                self.draft.looks(ms),
+                self.draft.looks(ms, arrival=bool(arrival)),
             )
-            self.draft.watch(node, action.pointer, tests, ms, timed_out, title=title)
+            at = action.pointer
+            self.draft.watch(node, at, tests, ms, timed_out, arrival=arrival, title=title)
 
     def add_wait_until_time_window(
         self, action: Fields, config: Fields, own: str, node: str

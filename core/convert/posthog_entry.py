@@ -190,14 +190,14 @@ class Entrance:
                 asked.person,
             )
             part.skip("name")
-        minutes = conversion.number("window_minutes")
+        window_ms = conversion.span_ms("window_minutes", 60_000)
         conversion.done("the conversion")
-        span = elapsed(minutes * 60_000 if minutes else GOAL_MS)
+        span = elapsed(window_ms or GOAL_MS)
         if asked.events:
             first, *others = asked.events
             goal: dict[str, Any] = {"event": first.event, "within": span}
             self.draft.settings["goal"] = goal | ({"where": first.where} if first.where else {})
-            if not minutes:
+            if not window_ms:
                 conversion.note(
                     "approximated",
                     "conversion without a window",
@@ -238,12 +238,12 @@ class Entrance:
     def enter(self) -> None:
         """Add the triggers, who may enter, and who may enter again."""
         own, action = self.trigger.need("id"), self.trigger
-        self.draft.source(action.pointer)
         config = action.part("config")
         stated = self.root.part("trigger")
         trigger = stated or config
         if trigger is None:
             raise action.error("the trigger has no config", "config")
+        self.draft.source(trigger.pointer)
         if stated is not None and config is not None and stated.value != config.value:
             action.note(
                 "left out",
@@ -326,7 +326,7 @@ class Entrance:
         masking = self.root.part("trigger_masking")
         if masking is None:
             return {"policy": "always"}
-        ttl, by = masking.number("ttl"), masking.text("hash") or ""
+        ttl_ms, by = masking.span_ms("ttl", 1000), masking.text("hash") or ""
         masking.skip("bytecode")
         if threshold := masking.number("threshold"):
             masking.note(
@@ -337,7 +337,7 @@ class Entrance:
                 ("threshold",),
             )
         made: dict[str, Any] = (
-            {"policy": "always", "gap": elapsed(ttl * 1000)} if ttl else {"policy": "once"}
+            {"policy": "always", "gap": elapsed(ttl_ms)} if ttl_ms else {"policy": "once"}
         )
         if match := re.fullmatch(r"\{+\s*event\.properties\.([\w$.-]+)\s*\}+", by):
             made["key"] = match[1]
