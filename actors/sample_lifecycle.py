@@ -107,10 +107,13 @@ class Lifecycle:
         parts: list[tuple[Int64s, int, float]] = []
         for drop in range(drops):
             since = when[drop] - INTEREST_DAYS * DAY_MS
-            own = (code == wanted[drop]) & (looks.ms >= since) & (looks.ms < when[drop])
+            own = np.flatnonzero(
+                (code == wanted[drop]) & (looks.ms >= since) & (looks.ms < when[drop])
+            )
             # The last look of each, which tells the price that they know.
-            _, last = np.unique(looks.owner[own][::-1], return_index=True)
-            parts.append((np.flatnonzero(own)[::-1][last], int(when[drop]), float(share[drop])))
+            latest = own[np.argsort(-looks.ms[own], kind="stable")]
+            _, last = np.unique(looks.owner[latest], return_index=True)
+            parts.append((latest[last], int(when[drop]), float(share[drop])))
         rows = np.concatenate([found for found, _, _ in parts])
         counts = [len(found) for found, _, _ in parts]
         after = np.round(price[rows] * np.repeat([share for _, _, share in parts], counts), 2)

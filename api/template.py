@@ -107,11 +107,13 @@ def read_template(text: str, name: str, file: str) -> Template:
     head = _head(text[: cut.start()], file)
     lines = text.count("\n", 0, cut.end())
     body = text[cut.end() :]
-    read = read_yaml(body)
-    for found in read.violations:
-        line = None if found.line is None else found.line + lines
+    # Empty lines in the place of the head, so that every line that is told is the file's.
+    for found in sorted(read_yaml("\n" * lines + body).violations):
         raise TemplateError(
-            found.message, advice=found.advice, file=file, pointer=f"line {line}" if line else None
+            found.message,
+            advice=found.advice,
+            file=file,
+            pointer=f"line {found.line}" if found.line else None,
         )
     found_holes = holes(body)
     parameters = _with_usual(head, name, {hole.name for hole in found_holes})

@@ -165,7 +165,7 @@ KINDS: dict[str, Kind] = {
     "window": Kind("a duration without months and years, such as 30 days", _window),
     "time": Kind("a time of day such as 09:00", _time),
     "date": Kind("a date such as 2026-05-31", _date),
-    "channel": Kind(f"a channel: {', '.join(CHANNELS)}", _channel),
+    "channel": Kind("a channel such as sms", _channel),
     "zone": Kind("a time zone such as Europe/Berlin", _zone),
 }
 

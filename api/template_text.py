@@ -24,7 +24,7 @@ from core.yaml_text import read_yaml
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLACEHOLDER = re.compile(r"\$([a-z][a-z0-9_]*)(?:\.([a-z]+))?", re.ASCII)
 _DOLLARS = re.compile(r"\$+[a-z][a-z0-9_]*(?:\.[a-z]+)?", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z](?:[\w .+/%-]*[\w%])?|[0-9]+ [a-z]+(?: [0-9]+ [a-z]+)*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z](?:[\w .+/%-]*[\w.%])?|[0-9]+ [a-z]+(?: [0-9]+ [a-z]+)*", re.ASCII)
 _PERCENT = re.compile(r"[0-9]+(?:\.[0-9]+)?%", re.ASCII)
 # Texts of one word that some reader of YAML takes for something else.
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
