@@ -13,6 +13,7 @@ from rich.markup import escape
 from api.console import console
 from core import limits
 from core.audience import AudienceSchema
+from core.audience_facts import AudienceFacts
 from core.content import Content
 from core.document import located, read_content, read_flow, read_responses
 from core.errors import HeadraceError
@@ -71,6 +72,7 @@ def find_violations(
     content: Content | None = None,
     others: Sequence[Flow] = (),
     now_ms: int | None = None,
+    facts: AudienceFacts | None = None,
 ) -> tuple[Flow | None, bytes, list[Violation]]:
     """Read and lint a flow file; the flow is None where it can't be read as one.
 
@@ -79,7 +81,7 @@ def find_violations(
     text = read_bytes(path)
     flow, violations = read_flow(text, name=str(path))
     if flow is not None:
-        found = lint(flow, schema, content=content, others=others, now_ms=now_ms)
+        found = lint(flow, schema, content=content, others=others, now_ms=now_ms, facts=facts)
         violations = [*violations, *located(found, text, name=str(path))]
     return flow, text, violations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.audience import AudienceSchema
+from core.audience_facts import AudienceFacts
 from core.collection import collection_paused
 from core.content import Content
 from core.flow import Flow
@@ -36,7 +37,6 @@ from core.lint_nodes import (
     funnel,
     patterns,
     reentry,
-    repeated_templates,
     repeated_values,
     reserved_branches,
     times,
@@ -45,6 +45,10 @@ from core.lint_nodes import (
     zone,
 )
 from core.lint_paths import paths
+from core.lint_repeats import repeats
+from core.lint_rivals import rivals
+from core.lint_shares import shares, zones
+from core.lint_surges import surges
 from core.lint_types import attribute_types, nullable_negations, types
 from core.lint_values import entry_references, operands
 from core.lint_view import Rule, View
@@ -68,7 +72,8 @@ RULES: tuple[Rule, ...] = (
     endings_of_tests,
     coupons,
     repeated_values,
-    repeated_templates,
+    repeats,
+    rivals,
     zone,
     times,
     window,
@@ -83,6 +88,9 @@ RULES: tuple[Rule, ...] = (
     nullable_negations,
     absent_names,
     absent_events,
+    shares,
+    zones,
+    surges,
     addresses,
     permissions,
     replies,
@@ -97,15 +105,17 @@ def lint(
     content: Content | None = None,
     others: Sequence[Flow] = (),
     now_ms: int | None = None,
+    facts: AudienceFacts | None = None,
 ) -> list[Violation]:
     """What is wrong with `flow`, and with its use on an audience of this schema; errors come first.
 
     It is held against the `content` that there is, against `others`, flows that run beside it, and
-    against the time, `now_ms` (ms UTC), as far as they are given. A flow beyond the limits is told
-    so and nothing else. Lines are unknown here; `core.document.located` finds them.
+    against the time, `now_ms` (ms UTC), and the `facts` about the people of the audience, as far
+    as they are given. A flow beyond the limits is told so and nothing else. Lines are unknown
+    here; `core.document.located` finds them.
     """
     with collection_paused():
-        view = View(flow, schema, content, others, now_ms)
+        view = View(flow, schema, content, others, now_ms, facts)
         found = list(too_large(view))
         if not found:
             found = [v for rule in RULES for v in rule(view)]

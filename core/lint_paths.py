@@ -20,9 +20,6 @@ from core.lint_ways import Port
 from core.lowering import HELPER_MARK
 from core.nodes import (
     ABTest,
-    AddTag,
-    AddToAttribute,
-    AddToGroup,
     BranchAttribute,
     BranchTag,
     ConditionNode,
@@ -30,12 +27,10 @@ from core.nodes import (
     OnEvent,
     OnSchedule,
     OnSegment,
-    RemoveFromGroup,
-    RemoveTag,
-    SetAttribute,
     Split,
     TakeCoupon,
 )
+from core.usage import written
 from core.violations import Violation, quoted, violation
 
 
@@ -51,18 +46,6 @@ def stands(node: NodeBase) -> bool:
     return node.waits or isinstance(node, TakeCoupon)
 
 
-def written(node: NodeBase) -> Subject | None:
-    """What the node changes of the customer."""
-    match node:
-        case SetAttribute(attribute=name) | AddToAttribute(attribute=name):
-            return ("attribute", name)
-        case AddTag(tag=name) | RemoveTag(tag=name):
-            return ("tag", name)
-        case AddToGroup(group=name) | RemoveFromGroup(group=name):
-            return ("group", name)
-    return None
-
-
 class _Settled:
     """The violations, and the ports that nobody can take."""
 
@@ -74,7 +57,7 @@ class _Settled:
         self.told: set[int] = set()
         schema = view.schema
         constant = {n for n, a in schema.attributes.items() if a.constant} if schema else set()
-        changed = {written(node) for node in self.nodes}
+        changed = written(view.flow)
         asked = self._asked()
         # What is asked twice, and stays as it is while nobody waits; and what never changes.
         now = {s for s, times in asked.items() if times > 1 and s not in changed}

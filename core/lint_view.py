@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from core.audience import AudienceSchema
+from core.audience_facts import AudienceFacts
 from core.conditions import (
     AllOf,
     AnyOf,
@@ -98,7 +99,8 @@ class View:
     """What a rule may read: the flow, what is known beside it, and derived facts.
 
     `schema` is that of an audience, `content` what there is to send, `others` are flows that run
-    beside this one, `now_ms` is the time of asking (ms UTC). None is not known.
+    beside this one, `now_ms` is the time of asking (ms UTC), `facts` are the values of the people
+    in the audience. None is not known.
     """
 
     flow: Flow
@@ -106,6 +108,7 @@ class View:
     content: Content | None = None
     others: Sequence[Flow] = ()
     now_ms: int | None = None
+    facts: AudienceFacts | None = None
     _left: int = field(default=_PAIRS_MAX, repr=False)
 
     @cached_property
@@ -123,6 +126,13 @@ class View:
         authored, here = self.flow.authored.nodes.get(written), self.flow.nodes.get(node_id)
         same = written == node_id and type(authored) is type(here)
         return ("nodes", written, *more) if same else ("nodes", written)
+
+    @property
+    def customers(self) -> int | None:
+        """How many people the audience has, None without one."""
+        if self.facts is not None:
+            return self.facts.customers
+        return None if self.schema is None else self.schema.counts.customers
 
     @cached_property
     def graph(self) -> Graph:

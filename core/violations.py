@@ -211,6 +211,8 @@ CODES: dict[str, Code] = {
     ),
     "repeated-value": Code("warning", "A branch lists the same value twice."),
     "repeated-template": Code("warning", "Two nodes send the same message."),
+    "action-twice": Code("warning", "One person can get the same message or coupon twice."),
+    "done-elsewhere": Code("warning", "Another flow does the same on the same trigger."),
     "invalid-zone": Code("error", "There is no such time zone."),
     "invalid-time": Code("error", "There is no such date, time or time of day."),
     "window-reversed": Code("error", "The flow stops before it starts."),
@@ -234,6 +236,9 @@ CODES: dict[str, Code] = {
     "entry-without-event": Code("warning", "A test of the entering event where there is none."),
     "contradictory-types": Code("error", "An attribute or property is used as two types at once."),
     "standard-name": Code("warning", "A standard name is used as another type than it has."),
+    # Surges
+    "surge": Code("info", "Many people are sent a message at one instant."),
+    "large-surge": Code("warning", "Very many people are sent a message at one instant."),
     # The content
     "absent-content": Code("warning", "There is no such content.", "error"),
     "unready-content": Code("warning", "The content is a draft still.", "error"),
@@ -261,6 +266,9 @@ CODES: dict[str, Code] = {
     "not-of-missing": Code("warning", "A `not` that is true for people who lack the attribute."),
     "is-not-of-missing": Code("info", "An `is_not` or `none_of` that is false for them."),
     "absent-attribute": Code("warning", "The audience has no such attribute."),
+    "never-in-audience": Code("warning", "A condition or branch that nobody there matches."),
+    "always-in-audience": Code("info", "A condition that everybody there matches."),
+    "missing-zone": Code("warning", "People without a time zone meet a clock that needs one."),
     "absent-tag": Code("warning", "The audience has no such tag."),
     "absent-group": Code("warning", "The audience has no such group."),
     "absent-event": Code("warning", "The audience has no such event."),
