@@ -184,6 +184,13 @@ def _check_holes(
                 file=file,
                 pointer=line,
             )
+        if hole.scalar.key and parameter.type == "names":
+            raise TemplateError(
+                f"the parameter {hole.name!r} is a list, which can't be a key",
+                advice="Make it a name, or write the placeholder behind a key",
+                file=file,
+                pointer=line,
+            )
         form = FORMS.get(hole.form)
         if hole.form and (form is None or parameter.type not in form.kinds):
             known = [n for n, f in FORMS.items() if parameter.type in f.kinds]

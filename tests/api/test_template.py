@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.template import Template, TemplateError, make_flow, read_template, without_heading
-from api.template_kinds import Value
+from api.template_kinds import KINDS, Value
+from core.errors import HeadraceError
 
 HEAD = """\
 headrace_template: 1
@@ -174,6 +178,8 @@ def test_bounds_hold() -> None:
          "Declare it in the head, or write $$message for the text $message"),
         (PARAMETERS, BODY.replace("$until", "$until.rest"),
          "reminder.yaml, line 17: a time of day such as 09:00 has no form 'rest'; it has none"),
+        (PARAMETERS.replace("type: text", "type: names"), BODY.replace("  remind:", "  $message:"),
+         "reminder.yaml, line 19: the parameter 'message' is a list, which can't be a key"),
         (PARAMETERS.replace('"12:00"', "noon"), BODY,
          "reminder.yaml, /parameters/until: parameter 'until': 'noon': it is not a time of day "
          "between 00:00 and 23:59"),
@@ -194,6 +200,35 @@ def test_bounds_hold() -> None:
 def test_a_bad_template_is_told_with_its_place(parameters: str, body: str, told: str) -> None:
     found = refused(parameters, body)
     assert found.startswith(told)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+FIELDS = st.dictionaries(
+    st.sampled_from(["type", "default", "help", "least", "most", "x"]),
+    PLAIN | st.lists(PLAIN, max_size=3) | st.sampled_from(sorted(KINDS)),
+)
+HEADS = st.dictionaries(
+    st.sampled_from(["headrace_template", "title", "summary", "about", "parameters", "y"]),
+    st.just(1) | PLAIN | st.dictionaries(st.sampled_from(["event", "from", "b c"]), PLAIN | FIELDS),
+)
+BODIES = st.recursive(
+    PLAIN | st.sampled_from(["$event", "$from.rest", "$$event", "$"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["$event", "nodes", "flow", "headrace"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(HEADS, BODIES)
+def test_any_template_is_read_and_made_or_refused(head: Any, body: Any) -> None:
+    whole = {"headrace_template": 1, "title": "t", "summary": "s"}
+    for tried in (head, whole | head, whole | {"parameters": head.get("parameters", {})}):
+        text = yaml.safe_dump(tried, allow_unicode=True) + "---\n" + yaml.safe_dump(body)
+        with suppress(HeadraceError):
+            made = make_flow(read_template(text, "any", "any.yaml"), {})
+            assert made.flow.headrace == 1
 
 
 def test_a_flow_that_is_no_flow_is_told_when_it_is_made() -> None:

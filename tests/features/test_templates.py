@@ -170,6 +170,15 @@ def test_A133_a_template_passes_the_check(name: str, shop: Path, tmp_path: Path)
         assert done.code == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_A133_nothing_in_a_template_keeps_it_from_running_live(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path, name, *GIVEN.get(name, ()))
+    flow, _ = read_flow(path.read_bytes(), name=path.name)
+    assert flow is not None
+    assert flow.couplings == []
+    assert (flow.settings.start, flow.settings.stop) == (None, None)
+
+
 @pytest.mark.parametrize("name", sorted(RAN))
 def test_A020_a_template_does_on_the_sample_what_it_is_for(
     name: str, shop: Path, tmp_path: Path
@@ -186,6 +195,12 @@ def test_A020_a_template_does_on_the_sample_what_it_is_for(
     assert report["totals"]["sends"]["value"] == wanted.sends
     assert min(wanted.ports.values()) > 0
     assert report["totals"]["parked"]["value"] == 0
+    # What it is to reach is stated, and counted from the first day on.
+    assert report["goal"]["successes"]["watched"]["value"] == report["totals"]["entries"]["value"]
+    assert report["goal"]["successes"]["succeeded"]["value"] > 0
+    reached = [layer["people"]["value"] for layer in report["funnel"]["layers"]]
+    assert reached
+    assert reached[0] > 0
 
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
