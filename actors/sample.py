@@ -31,6 +31,7 @@ from actors.audience_writer import (
 )
 from actors.event_identity import event_hashes
 from actors.sample_events import DAY_MS, History, Shop, make_history
+from actors.sample_lifecycle import Lifecycle
 from core.audience import (
     AttributeSchema,
     AudienceCounts,
@@ -69,12 +70,14 @@ def make_sample(
     customers: int = 200_000,
     days: int = 90,
     seed: int = 1,
+    lifecycle: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> AudienceSchema:
     """Write an audience of so many customers over the `days` before 2026-06-30T00:00Z.
 
-    The same arguments give the same audience. Raises HeadraceError for numbers out of range, and as
+    With `lifecycle` there are further attributes and events, and all others are the same. The same
+    arguments give the same audience. Raises HeadraceError for numbers out of range, and as
     `new_folder` does for what stands in the way of writing.
     """
     if not 1 <= customers <= CUSTOMERS_MAX:
@@ -85,12 +88,16 @@ def make_sample(
         step = _Steps(progress)
         shop, language = _people(np.random.default_rng([seed, 1]), customers, days)
         step("making events")
-        history = make_history(np.random.default_rng([seed, 2]), shop)
+        further = Lifecycle(np.random.default_rng([seed, 4]), shop) if lifecycle else None
+        more = None if further is None else further.rows
+        history = make_history(np.random.default_rng([seed, 2]), shop, more)
         step("naming events")
         history.events.hash = event_hashes(history.events)
         step("making attributes")
         rng = np.random.default_rng([seed, 3])
         people, changes = _customer_data(rng, shop, language, history.spent)
+        if further is not None:
+            further.enrich(people, history)
         write_customers(folder, people, progress=progress)
         write_events(folder, history.events, progress=progress)
         write_changes(folder, changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ class History:
 
 
 @dataclass(slots=True)
-class _Rows:
+class Rows:
     """Some events of one type: whose, when, and their properties as (kind, Arrow values)."""
 
     owner: Int64s
@@ -83,19 +84,25 @@ class _Rows:
     properties: dict[str, tuple[Kind, pa.Array]]
 
 
-def make_history(rng: Generator, shop: Shop) -> History:
-    """All events of the shop's window, sorted by customer and time."""
+More = Callable[[dict[str, Rows]], dict[str, Rows]]
+"""Makes further events of those that every shop has, by their types."""
+
+
+def make_history(rng: Generator, shop: Shop, more: More | None = None) -> History:
+    """All events of the shop's window, sorted by customer and time, with those that `more` adds."""
     visits, start = _visits(rng, shop)
-    made: dict[str, _Rows] = {}
+    made: dict[str, Rows] = {}
     in_app = rng.random(shop.customers) < 0.35
     opened = np.flatnonzero(in_app[visits] & (rng.random(len(visits)) < 0.7))
     system = _words(rng, len(opened), ("ios", "android"), (0.52, 0.48))
-    made["app_open"] = _Rows(visits[opened], start[opened], {"system": ("string", system)})
+    made["app_open"] = Rows(visits[opened], start[opened], {"system": ("string", system)})
     made["page_view"] = _page_views(rng, visits, start)
     made |= _shopping(rng, visits, start)
     made["support_ticket"] = _tickets(rng, shop)
     made["signup"] = _signups(rng, shop)
     made |= _mail(rng, shop, made["signup"])
+    if more is not None:
+        made |= more(made)
     purchase = made["purchase"]
     amounts = purchase.properties["amount"][1].to_numpy()
     inside = purchase.ms < shop.end_ms
@@ -132,16 +139,16 @@ def _visits(rng: Generator, shop: Shop) -> tuple[Int64s, Int64s]:
     return owner[inside], start[inside]
 
 
-def _page_views(rng: Generator, visits: Int64s, start: Int64s) -> _Rows:
+def _page_views(rng: Generator, visits: Int64s, start: Int64s) -> Rows:
     counts = np.minimum(rng.geometric(0.55, len(visits)), 30)
     rows = np.repeat(np.arange(len(visits)), counts)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     ms = start[rows] + 1_000 + nth * 40_000 + rng.integers(0, 30_000, len(rows))
     pages = _words(rng, len(rows), PAGES, PAGE_SHARES)
-    return _Rows(visits[rows], ms, {"page": ("string", pages)})
+    return Rows(visits[rows], ms, {"page": ("string", pages)})
 
 
-def _shopping(rng: Generator, visits: Int64s, start: Int64s) -> dict[str, _Rows]:
+def _shopping(rng: Generator, visits: Int64s, start: Int64s) -> dict[str, Rows]:
     """Product views, of some visits a cart, of some carts a purchase."""
     counts = rng.binomial(3, 0.28, len(visits))
     rows = np.repeat(np.arange(len(visits)), counts)
@@ -151,10 +158,10 @@ def _shopping(rng: Generator, visits: Int64s, start: Int64s) -> dict[str, _Rows]
     price = np.round(CATEGORY_PRICE[category] * np.exp(spread), 2)
     viewed = start[rows] + 20_000 + rng.integers(0, 4 * MINUTE_MS, len(rows))
 
-    def rows_of(picked: Int64s, later_ms: int, extra: dict[str, Any]) -> _Rows:
+    def rows_of(picked: Int64s, later_ms: int, extra: dict[str, Any]) -> Rows:
         delay = later_ms + rng.integers(0, 3 * MINUTE_MS, len(picked)) if later_ms else 0
         taken = pa.array(CATEGORIES, pa.string()).take(pa.array(category[picked]))
-        return _Rows(
+        return Rows(
             visits[rows[picked]], viewed[picked] + delay, {"category": ("string", taken), **extra}
         )
 
@@ -197,22 +204,22 @@ def _numbered(prefix: str, numbers: Int64s) -> pa.Array:
     )
 
 
-def _tickets(rng: Generator, shop: Shop) -> _Rows:
+def _tickets(rng: Generator, shop: Shop) -> Rows:
     owner = np.repeat(np.arange(shop.customers), rng.poisson(0.0006 * shop.days, shop.customers))
     since = np.maximum(shop.start_ms, shop.created_ms[owner])
     ms = since + (rng.random(len(owner)) * (shop.end_ms - since)).astype(np.int64)
     topic = _words(rng, len(owner), TOPICS, TOPIC_SHARES)
     priority = pa.array(_share_picks(rng, len(owner), (0.2, 0.6, 0.2)) + 1)
-    return _Rows(owner, ms, {"topic": ("string", topic), "priority": ("int64", priority)})
+    return Rows(owner, ms, {"topic": ("string", topic), "priority": ("int64", priority)})
 
 
-def _signups(rng: Generator, shop: Shop) -> _Rows:
+def _signups(rng: Generator, shop: Shop) -> Rows:
     owner = np.flatnonzero(shop.created_ms >= shop.start_ms)
     source = _words(rng, len(owner), SOURCES, SOURCE_SHARES)
-    return _Rows(owner, shop.created_ms[owner], {"source": ("string", source)})
+    return Rows(owner, shop.created_ms[owner], {"source": ("string", source)})
 
 
-def _mail(rng: Generator, shop: Shop, signups: _Rows) -> dict[str, _Rows]:
+def _mail(rng: Generator, shop: Shop, signups: Rows) -> dict[str, Rows]:
     """Sends of the two older flows, and who opened and clicked them."""
     welcomed = np.flatnonzero(shop.consent_email[signups.owner])
     owners = [signups.owner[welcomed]]
@@ -235,13 +242,13 @@ def _mail(rng: Generator, shop: Shop, signups: _Rows) -> dict[str, _Rows]:
     clicks = np.flatnonzero(rng.random(len(opens)) < 0.14)
     click_ms = open_ms[clicks] + 5_000 + (rng.exponential(MINUTE_MS, len(clicks))).astype(np.int64)
 
-    def rows(picked: Int64s, when: Int64s) -> _Rows:
+    def rows(picked: Int64s, when: Int64s) -> Rows:
         flow = pa.array(["welcome_2025", "newsletter_weekly"]).take(
             pa.array((template[picked] > 0).astype(np.int64))
         )
         chosen = pa.array(names).take(pa.array(template[picked]))
         channel = pa.array(["email"]).take(pa.array(np.zeros(len(picked), np.int64)))
-        return _Rows(
+        return Rows(
             owner[picked],
             when,
             {
@@ -258,7 +265,7 @@ def _mail(rng: Generator, shop: Shop, signups: _Rows) -> dict[str, _Rows]:
     }
 
 
-def _sorted(made: dict[str, _Rows], shop: Shop) -> EventData:
+def _sorted(made: dict[str, Rows], shop: Shop) -> EventData:
     """One table of all events before the window's end, in order of customer and time."""
     names = sorted(made)
     owner = np.concatenate([made[name].owner for name in names])

@@ -13,7 +13,9 @@ from rich.markup import escape
 from api.console import console
 from core import limits
 from core.audience import AudienceSchema
-from core.document import located, read_flow, read_responses
+from core.audience_facts import AudienceFacts
+from core.content import Content
+from core.document import located, read_content, read_flow, read_responses
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.lint import lint
@@ -64,13 +66,23 @@ def read_bytes(path: Path) -> bytes:
 
 
 def find_violations(
-    path: Path, schema: AudienceSchema | None
+    path: Path,
+    schema: AudienceSchema | None,
+    *,
+    content: Content | None = None,
+    others: Sequence[Flow] = (),
+    now_ms: int | None = None,
+    facts: AudienceFacts | None = None,
 ) -> tuple[Flow | None, bytes, list[Violation]]:
-    """Read and lint a flow file; the flow is None where it can't be read as one."""
+    """Read and lint a flow file; the flow is None where it can't be read as one.
+
+    What is given beside it is as for `core.lint.lint`.
+    """
     text = read_bytes(path)
     flow, violations = read_flow(text, name=str(path))
     if flow is not None:
-        violations = [*violations, *located(lint(flow, schema), text, name=str(path))]
+        found = lint(flow, schema, content=content, others=others, now_ms=now_ms, facts=facts)
+        violations = [*violations, *located(found, text, name=str(path))]
     return flow, text, violations
 
 
@@ -80,6 +92,22 @@ def open_flow(path: Path, schema: AudienceSchema | None = None) -> Opened:
     if flow is None or any(v.severity == "error" for v in violations):
         raise ViolationsError(str(path), violations)
     return Opened(flow, text, violations)
+
+
+def open_shape(path: Path) -> Flow:
+    """Read a flow file for what it says, unjudged; ViolationsError where it can't be read."""
+    flow, violations = read_flow(read_bytes(path), name=str(path))
+    if flow is None:
+        raise ViolationsError(str(path), violations)
+    return flow
+
+
+def open_content(path: Path) -> Content:
+    """Read a content list; ViolationsError where it has errors."""
+    content, violations = read_content(read_bytes(path), name=str(path))
+    if content is None:
+        raise ViolationsError(str(path), violations)
+    return content
 
 
 def open_responses(path: Path) -> Responses:

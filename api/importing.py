@@ -20,13 +20,28 @@ def run(mapping: Path, out: Path, *, data: Path | None, replace: bool, quiet: bo
     console().print(summary.text(), markup=False, soft_wrap=True)
 
 
-def make(out: Path, *, customers: int, days: int, seed: int, replace: bool, quiet: bool) -> None:
+def make(
+    out: Path,
+    *,
+    customers: int,
+    days: int,
+    seed: int,
+    lifecycle: bool,
+    replace: bool,
+    quiet: bool,
+) -> None:
     """Make the sample audience and say what it holds."""
     from actors.sample import make_sample
 
     with shown(quiet=quiet) as progress:
         schema = make_sample(
-            out, customers=customers, days=days, seed=seed, replace=replace, progress=progress
+            out,
+            customers=customers,
+            days=days,
+            seed=seed,
+            lifecycle=lifecycle,
+            replace=replace,
+            progress=progress,
         )
     counted = [
         (schema.counts.customers, "customer"),

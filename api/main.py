@@ -198,15 +198,87 @@ def check(
         Path | None,
         typer.Option(metavar="DIR", help="An audience folder, to check names and types against."),
     ] = None,
+    content: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A list of content and coupons, to check both against."),
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FLOW", help="A flow that runs beside it; may be repeated."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the violations as JSON.")] = False,
 ) -> None:
-    """Check a flow: every violation with its place and what to do.
+    """Check a flow: tell what is wrong, where, and what to do.
 
     Exit code 1 where any is an error.
     """
     from api.check import run
+    from api.documents import violations_told
 
-    raise typer.Exit(run(flow, audience, as_json=json))
+    with violations_told():
+        failed = run(flow, audience, as_json=json, content=content, beside=beside or ())
+    raise typer.Exit(failed)
+
+
+TemplatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="HEADRACE_TEMPLATES",
+        help="Your own templates; default: ~/.config/headrace/templates.",
+    ),
+]
+
+
+@app.command()
+def new(
+    template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The template; default: a blank flow.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, not to the output.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")] = (
+        False
+    ),
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the templates, or the parameters of one.")
+    ] = False,
+    templates: TemplatesOption = None,
+) -> None:
+    """Write a new flow, blank or of a template."""
+    from api.new import show, write
+
+    if list_:
+        show(template, templates)
+    else:
+        write(template, set_ or (), output, templates, replace=replace)
+
+
+@app.command("save-template")
+def save_template(
+    flow: FlowFile,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=POINTER", help="A value of the flow that can be set; may be repeated."
+        ),
+    ] = None,
+    summary: Annotated[str, typer.Option(metavar="TEXT", help="What it does, in a line.")] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a template of that name.")
+    ] = False,
+    templates: TemplatesOption = None,
+) -> None:
+    """Save a flow as a template of your own."""
+    from api.new import save
+
+    save(flow, name, parameter or (), templates, summary=summary, replace=replace)
 
 
 @app.command()
@@ -247,6 +319,40 @@ def listing(
     typer.echo(text_of(compile_flow(opened.flow, model)), nl=False)
 
 
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A journey as JSON, or a folder of journeys."),
+    ],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PRODUCT", help="dittofeed, knock or posthog; default: by its shape."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The flow file, or a folder; default: print the flow."),
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Segments of Dittofeed, a file or a folder of JSON."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Tell what happened as JSON.")] = False,
+) -> None:
+    """Convert journeys of Dittofeed, Knock and PostHog to flows.
+
+    Lists everything that does not come along. Exit code 1 where a journey can't be converted.
+    """
+    from api.converting import run
+    from core.convert.products import PRODUCTS
+
+    if from_ is not None and from_ not in PRODUCTS:
+        raise typer.BadParameter(f"state one of {', '.join(PRODUCTS)} with --from")
+    raise typer.Exit(run(source, from_, output, segments, as_json=json))
+
+
 @app.command("import")
 def import_(
     mapping: Annotated[
@@ -280,6 +386,10 @@ def sample(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed makes the same audience.")
     ] = 1,
+    lifecycle: Annotated[
+        bool,
+        typer.Option("--lifecycle", help="With all that the templates of `headrace new` read."),
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an audience that is there.")
     ] = False,
@@ -288,7 +398,15 @@ def sample(
     """Make a seeded example audience of an online shop."""
     from api.importing import make
 
-    make(out, customers=customers, days=days, seed=seed, replace=replace, quiet=quiet)
+    make(
+        out,
+        customers=customers,
+        days=days,
+        seed=seed,
+        lifecycle=lifecycle,
+        replace=replace,
+        quiet=quiet,
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Read a flow or a responses document from its text: the model, or all that is wrong with it.
+"""Read a flow, responses or a content list from its text: the model, or all that is wrong with it.
 
 Reading has three stages, and one that finds errors ends it: the text must be decodable and of a
 size, it must be JSON or YAML without ambiguities, and its values must have the shape of the model.
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from core import limits
 from core.collection import collection_paused
+from core.content import Content
 from core.flow import Flow
 from core.json_text import mark_json, read_json
 from core.marks import Text, placed
@@ -44,6 +45,11 @@ def read_document(
 ) -> tuple[M | None, list[Violation]]:
     """The document of a `model` in `text`, or None and what is wrong; `name` as in `read_flow`."""
     return _read(model, text, name)
+
+
+def read_content(text: str | bytes, *, name: str) -> tuple[Content | None, list[Violation]]:
+    """The content list in `text`, or None and what is wrong; `name` as for `read_flow`."""
+    return _read(Content, text, name)
 
 
 def located(violations: Iterable[Violation], text: str | bytes, *, name: str) -> list[Violation]:

@@ -7,11 +7,17 @@ schema.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.audience import AudienceSchema
+from core.audience_facts import AudienceFacts
 from core.collection import collection_paused
+from core.content import Content
 from core.flow import Flow
 from core.lint_audience import absent_events, absent_names
+from core.lint_channels import addresses, permissions, replies
 from core.lint_constants import constants
+from core.lint_content import readiness
 from core.lint_graph import (
     awaited_messages,
     cycles,
@@ -31,7 +37,6 @@ from core.lint_nodes import (
     funnel,
     patterns,
     reentry,
-    repeated_templates,
     repeated_values,
     reserved_branches,
     times,
@@ -40,6 +45,10 @@ from core.lint_nodes import (
     zone,
 )
 from core.lint_paths import paths
+from core.lint_repeats import repeats
+from core.lint_rivals import rivals
+from core.lint_shares import shares, zones
+from core.lint_surges import surges
 from core.lint_types import attribute_types, nullable_negations, types
 from core.lint_values import entry_references, operands
 from core.lint_view import Rule, View
@@ -63,7 +72,8 @@ RULES: tuple[Rule, ...] = (
     endings_of_tests,
     coupons,
     repeated_values,
-    repeated_templates,
+    repeats,
+    rivals,
     zone,
     times,
     window,
@@ -78,17 +88,34 @@ RULES: tuple[Rule, ...] = (
     nullable_negations,
     absent_names,
     absent_events,
+    shares,
+    zones,
+    surges,
+    addresses,
+    permissions,
+    replies,
+    readiness,
 )
 
 
-def lint(flow: Flow, schema: AudienceSchema | None = None) -> list[Violation]:
+def lint(
+    flow: Flow,
+    schema: AudienceSchema | None = None,
+    *,
+    content: Content | None = None,
+    others: Sequence[Flow] = (),
+    now_ms: int | None = None,
+    facts: AudienceFacts | None = None,
+) -> list[Violation]:
     """What is wrong with `flow`, and with its use on an audience of this schema; errors come first.
 
-    A flow beyond the limits is told so and nothing else. Lines are unknown here;
-    `core.document.located` finds them.
+    It is held against the `content` that there is, against `others`, flows that run beside it, and
+    against the time, `now_ms` (ms UTC), and the `facts` about the people of the audience, as far
+    as they are given. A flow beyond the limits is told so and nothing else. Lines are unknown
+    here; `core.document.located` finds them.
     """
     with collection_paused():
-        view = View(flow, schema)
+        view = View(flow, schema, content, others, now_ms, facts)
         found = list(too_large(view))
         if not found:
             found = [v for rule in RULES for v in rule(view)]

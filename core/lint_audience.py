@@ -22,7 +22,6 @@ from core.nodes import (
     BranchTag,
     RemoveFromGroup,
     RemoveTag,
-    Send,
     SetAttribute,
     WaitDate,
 )
@@ -103,8 +102,6 @@ def _attributes(view: View) -> Iterator[Named]:
     for node_id, node in view.flow.nodes.items():
         if isinstance(node, BranchAttribute | WaitDate):
             yield ("nodes", node_id, "attribute"), node.attribute
-        elif isinstance(node, Send) and node.to is not None:
-            yield ("nodes", node_id, "to"), node.to
 
 
 def _tags(view: View) -> Iterator[Named]:

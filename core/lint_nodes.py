@@ -17,7 +17,6 @@ from core.nodes import (
     BranchAttribute,
     BranchTag,
     OnSchedule,
-    Send,
     Split,
     TakeCoupon,
     WaitDate,
@@ -236,16 +235,3 @@ def reentry(view: View) -> Iterator[Violation]:
         advice = "Set the policy to `after_exit` or `always`, or remove the gap."
         steps = ("settings", "reentry", "gap")
         yield violation("gap-without-reentry", steps, message, advice)
-
-
-def repeated_templates(view: View) -> Iterator[Violation]:
-    """Two nodes that send the same message (A045)."""
-    first: dict[tuple[str, str], str] = {}
-    for node_id, node in view.flow.nodes.items():
-        if not isinstance(node, Send):
-            continue
-        held = first.setdefault((node.channel, node.template), node_id)
-        if held != node_id:
-            message = f"{quoted(held)} sends {quoted(node.template)} by {node.channel} too"
-            advice = "Use another template, unless people are to get it twice."
-            yield violation("repeated-template", ("nodes", node_id, "template"), message, advice)

@@ -5,12 +5,13 @@ Rules are functions from a `View` to violations. What several of them need is wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from core.audience import AudienceSchema
+from core.audience_facts import AudienceFacts
 from core.conditions import (
     AllOf,
     AnyOf,
@@ -26,8 +27,10 @@ from core.conditions import (
     NeverDidTest,
     Not,
 )
+from core.content import Content
 from core.flow import Flow
 from core.graph import Graph, components
+from core.lowering import author_of
 from core.nodes import (
     ABTest,
     ConditionNode,
@@ -97,11 +100,43 @@ class Known:
 
 @dataclass
 class View:
-    """What a rule may read: the flow, the schema of an audience if known, and derived facts."""
+    """What a rule may read: the flow, what is known beside it, and derived facts.
+
+    `schema` is that of an audience, `content` what there is to send, `others` are flows that run
+    beside this one, `now_ms` is the time of asking (ms UTC), `facts` are the values of the people
+    in the audience. None is not known.
+    """
 
     flow: Flow
     schema: AudienceSchema | None = None
+    content: Content | None = None
+    others: Sequence[Flow] = ()
+    now_ms: int | None = None
+    facts: AudienceFacts | None = None
     _left: int = field(default=_PAIRS_MAX, repr=False)
+
+    @cached_property
+    def core(self) -> View:
+        """The view of the flow in operations, for rules about what happens and not what is written.
+
+        It is this view where the flow is written in operations alone.
+        """
+        core = self.flow.core
+        return self if core is self.flow else replace(self, flow=core)
+
+    def place(self, node_id: str, *more: str | int) -> Steps:
+        """Where a node of the core flow was written; with the field `more` if it is there too."""
+        written = author_of(node_id)
+        authored, here = self.flow.authored.nodes.get(written), self.flow.nodes.get(node_id)
+        same = written == node_id and type(authored) is type(here)
+        return ("nodes", written, *more) if same else ("nodes", written)
+
+    @property
+    def customers(self) -> int | None:
+        """How many people the audience has, None without one."""
+        if self.facts is not None:
+            return self.facts.customers
+        return None if self.schema is None else self.schema.counts.customers
 
     @cached_property
     def graph(self) -> Graph:

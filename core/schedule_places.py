@@ -31,9 +31,13 @@ def places_after(
     """
     found = places.copy()
     schedules = _schedules(old)
-    pairs, pair_of = np.unique(np.stack([old_zone, new_zone]), axis=1, return_inverse=True)
-    for number, (was, now) in enumerate(pairs.T.tolist()):
-        rows = np.flatnonzero(pair_of.reshape(-1) == number)
+    if not schedules:
+        return found
+    zones = len(new.zones.tables)
+    pairs, pair_of = np.unique(old_zone.astype(np.int64) * zones + new_zone, return_inverse=True)
+    for number, pair in enumerate(pairs.tolist()):
+        was, now = divmod(pair, zones)
+        rows = np.flatnonzero(pair_of == number)
         for k, node in enumerate(schedules):
             before = _dates(old, node, k, was)
             after = _dates(new, node, k, now)

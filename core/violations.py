@@ -8,7 +8,7 @@ table, kept equal by a test.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
@@ -17,10 +17,14 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 class Code(NamedTuple):
-    """What a code stands for: its severity, and in one line what is wrong."""
+    """What a code stands for: its severity, and in one line what is wrong.
+
+    `publishing` is the severity where the flow is about to take people in, if it is another then.
+    """
 
     severity: Severity
     meaning: str
+    publishing: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,20 @@ def has_errors(violations: Iterable[Violation]) -> bool:
     return any(v.severity == "error" for v in violations)
 
 
+def at_publishing(violations: Iterable[Violation]) -> list[Violation]:
+    """The violations, sorted, with the severities that they have when a flow is published."""
+    found = ((v, CODES[v.code].publishing) for v in violations)
+    return sorted(v if severity is None else replace(v, severity=severity) for v, severity in found)
+
+
 def codes_page() -> str:
     """The page docs/lint.md: every code with its severity and meaning, in declared order."""
-    rows = [f"| `{name}` | {code.severity} | {code.meaning} |" for name, code in CODES.items()]
+    rows = [f"| `{name}` | {_severity(code)} | {code.meaning} |" for name, code in CODES.items()]
     return "\n".join([*_PAGE_HEAD, *rows, ""])
+
+
+def _severity(code: Code) -> str:
+    return f"{code.severity}, {code.publishing} at publishing" if code.publishing else code.severity
 
 
 _PAGE_HEAD = (
@@ -197,6 +211,8 @@ CODES: dict[str, Code] = {
     ),
     "repeated-value": Code("warning", "A branch lists the same value twice."),
     "repeated-template": Code("warning", "Two nodes send the same message."),
+    "action-twice": Code("warning", "One person can get the same message or coupon twice."),
+    "done-elsewhere": Code("warning", "Another flow does the same on the same trigger."),
     "invalid-zone": Code("error", "There is no such time zone."),
     "invalid-time": Code("error", "There is no such date, time or time of day."),
     "window-reversed": Code("error", "The flow stops before it starts."),
@@ -220,6 +236,28 @@ CODES: dict[str, Code] = {
     "entry-without-event": Code("warning", "A test of the entering event where there is none."),
     "contradictory-types": Code("error", "An attribute or property is used as two types at once."),
     "standard-name": Code("warning", "A standard name is used as another type than it has."),
+    # Surges
+    "surge": Code("info", "Many people are sent a message at one instant."),
+    "large-surge": Code("warning", "Very many people are sent a message at one instant."),
+    # The content
+    "absent-content": Code("warning", "There is no such content.", "error"),
+    "unready-content": Code("warning", "The content is a draft still.", "error"),
+    "unreleased-content": Code("warning", "The page has not been released.", "error"),
+    "expired-content": Code("warning", "The content has expired.", "error"),
+    "deleted-content": Code("warning", "The content has been deleted.", "error"),
+    "wrong-channel": Code("error", "The content is not for the channel."),
+    "absent-address": Code(
+        "warning", "The attribute that a message is sent to isn't there.", "error"
+    ),
+    "no-permission": Code("warning", "Web push to people of whom no permission is known."),
+    "wechat-window": Code("warning", "A reply in WeChat that can come later than 48 hours."),
+    "wrong-recipient": Code("error", "The content is for other records than the flow's segment."),
+    "promotional-whatsapp": Code("error", "Something promotional is to be sent by WhatsApp."),
+    "unknown-variable": Code("warning", "The content shows a variable that nothing fills."),
+    "absent-coupon": Code("warning", "There is no such pool of coupons.", "error"),
+    "expired-coupon": Code("warning", "The coupons have expired.", "error"),
+    "deleted-coupon": Code("warning", "The coupons have been deleted.", "error"),
+    "sold-out-coupon": Code("warning", "No coupon is left, or fewer than the flow counts on."),
     # The audience
     "type-mismatch": Code("error", "A test or a change doesn't fit the type in the audience."),
     "fraction-to-whole": Code("error", "A fraction is written to an attribute of whole numbers."),
@@ -228,6 +266,9 @@ CODES: dict[str, Code] = {
     "not-of-missing": Code("warning", "A `not` that is true for people who lack the attribute."),
     "is-not-of-missing": Code("info", "An `is_not` or `none_of` that is false for them."),
     "absent-attribute": Code("warning", "The audience has no such attribute."),
+    "never-in-audience": Code("warning", "A condition or branch that nobody there matches."),
+    "always-in-audience": Code("info", "A condition that everybody there matches."),
+    "missing-zone": Code("warning", "People without a time zone meet a clock that needs one."),
     "absent-tag": Code("warning", "The audience has no such tag."),
     "absent-group": Code("warning", "The audience has no such group."),
     "absent-event": Code("warning", "The audience has no such event."),

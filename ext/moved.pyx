@@ -112,11 +112,15 @@ def retable(LiveMachine machine, bound, zones, following, bint entering):
 
 def _moves(old, new, was, now):
     """Whether anything of each customer may move, uint8[n]: his zone's table or the flow's differ."""
-    alike = {
-        (a, b): np.array_equal(old.zones.tables[a].utc_ms, new.zones.tables[b].utc_ms)
-        and np.array_equal(old.zones.tables[a].offset_ms, new.zones.tables[b].offset_ms)
-        for a, b in {(0, 0), *zip(was.tolist(), now.tolist())}
-    }
-    if not alike[0, 0]:
+    before, after = old.zones.tables, new.zones.tables
+
+    def differ(a, b):
+        return not (
+            np.array_equal(before[a].utc_ms, after[b].utc_ms)
+            and np.array_equal(before[a].offset_ms, after[b].offset_ms)
+        )
+
+    if differ(0, 0):
         return np.ones(len(was), np.uint8)
-    return np.array([not alike[pair] for pair in zip(was.tolist(), now.tolist())], np.uint8)
+    pairs, of = np.unique(was.astype(np.int64) * len(after) + now, return_inverse=True)
+    return np.array([differ(*divmod(pair, len(after))) for pair in pairs.tolist()], np.uint8)[of]

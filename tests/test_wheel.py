@@ -28,8 +28,17 @@ def test_it_installs_the_four_packages_their_metadata_and_one_command(
 def test_generated_c_and_cython_sources_stay_out(files: list[PurePosixPath]) -> None:
     assert {file.suffix for file in files} <= {
         *{".py", ".pyi", ".pxd", ".so", ".typed"},
-        *{".json", ".html", ".css", ".js"},
+        *{".json", ".html", ".css", ".js", ".yaml"},
         *{".txt", ""},
+    }
+
+
+def test_the_library_of_templates_is_installed(files: list[PurePosixPath]) -> None:
+    templates = {file.stem for file in files if file.suffix == ".yaml"}
+    assert {"blank", "welcome", "abandoned-cart"} <= templates
+    assert len(templates) >= 16
+    assert {file.parent for file in files if file.suffix == ".yaml"} == {
+        PurePosixPath("api/templates")
     }
 
 

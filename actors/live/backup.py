@@ -1,10 +1,12 @@
 """Copy a data directory while it works, and restore it elsewhere without those who were erased.
 
 A backup is made of compacting copies, one store after the other: each partition, then its people,
-the control log last. So a copy of a partition may be of another moment than that of the next, which
-is what a crash leaves too: customers of two partitions never depend on each other. Whatever command
-a partition had applied is in the copy of the control log; what it had not, it applies when it is
-started. A customer's personal values are stored before the rows that need them.
+then what the coordinator granted, the control log last. So a copy of a partition may be of another
+moment than that of the next, which is what a crash leaves too: customers of two partitions depend
+on each other by what was granted alone, and whatever a partition was granted is in the copy of the
+coordinator. Whatever command a partition had applied is in the copy of the control log; what it had
+not, it applies when it is started. A customer's personal values are stored before the rows that
+need them.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from actors.store.side_file import read_number, sync_folder, write_synced
 
 Progress = Callable[[str, int, int], None]
 CONFIG = "config"
+COORDINATOR = "coordinator"
 COPYING = "copying"
 RESTORING = "restoring"
 FOLDERS = ("partitions", "people", "rejects", "outgoing")
@@ -64,6 +67,13 @@ class Source(Protocol):
         """Copy a partition and its people; {} if it was never opened.
 
         Returns `commits` and `transactions` of the copy, and `erasures` of the people's.
+        """
+        ...
+
+    def copy_coordinator(self, to: Path) -> dict[str, int]:
+        """Copy what was granted to those who compete; {} where nothing ever was.
+
+        Returns `commits` and `transactions` of the copy.
         """
         ...
 
@@ -99,6 +109,11 @@ class Stopped:
             with People.open(self._data.people(number)) as values:
                 found["erasures"] = values.backup(people)
         return found
+
+    def copy_coordinator(self, to: Path) -> dict[str, int]:
+        """Copy what was granted, where anything was."""
+        folder = self._data.coordinator
+        return _copied(folder, to) if folder.is_dir() else {}
 
     def copy_control(self, to: Path) -> dict[str, int]:
         """Copy the control log."""
@@ -138,6 +153,8 @@ def back_up(
             if "erasures" in found:
                 erasures[f"people/{place}"] = found["erasures"]
         tell(COPYING, count, count + 1)
+        if found := source.copy_coordinator(part / COORDINATOR):
+            stores[COORDINATOR] = _facts(found)
         stores["control"] = _facts(source.copy_control(part / "control"))
         ended_ms = _now_ms()
         (part / CONFIG).mkdir(mode=0o700)

@@ -2,6 +2,7 @@
 
 backup.json         this statement, written last: a folder without it is no backup
 control/            the control log
+coordinator/        what was granted, where anything was
 partitions/000 ...  one store for each partition
 people/000 ...      personal values and their ledgers of erasures
 config/             providers.yaml and templates/, where there are any

@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.live.control import ControlLog, TenantSettings
 from actors.live.coordinator import CoupledVersions, LiveCoordinator, Read
 from actors.live.opening import patiently
+from actors.store.head import Head
 from core.errors import HeadraceError
 
 STEP_S = 0.02
@@ -51,15 +52,14 @@ class Coordinating:
     def step(self) -> int:
         """Answer what was claimed since the last time; returns how many claims were."""
         with self._stepping:
-            if self._coordinator is None and self._versions.follow():
-                self._coordinator = patiently(
-                    lambda takeover: LiveCoordinator.open(
-                        self._folder, self._partitions, self._versions, takeover=takeover
-                    )
-                )
-            if self._coordinator is None:
-                return 0
-            return self._coordinator.step(self._read, self._clock())
+            coordinator = self._opened()
+            return 0 if coordinator is None else coordinator.step(self._read, self._clock())
+
+    def backup(self, to: Path) -> Head | None:
+        """Copy the store into the new folder `to`; the counters of the copy, None without one."""
+        with self._stepping:
+            coordinator = self._opened()
+            return None if coordinator is None else coordinator.backup(to)
 
     def stop(self) -> None:
         """Take no further step; no partition is called then any more."""
@@ -72,6 +72,16 @@ class Coordinating:
         self.stop()
         if self._coordinator is not None:
             self._coordinator.close()
+
+    def _opened(self) -> LiveCoordinator | None:
+        """The coordinator, None where no flow is coupled."""
+        if self._coordinator is None and self._versions.follow():
+            self._coordinator = patiently(
+                lambda takeover: LiveCoordinator.open(
+                    self._folder, self._partitions, self._versions, takeover=takeover
+                )
+            )
+        return self._coordinator
 
     def _tend(self) -> None:
         with self._stepping:

@@ -5,11 +5,13 @@ coordinator looks for new ones, puts them in order, writes them down, and only t
 after a crash it works out the same answers from what it wrote and sends again what a partition
 lacks. A claim that comes late, behind others that were answered, counts as made when the last of
 those was. While it is away claimed tokens wait, and all others go on; a rate of entries then goes
-on from when it is back, so that those who waited do not come all at once.
+on from when it is back, so that those who waited do not come all at once. A partition that was
+restored may lack claims that were answered, or answers that it had: its open claims count anew, and
+what was granted to others stays granted, so that nothing is given twice.
 
 Its store has a record for each round: a msgpack list of the format, the version, up to when all
-claims have come, the time, and the claims of each partition. What was worked
-out from older records is in a snapshot.
+claims have come, the time, and the claims of each partition with the number of the first. What was
+worked out from older records is in a snapshot.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import msgpack
@@ -28,10 +31,11 @@ from actors.live.errors import LiveError
 from actors.live.version import flow_of, options_of
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE, SLICE_BYTES_MAX
+from actors.store.head import Head
 from actors.store.partition import Partition
 from core.couplings import ANSWER, CLAIM, Coordinator, Spec, resources_of
 
-FORMAT = 2
+FORMAT = 3
 MAP_BYTES = 64 << 20
 SNAPSHOT_ROUNDS = 2_000
 Read = Callable[[int, str, tuple[Any, ...]], Any]
@@ -53,16 +57,35 @@ class Desk:
     answers: dict[int, NDArray[Any]] = field(default_factory=dict)
     told: dict[int, int] = field(default_factory=dict)  # decisions that a partition has, by number
 
-    def take(self, claims: Mapping[int, NDArray[Any]], until_ms: int, now_ms: int) -> None:
+    def align(self, number: int, acked: int, end: int) -> int:
+        """Go on where a partition is, which has answers to `acked` claims and made `end`.
+
+        Returns the number of its first claim that is new.
+        """
+        taken, held = self.taken.get(number, 0), self.answers.get(number, np.zeros(0, ANSWER))
+        first = taken - len(held)
+        if not first <= acked <= taken:
+            first, held = acked, held[:0]
+        self.answers[number] = held[: max(0, end - first)]
+        self.taken[number] = first + len(self.answers[number])
+        return self.taken[number]
+
+    def take(
+        self, claims: Mapping[int, tuple[int, NDArray[Any]]], until_ms: int, now_ms: int
+    ) -> None:
         """Work out the answers, given at `now_ms`, to new claims of partitions.
 
-        None before `until_ms` will come.
+        `claims` are those of a partition and the number of the first. None before `until_ms` will
+        come.
         """
         self.now_ms = max(self.now_ms, now_ms)
-        numbers = [number for number in sorted(claims) if len(claims[number])]
+        numbers = sorted(claims)
         if numbers:
-            together = np.concatenate([claims[number] for number in numbers])
-            owner = np.repeat(numbers, [len(claims[number]) for number in numbers])
+            for number, (first, _) in claims.items():
+                self.align(number, first, first)
+            found = {number: mine for number, (_, mine) in claims.items()}
+            together = np.concatenate([found[number] for number in numbers])
+            owner = np.repeat(numbers, [len(found[number]) for number in numbers])
             order = np.lexsort(
                 [together[n] for n in ("number",)] + [owner]
                 + [together[n] for n in ("hash", "time_ms")]
@@ -76,9 +99,8 @@ class Desk:
             given[order] = self.coordinator.take(ordered, self.now_ms)
             for number in numbers:
                 mine = given[owner == number]
-                self.taken[number] = self.taken.get(number, 0) + len(mine)
-                before = self.answers.get(number, np.zeros(0, ANSWER))
-                self.answers[number] = np.concatenate([before, mine])
+                self.taken[number] += len(mine)
+                self.answers[number] = np.concatenate([self.answers[number], mine])
         self.coordinator.advance(max(until_ms, self.last_ms))
         self.last_ms = max(until_ms, self.last_ms)
 
@@ -173,6 +195,10 @@ class LiveCoordinator:
         """Call this every minute."""
         self._store.tend()
 
+    def backup(self, to: Path) -> Head:
+        """Copy the store, compacted, into the new folder `to`; returns the counters of the copy."""
+        return self._store.backup(to)
+
     def step(self, read: Read, now_ms: int) -> int:
         """Answer what was claimed since the last step; returns how many claims were answered.
 
@@ -190,7 +216,7 @@ class LiveCoordinator:
     def _answer(self, serial: int, read: Read, now_ms: int) -> int:
         desk = self._desk(serial)
         acked: dict[int, int] = {}
-        fresh: dict[int, NDArray[Any]] = {}
+        fresh: dict[int, tuple[int, NDArray[Any]]] = {}
         until_ms: int | None = None
         for number in range(self._partitions):
             try:
@@ -199,14 +225,15 @@ class LiveCoordinator:
                 until_ms = desk.last_ms
                 continue
             acked[number] = first
-            claims = np.frombuffer(data, CLAIM)[max(0, desk.taken.get(number, 0) - first) :]
-            if len(claims):
-                fresh[number] = claims
+            claims = np.frombuffer(data, CLAIM)
+            begin = desk.align(number, first, first + len(claims))
+            if begin < first + len(claims):
+                fresh[number] = begin, claims[begin - first :]
             until_ms = clock_ms if until_ms is None else min(until_ms, clock_ms)
             now_ms = max(now_ms, clock_ms)
         until_ms = desk.last_ms if until_ms is None else until_ms
         if fresh or desk.coordinator.next_decision_ms() <= until_ms:
-            said = {number: claims.tobytes() for number, claims in fresh.items()}
+            said = {number: [begin, claims.tobytes()] for number, (begin, claims) in fresh.items()}
             self._store.commit(msgpack.packb([FORMAT, serial, until_ms, now_ms, said]))
             desk.take(fresh, until_ms, now_ms)
             self._snapshot()
@@ -241,7 +268,9 @@ class LiveCoordinator:
                 if format_ != FORMAT:
                     raise ValueError(f"a round of format {format_}")
                 serial, until_ms, now_ms, said = round_
-                claims = {number: np.frombuffer(data, CLAIM) for number, data in said.items()}
+                claims = {
+                    n: (begin, np.frombuffer(data, CLAIM)) for n, (begin, data) in said.items()
+                }
                 self._desk(serial).take(claims, until_ms, now_ms)
         except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
             raise CorruptError(

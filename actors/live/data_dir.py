@@ -3,6 +3,7 @@
 headrace.json    what the folder is: tenant, partitions, salt, zone; written once
 lock             held by the engine that has the folder open
 control/         the commands: schemas, flows published, stopped, paused
+coordinator/     what was granted to those who compete, where anybody does
 partitions/000   one store for each partition
 people/000       the personal values of a partition's customers
 rejects/         rows that were not taken in, and why
@@ -114,6 +115,11 @@ class DataDir:
     def control(self) -> Path:
         """The folder of the control log."""
         return self.path / "control"
+
+    @property
+    def coordinator(self) -> Path:
+        """The folder of what was granted to those who compete."""
+        return self.path / "coordinator"
 
     @property
     def socket(self) -> Path:

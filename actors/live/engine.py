@@ -44,6 +44,7 @@ from actors.live.jobs import Jobs
 from actors.live.rejects import RejectLog
 from actors.live.replies import Done, InFlight, Reply
 from actors.live.store_look import StoreLook, look_at
+from actors.store.head import Head
 from core.counters import Counters
 from core.document import located, read_flow
 from core.errors import HeadraceError
@@ -92,7 +93,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(max(1, len(handles)), thread_name_prefix="engine")
         self._stopped = threading.Event()
         self._coordinating = Coordinating(
-            data.path / "coordinator",
+            data.coordinator,
             TenantSettings.of(data.manifest),
             control,
             lambda number, method, given: self._of[number].call("read", number, method, *given),
@@ -459,10 +460,14 @@ class Engine:
         found: dict[str, int] = self._job(number, "copy", to, people)
         return found
 
+    def copy_coordinator(self, to: Path) -> dict[str, int]:
+        """Copy what was granted; {} where nobody claims anything."""
+        head = self._coordinating.backup(to)
+        return {} if head is None else _facts(head)
+
     def copy_control(self, to: Path) -> dict[str, int]:
         """Copy the control log."""
-        head = self.control.backup(to)
-        return {"commits": head.journal_last, "transactions": head.transactions}
+        return _facts(self.control.backup(to))
 
     def looks(self) -> dict[str, StoreLook | str]:
         """A look at the control log and at each partition, but those that are down."""
@@ -568,6 +573,10 @@ class Engine:
 
     def _read_schema(self) -> TenantSchema:
         return TenantSchema.of(self.control.standing.schema)
+
+
+def _facts(head: Head) -> dict[str, int]:
+    return {"commits": head.journal_last, "transactions": head.transactions}
 
 
 def _check_in_flight(in_flight: str, allowed: Sequence[str]) -> None:

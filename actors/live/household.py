@@ -267,8 +267,8 @@ class Household:
     def settle(self) -> None:
         """Save the state before a close, so that the next opening replays nothing."""
         # A snapshot that was under way already ends without the records behind its beginning.
-        while self.partition.tail:
-            self.partition.snapshot(now=True)
+        while self.partition.snapshot(now=True) or self.partition.tail:
+            continue
 
     def tend(self) -> None:
         """Do what must be done every minute; a relay that ended is started again."""

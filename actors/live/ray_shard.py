@@ -22,6 +22,7 @@ from typing import Any
 
 from actors.intake.frame import Frame, encode
 from actors.live.errors import BusyError, DownError, GoneError, LiveError
+from actors.live.handles import close_all
 from actors.live.hosted import Receipt
 from actors.live.inbox import BATCH_BYTES, RETRY_AFTER_MS
 from actors.live.opening import OpenerFactory
@@ -32,6 +33,7 @@ NAMESPACE = "headrace"
 OBJECT_STORE_BYTES = 256 << 20
 CALLS_MAX = 2  # on their way to one actor: while it works at one, the next arrives
 ANSWER_S = 60.0  # for a call, restarts of the actor included
+CLOSE_S = 100.0  # for saving the state of all partitions of an actor
 AGAIN_S = 0.1
 WAITING_BYTES_MAX = 256 << 20  # of frames that wait for a call
 
@@ -175,7 +177,7 @@ class RayHandle:
         for thread in self._threads:
             thread.join()
         try:
-            _get(self.actor.close.remote(), time.monotonic() + ANSWER_S)
+            _get(self.actor.close.remote(), time.monotonic() + CLOSE_S)
         except DownError:
             pass  # It died on the way; its folders are as a crash leaves them, which is fine.
         finally:
@@ -275,10 +277,11 @@ class RayShards:
         """End the actors in good order, and Ray if it was started for them."""
         import ray
 
-        for handle in self.handles:
-            handle.close()
-        if self._own_cluster:
-            ray.shutdown()
+        try:
+            close_all(self.handles)
+        finally:
+            if self._own_cluster:
+                ray.shutdown()
 
 
 def _ray(*, local: bool) -> Any:

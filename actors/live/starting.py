@@ -18,7 +18,7 @@ from actors.live.control import ControlLog, TenantSettings
 from actors.live.data_dir import DataDir, Manifest, is_data_dir
 from actors.live.engine import Engine
 from actors.live.errors import RefusedError
-from actors.live.handles import InlineHandle, ShardHandle
+from actors.live.handles import InlineHandle, ShardHandle, close_all
 from actors.live.opening import OpenerFactory, patiently
 from actors.live.shard import Shard, ShardOptions
 from actors.live.watermarks import machine_memory_bytes
@@ -135,13 +135,11 @@ def _hosted(
     data: DataDir, groups: Sequence[tuple[int, ...]], opening: OpenerFactory, hosting: Hosting
 ) -> tuple[list[ShardHandle], Callable[[], None]]:
     if hosting.inline:
-        shards = [Shard(data.path, numbers, opening(), hosting.options) for numbers in groups]
-
-        def close() -> None:
-            for shard in shards:
-                shard.close()
-
-        return [InlineHandle(shard) for shard in shards], close
+        shards: list[ShardHandle] = [
+            InlineHandle(Shard(data.path, numbers, opening(), hosting.options))
+            for numbers in groups
+        ]
+        return shards, lambda: close_all(shards)
     from actors.live.ray_shard import RayShards
 
     options = hosting.options

@@ -146,7 +146,10 @@ SETTINGS = [
      "next: {x: done, y: done}}", "", "/nodes/a/branches/y/1"),
     ("repeated-value", "a: {type: branch_attribute, attribute: city, branches: {x: [p, q, p]}, "
      "next: {x: done}}", "", "/nodes/a/branches/x/2"),
-    ("repeated-template", f"a: {SEND % ('t', 'b')}\nb: {SEND % ('t', 'done')}", "",
+    ("repeated-template", "c: {type: condition, if: {tag: t}, next: {yes: a, no: b}}\n"
+     f"a: {SEND % ('t', 'done')}\nb: {SEND % ('t', 'done')}\n"
+     "d: {type: on_event, event: e, next: c}", "", "/nodes/b/template"),
+    ("action-twice", f"a: {SEND % ('t', 'b')}\nb: {SEND % ('t', 'done')}", "",
      "/nodes/b/template"),
     ("invalid-zone", A_END, "zone: Europe/Berlim", "/settings/zone"),
     ("invalid-time", A_END, "start: 2026-02-30, stop: 2026-03-01", "/settings/start"),
@@ -246,7 +249,7 @@ NODES_WITH_AUDIENCE = [
      "/nodes/a/value"),
     ("absent-attribute", "a: {type: wait_date, attribute: bron, next: {next: done, missing: done}}",
      "/nodes/a/attribute"),
-    ("absent-attribute", "a: {type: send, channel: sms, template: t, to: phone, next: done}",
+    ("absent-address", "a: {type: send, channel: sms, template: t, to: phone, next: done}",
      "/nodes/a/to"),
     ("absent-tag",
      "a: {type: branch_tag, branches: {x: [gold, silver]}, next: {x: done, other: done}}",
@@ -502,8 +505,8 @@ def test_A030_a_start_needs_a_stop_and_the_stop_comes_after_it() -> None:  # noq
 def test_A045_two_nodes_that_send_the_same_message_are_told() -> None:  # noqa: N802
     nodes = f"a: {SEND % ('t', 'b')}\nb: {SEND % ('u', 'c')}\nc: {SEND % ('t', 'done')}"
     (found,) = lint(flow_of(nodes))
-    assert (found.code, found.severity) == ("repeated-template", "warning")
-    assert found.message == "'a' sends 't' by email too"
+    assert (found.code, found.severity) == ("action-twice", "warning")
+    assert found.message == "one person can get 't' twice: from 'a' as well"
 
 
 def test_A069_weights_of_an_ab_test_total_100_percent() -> None:  # noqa: N802

@@ -52,11 +52,12 @@ class CoupledTenant(Tenant):
     def coordinate(self) -> int:
         """Answer what was claimed; returns how many claims and reports were."""
         found = {n: p.open_claims(1) for n, p in enumerate(self.partitions)}
-        fresh = {}
+        fresh: dict[int, Any] = {}
         for number, (acked, data, _) in found.items():
-            claims = np.frombuffer(data, CLAIM)[max(0, self.desk.taken.get(number, 0) - acked) :]
-            if len(claims):
-                fresh[number] = claims
+            claims = np.frombuffer(data, CLAIM)
+            begin = self.desk.align(number, acked, acked + len(claims))
+            if begin < acked + len(claims):
+                fresh[number] = begin, claims[begin - acked :]
         clocks = [clock for _, _, clock in found.values()]
         self.desk.take(fresh, min(clocks), max(clocks))
         decisions = self.desk.coordinator.decisions()

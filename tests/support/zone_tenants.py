@@ -131,7 +131,7 @@ def steps_of(dice: Random, ids: Sequence[str], days: int) -> list[Step]:
     found: list[Step] = []
     now = T0
     while now < T0 + days * DAY_MS:
-        now += dice.randrange(1, 8 * 3_600_000)
+        now += dice.randrange(1, 16 * 3_600_000)
         who = dice.sample(ids, dice.randrange(1, 4))
         found.append(
             (now, [{"customer": c, "event": dice.choice(["go", "go", "click"])} for c in who])

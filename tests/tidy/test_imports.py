@@ -20,7 +20,12 @@ from house import (
 MAY_IMPORT = {package: set(PACKAGES[: i + 1]) for i, package in enumerate(PACKAGES)}
 OURS = {*PACKAGES, "bench", "tests"}
 # The library's package on the left is imported under the name on the right.
-IMPORT_NAMES = {"google-re2": "re2", "python-liquid": "liquid", "PyYAML": "yaml"}
+IMPORT_NAMES = {
+    "google-re2": "re2",
+    "python-liquid": "liquid",
+    "PyYAML": "yaml",
+    "scikit-learn": "sklearn",
+}
 CORE_LIBRARIES = {"numpy", "scipy", "pydantic", "re2", "typing_extensions", "xxhash", "yaml"}
 CYTHON_LIBRARIES = {"numpy", "cython", "cpython", "libc", "libcpp", "typing_extensions"}
 IO_MODULES = {

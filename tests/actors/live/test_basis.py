@@ -180,3 +180,16 @@ def test_verifying_what_another_version_left_open_is_skipped(tmp_path: Path) -> 
     skipped = [check for check in found.checks if check.verdict == SKIPPED]
     assert [(check.place, check.check) for check in skipped] == [("partitions/000", "replay")]
     assert "Headrace 0.0.9/0 wrote them" in skipped[0].detail
+
+
+def test_an_engine_tells_of_partitions_that_another_version_left_open(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made(folder, 2)
+    settings = TenantSettings.of(read_manifest(folder))
+    with LivePartition.open(partition_path(folder, 0), settings, basis=OLD) as partition:
+        partition.tick(partition.clock_ms + 30 * 86_400_000)
+    with driven_engine(folder) as engine:
+        shards = engine.status()["shards"]
+        told = {int(n): p for shard in shards for n, p in shard["partitions"].items()}
+    assert (told[0]["state"], told[1]["state"]) == ("halted", "open")
+    assert "Headrace 0.0.9/0 wrote them" in told[0]["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from actors.live import coordinating
+from actors.live.backup import Stopped, back_up, restore
+from actors.live.data_dir import DataDir
 from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
@@ -190,3 +193,57 @@ def test_an_engine_that_lives_on_and_is_killed_again_and_again_is_not_quarantine
         while not (folder / "data.mdb").exists() or unsettled(folder):
             assert time.monotonic() < end
             time.sleep(0.02)
+
+
+def mailed(engine: Engine) -> tuple[int, int]:
+    """How many got a coupon, and how many got an answer at all."""
+    entered = engine.counts("f").entered
+    return int(entered[node(engine, "mail")]), int(entered[node(engine, "end")])
+
+
+def test_a_restored_backup_goes_on_from_what_had_been_granted(start: Start, tmp_path: Path) -> None:
+    engine = start(flow({"coupons": {"spring": 30}}, COUPON))
+    go(engine, 0, 20)
+    settle(engine, 5_000)
+    manifest = back_up(engine, tmp_path / "b")
+    assert manifest.stores["coordinator"].commits > 0
+    go(engine, 20, 40)  # lost
+    settle(engine, 6_000)
+    assert mailed(engine) == (30, 40)
+    engine.close()
+    with DataDir.open(tmp_path / "d") as data:
+        again = back_up(Stopped(data), tmp_path / "b2")
+    assert again.stores["coordinator"].commits > manifest.stores["coordinator"].commits
+    for name, expected in (("b", 20), ("b2", 30)):
+        restore(tmp_path / name, tmp_path / f"r-{name}")
+        with start_engine(tmp_path / f"r-{name}", None, HOSTING) as restored:
+            assert mailed(restored)[0] == expected
+            go(restored, 20 if name == "b" else 40, PEOPLE)
+            settle(restored, 7_000)
+            assert mailed(restored) == (30, PEOPLE)
+
+
+def test_partitions_older_than_the_coordinator_get_their_answers_and_nothing_twice(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = start(flow({"coupons": {"spring": 30}}, COUPON))
+    go(engine, 0, 10)
+    settle(engine, 5_000)
+    back_up(engine, tmp_path / "b")
+    go(engine, 10, 15)  # in the copy of the coordinator, and in that of no partition
+    settle(engine, 6_000)
+    engine.close()
+    restore(tmp_path / "b", tmp_path / "r")
+    shutil.rmtree(tmp_path / "r" / "coordinator")
+    shutil.copytree(tmp_path / "d" / "coordinator", tmp_path / "r" / "coordinator")
+    for _ in range(2):
+        with start_engine(tmp_path / "r", None, HOSTING) as restored:
+            known = int(restored.counts("f").customers)
+            assert restored.coordinate() == 0
+            go(restored, 100 + known, 125 + known)
+            settle(restored, 7_000 + known)
+            assert mailed(restored)[1] == known + 25
+    assert known == 35
+    with start_engine(tmp_path / "r", None, HOSTING) as restored:
+        # The five coupons of those who were lost stay spent.
+        assert mailed(restored) == (25, 60)

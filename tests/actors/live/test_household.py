@@ -140,6 +140,7 @@ def test_a_snapshot_under_way_does_not_keep_a_stop_from_saving_what_came_since(
         household.take([decode_rows(signups(5, first), TenantSchema.of(SCHEMA)).frame], 1_000)
         assert first or household.snapshot(now=True)  # a slice of the first
     household.settle()
+    assert household.partition.store.sweep_snapshots() == 0  # it ended, sweeping included
     household.close()
     assert tail(tmp_path) == 0
 

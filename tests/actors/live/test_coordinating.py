@@ -1,6 +1,7 @@
-"""The tenant's rate of entries: it holds for each flow, the others wait in line, in order.
+"""Tests of `actors.live.coordinating`: a rate of entries that all flows of a tenant have.
 
-A dry run on the tenant's own journal lets the same people in within the same seconds.
+It holds for each flow; the others wait in line, in order. A dry run on the tenant's own journal
+lets the same people in within the same seconds.
 """
 
 from __future__ import annotations

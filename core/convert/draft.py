@@ -1,0 +1,264 @@
+"""Collect the nodes of a flow that is converted, and write it as a document that was checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+from core.convert.document_text import document_text
+from core.convert.notes import Converted, ConvertError, Kind, Note, in_order, one_line
+from core.document import read_flow
+from core.duration import Duration
+from core.limits import NAME_CHARS_MAX, WEIGHT_TOTAL
+from core.lint import lint
+from core.violations import has_errors, quoted, steps_of
+
+CHECKS = 6  # how often a wait looks whether a condition holds, beside on arrival
+DAY_MS = 86_400_000
+ID_CHARS_MAX = 64
+_ID_BASE_CHARS = 48  # leaves room for what is appended to make an id unique
+_PLACEHOLDER = re.compile(r"\$[A-Za-z_][\w.]*(\(\))?")
+
+Test = dict[str, Any]
+"""A condition or a filter as a flow document states it."""
+
+
+def id_of(text: str, otherwise: str, chars: int = _ID_BASE_CHARS) -> str:
+    """An id as a flow takes it, made of any text; of a longer one the begin and the end."""
+    made = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-_.") or otherwise
+    if len(made) <= chars:
+        return made
+    half = chars // 2 - 1
+    return f"{made[:half].strip('-_.')}..{made[-half:].strip('-_.')}"
+
+
+def elapsed(ms: int | float) -> str:
+    """A duration of elapsed time as text, in hours and shorter: a journey's day is 24 hours."""
+    return str(Duration(ms=round(ms)))
+
+
+def is_placeholder(value: object) -> bool:
+    """Whether a value is the name of a variable of the program that wrote the document."""
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
+
+
+def weights(shares: Sequence[int | float]) -> list[str]:
+    """Shares of 100 as percentages of a flow: two decimals that total 100 %.
+
+    What rounding takes away goes to the largest remainders. The shares must total 100.
+    """
+    exact = [Decimal(str(share)) * WEIGHT_TOTAL / 100 for share in shares]
+    whole = [int(e.to_integral_value(ROUND_FLOOR)) for e in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: (whole[i] - exact[i], i))
+    for i in by_remainder[: WEIGHT_TOTAL - sum(whole)]:
+        whole[i] += 1
+    return [f"{w / 100:g}%" for w in whole]
+
+
+def only_reads_events(test: Test) -> bool:
+    """Whether a condition can stand as a filter: it asks for nothing but the event."""
+    return all(
+        key in ("entry", "property")
+        or (key == "not" and only_reads_events(value))
+        or (key in ("all", "any") and all(only_reads_events(part) for part in value))
+        or key not in ("all", "any", "not", "attribute", "tag", "group", "did", "never_did")
+        for key, value in test.items()
+    )
+
+
+def all_of(tests: Sequence[Test]) -> Test | None:
+    """All the tests as one, None where there is none."""
+    if len(tests) > 1:
+        return {"all": list(tests)}
+    return tests[0] if tests else None
+
+
+def any_of(tests: Sequence[Test]) -> Test | None:
+    """At least one of the tests as one, None where there is none."""
+    if len(tests) > 1:
+        return {"any": list(tests)}
+    return tests[0] if tests else None
+
+
+class Draft:
+    """A flow in the making: nodes by id in their order, settings, notes."""
+
+    def __init__(self, product: str, name: str) -> None:
+        self.product = product
+        self.flow_id = ""
+        self.call(name)
+        self.name: str | None = None
+        self.description: str | None = None
+        self.settings: dict[str, Any] = {}
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.notes: list[Note] = []
+        self.sources: list[str] = []
+        self._ids: set[str] = set()
+        self._places: dict[str, str] = {}
+        self._end: str | None = None
+
+    def call(self, name: str) -> str:
+        """Give the flow an id made of a name."""
+        self.flow_id = id_of(name, "flow", ID_CHARS_MAX)
+        return self.flow_id
+
+    def new_id(self, wanted: str, otherwise: str = "node") -> str:
+        """A node id that nothing else has, as close to `wanted` as can be."""
+        base = id_of(wanted, otherwise)
+        made, count = base, 1
+        while made in self._ids:
+            count += 1
+            made = f"{base}-{count}"
+        self._ids.add(made)
+        return made
+
+    def add(self, node_id: str, pointer: str, node: dict[str, Any]) -> str:
+        """Add a node that came of the foreign one at `pointer`; fields that are None are absent.
+
+        Ports that all lead to one node stay apart: the document then tells what was meant.
+        """
+        first = ("type", "title", "note")
+        stated = {key: value for key, value in node.items() if value is not None}
+        rest = {key: value for key, value in stated.items() if key not in (*first, "next")}
+        head = {key: stated[key] for key in first if key in stated}
+        self.nodes[node_id] = head | rest | ({"next": stated["next"]} if "next" in stated else {})
+        self._places[node_id] = pointer
+        return node_id
+
+    def source(self, pointer: str) -> None:
+        """Count a node of the foreign document."""
+        self.sources.append(pointer)
+
+    def end(self) -> str:
+        """The id of the one end."""
+        if self._end is None:
+            self._end = self.new_id("done")
+        return self._end
+
+    def note(self, pointer: str, what: str, kind: Kind, reason: str, stand_in: str) -> None:
+        """Note what did not come along as it was."""
+        self.notes.append(Note(pointer, what, kind, reason, stand_in))
+
+    def unknown(self, pointer: str, what: str, reason: str) -> Test:
+        """A test that stands in for one that a flow can't ask: of a group that may be filled."""
+        group = f"{self.product}: {what}"[:NAME_CHARS_MAX]
+        self.note(
+            pointer, what, "approximated", reason, f"membership in the group {quoted(group, 200)}"
+        )
+        return {"group": group}
+
+    def condition(
+        self, node_id: str, pointer: str, test: Test, yes: str, no: str, title: str | None = None
+    ) -> str:
+        """Add a node that asks a question."""
+        node = {"type": "condition", "title": title, "if": test, "next": {"yes": yes, "no": no}}
+        return self.add(node_id, pointer, node)
+
+    def watch(
+        self,
+        node_id: str,
+        pointer: str,
+        tests: Sequence[tuple[Test, str]],
+        timeout_ms: int | float,
+        otherwise: str,
+        *,
+        arrival: Sequence[tuple[Test, str]] | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Add a wait until one of the tests holds, each with the node that follows then.
+
+        A flow has no such wait of its own, so it looks on arrival and then `CHECKS` times at equal
+        distances, the last time at the timeout; `otherwise` follows when none ever held. `arrival`
+        are the tests on arrival, all of them unless stated.
+        """
+        step_ms = max(1, round(timeout_ms / CHECKS))
+        looks = CHECKS if timeout_ms >= CHECKS else 0
+        name, shown = node_id, title
+        for look in range(looks + 1):
+            asked = tests if look or arrival is None else arrival
+            wait = otherwise
+            if look < looks:
+                wait = self.new_id(f"{node_id}-wait-{look + 1}") if asked else name
+            for number, (test, target) in enumerate(asked):
+                last = number == len(asked) - 1
+                after = wait if last else self.new_id(f"{node_id}-or")
+                self.condition(name, pointer, test, target, after, shown)
+                name, shown = after, None
+            if look == looks:
+                break
+            name = self.new_id(f"{node_id}-look-{look + 1}")
+            # The last stretch takes up what rounding left, so that the timeout itself is exact.
+            span = timeout_ms - step_ms * (looks - 1) if look == looks - 1 else step_ms
+            made = {"type": "wait", "title": shown, "for": elapsed(span), "next": name}
+            self.add(wait, pointer, made)
+            shown = None
+        return node_id
+
+    def looks(self, timeout_ms: int | float, *, arrival: bool = True) -> str:
+        """What `watch` does, in words."""
+        step = elapsed(max(1, round(timeout_ms / CHECKS)))
+        first = "on arrival and then " if arrival else ""
+        return f"it is asked {first}every {step}, {CHECKS} times"
+
+    def split(
+        self,
+        node_id: str,
+        pointer: str,
+        branches: Sequence[tuple[str, int | float, str]],
+        *,
+        sticky: bool,
+        title: str | None,
+    ) -> str:
+        """Add a split into branches of a name, a share of 100 and the node that follows."""
+        names: list[str] = []
+        for wanted, _, _ in branches:
+            name = base = id_of(wanted, "branch")
+            while name in names:
+                name = f"{base}-{names.count(name) + len(names)}"
+            names.append(name)
+        shares = weights([share for _, share, _ in branches])
+        node = {
+            "type": "split",
+            "title": title,
+            "branches": dict(zip(names, shares, strict=True)),
+            "sticky": sticky,
+            "next": dict(zip(names, (target for *_, target in branches), strict=True)),
+        }
+        return self.add(node_id, pointer, node)
+
+    def finish(self, *, source: str) -> Converted:
+        """Write the flow and check it as `headrace check` does.
+
+        Raises ConvertError where it has errors, at the place in the foreign document that each
+        came of. `source` says in a few words what was converted.
+        """
+        if self._end is not None or all(n["type"] != "end" for n in self.nodes.values()):
+            self.nodes[self.end()] = {"type": "end"}
+        document = {
+            "headrace": 1,
+            "flow": self.flow_id,
+            "name": None if self.name is None else one_line(self.name)[:NAME_CHARS_MAX],
+            "description": self.description,
+            "settings": self.settings or None,
+            "nodes": self.nodes,
+        }
+        notes = in_order(self.notes)
+        text = document_text(
+            {key: value for key, value in document.items() if value is not None},
+            [f"Converted from {one_line(source)}.", *(one_line(str(note)) for note in notes)],
+        )
+        flow, violations = read_flow(text, name="flow.yaml")
+        if flow is not None:
+            violations = lint(flow)
+        if has_errors(violations):
+            first = min(v for v in violations if v.severity == "error")
+            steps = steps_of(first.pointer)
+            place = self._places.get(steps[1]) if steps[:1] == ["nodes"] and steps[1:] else None
+            raise ConvertError(
+                f"what it converts to is no valid flow: {first.message}",
+                pointer=place or "the document",
+                advice=first.advice,
+            )
+        return Converted(self.product, self.flow_id, text, notes, tuple(self.sources))
