@@ -35,6 +35,8 @@ REFUSALS = (NoSpaceError, TooLargeError, FrameError, GapError)
 FINAL = (CorruptError, EngineError, FencedError, FormatError, QuarantinedError)
 RETRY_S = (1.0, 5.0, 30.0)
 REST_S = 0.25
+REST_SHARE = 4.0  # of the time that the attempt took: what failed is undone by a recovery
+REST_MAX_S = 15.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,10 +110,14 @@ class Seat:
         self._failures += 1
         self._retry_at_s = time.monotonic() + wait_s
 
-    def rest(self, error: HeadraceError) -> None:
-        """Leave the partition alone for a moment: it is sound, but has no room for what it does."""
+    def rest(self, error: HeadraceError, took_s: float) -> None:
+        """Leave the partition alone for a moment: it is sound, but has no room for what it does.
+
+        `took_s` is how long it tried.
+        """
         self.error = error
-        self._rest_until_s = time.monotonic() + REST_S
+        rest_s = min(REST_MAX_S, max(REST_S, REST_SHARE * took_s))
+        self._rest_until_s = time.monotonic() + rest_s
 
     @property
     def resting(self) -> bool:

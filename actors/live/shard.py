@@ -329,22 +329,23 @@ class Shard:
         if all_of_them:
             self._next_tick_s = time.monotonic() + LOOK_S
         for seat, partition in self._open():
-            if all_of_them or (_is_due(partition, now) and not seat.resting):
+            if (all_of_them or _is_due(partition, now)) and not seat.resting:
                 self._guarded(seat, partition.tick, now)
 
     def _snapshot(self) -> None:
         """Do one slice of one snapshot."""
         self._snapshots = 0
         for seat, partition in self._open():
-            if self._guarded(seat, partition.snapshot):
+            if not seat.resting and self._guarded(seat, partition.snapshot):
                 self._snapshots = 1
                 return
 
     def _guarded(self, seat: Seat, run: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.monotonic()
         try:
             return run(*arguments)
         except REFUSALS as error:
-            seat.rest(error)
+            seat.rest(error, time.monotonic() - began)
         except Exception as error:
             seat.halt(error)
         return None

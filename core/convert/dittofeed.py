@@ -50,12 +50,13 @@ class _Journey:
         self.draft = Draft(PRODUCT, name)
         journey = Fields(document, (), self.draft.notes)
         known = dict(segments)
-        self.repeats = False
+        self.once = self.repeats = False
         if "definition" in journey.value:
             resource, journey = journey, journey.need_part("definition")
             resource.skip(*_BOOKKEEPING)
             self.draft.name = resource.text("name")
             self.draft.call(self.draft.name or name)
+            self.once = resource.value.get("canRunMultiple") is False
             self.repeats = resource.flag("canRunMultiple")
             known |= _by_name(resource)
             resource.done("the journey")
@@ -138,7 +139,8 @@ class _Journey:
                 reentry = {"policy": "always"}
             node = {"type": "on_event", "event": event}
         else:
-            again = entry.flag("reEnter")
+            # Without leave to run several times nobody enters again, whatever the entry says.
+            again = entry.flag("reEnter") and not self.once
             if again or self.repeats:
                 reentry = {"policy": "after_exit"}
             if again:

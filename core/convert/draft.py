@@ -95,7 +95,7 @@ class Draft:
         self.nodes: dict[str, dict[str, Any]] = {}
         self.notes: list[Note] = []
         self.sources: list[str] = []
-        self._ids: set[str] = set()
+        self._ids: dict[str, int] = {}  # how many were asked for by this one
         self._places: dict[str, str] = {}
         self._end: str | None = None
 
@@ -107,11 +107,11 @@ class Draft:
     def new_id(self, wanted: str, otherwise: str = "node") -> str:
         """A node id that nothing else has, as close to `wanted` as can be."""
         base = id_of(wanted, otherwise)
-        made, count = base, 1
+        made = base
         while made in self._ids:
-            count += 1
-            made = f"{base}-{count}"
-        self._ids.add(made)
+            self._ids[base] += 1
+            made = f"{base}-{self._ids[base]}"
+        self._ids[made] = 1
         return made
 
     def add(self, node_id: str, pointer: str, node: dict[str, Any]) -> str:

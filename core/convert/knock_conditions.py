@@ -114,6 +114,13 @@ class Conditions:
                 "a flow does not keep what a step returned",
             )
         else:
+            if path:
+                test.note(
+                    "approximated",
+                    variable,
+                    f"{quoted(prefix)} is no scope of variables",
+                    f"the property {quoted(variable)} of the event",
+                )
             subject = {"entry": variable}
         return self.compared(test, subject, operator, argument)
 

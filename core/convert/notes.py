@@ -65,11 +65,12 @@ class Converted:
 
         A note counts for the innermost node around its place.
         """
-        found = set()
+        known, found = set(self.sources), set()
         for note in self.notes:
-            around = [s for s in self.sources if f"{note.pointer}/".startswith(f"{s}/")]
-            if around and note.kind != "elsewhere":
-                found.add(max(around, key=len))
+            place = "" if note.kind == "elsewhere" else note.pointer
+            while place and place not in known:
+                place = place.rpartition("/")[0]
+            found.add(place)
         return tuple(s for s in self.sources if s in found)
 
     def count(self, kind: Kind) -> int:

@@ -145,7 +145,7 @@ class _Workflow(Entrance):
         for index, condition in enumerate(config.parts("conditions")):
             asked = self.filters.asked(condition.part("filters"), "entry")
             for happening in asked.events:
-                if happening.event not in self.trigger_events:
+                if self.trigger_events != {happening.event}:
                     condition.note(
                         "approximated",
                         f"event {quoted(happening.event)}",

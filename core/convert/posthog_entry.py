@@ -11,7 +11,7 @@ from typing import Any
 from core.convert.draft import DAY_MS, Draft, Test, all_of, any_of, elapsed
 from core.convert.fields import Fields
 from core.convert.notes import NOTHING
-from core.convert.posthog_filters import Asked, Filters, Happening
+from core.convert.posthog_filters import Asked, Filters, Happening, of_entry
 from core.violations import quoted
 
 PRODUCT = "PostHog"
@@ -138,9 +138,15 @@ class Entrance:
         return self.gates[end]
 
     def condition(self, asked: Asked) -> Test | None:
-        """A filter as a condition: events as history."""
-        done = any_of([happening.did() for happening in asked.events])
+        """A filter as a condition: of the entering event where it is that, else of history."""
+        done = any_of([self.entering(happening) for happening in asked.events])
         return all_of([*([done] if done else []), *asked.person])
+
+    def entering(self, happening: Happening) -> Test:
+        """Whether people came by an event; that it was done, where they may come by others too."""
+        if self.trigger_events != {happening.event} or happening.where is None:
+            return happening.did()
+        return of_entry(happening.where)
 
     def duration_ms(self, fields: Fields, key: str) -> float | None:
         """A duration such as '1.5h', None where it is absent."""

@@ -229,6 +229,19 @@ class Filters:
         return subject | {"within_last": span}
 
 
+def of_entry(test: Test) -> Test:
+    """A filter of an event as a condition on the entering event."""
+    made: Test = {}
+    for key, value in test.items():
+        if key in ("all", "any"):
+            made[key] = [of_entry(part) for part in value]
+        elif key == "not":
+            made[key] = of_entry(value)
+        else:
+            made["entry" if key == "property" else key] = value
+    return made
+
+
 def _number(part: Fields, value: Any) -> int | float:
     if isinstance(value, bool):
         raise part.error("expected a number, found true or false", "value")

@@ -56,6 +56,21 @@ def test_N20_what_is_written_passes_the_check(tmp_path: Path) -> None:
     assert (tmp_path / "news.yaml").read_text() == target.read_text()
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        KNOCK | {"key": "signup"},
+        DITTOFEED | {"entryNode": {"type": "EventEntryNode", "event": "signup", "child": ""}},
+    ],
+)
+def test_N20_what_is_written_runs_in_a_dry_run(tmp_path: Path, tiny: Path, document: Any) -> None:
+    flow = tmp_path / "flow.yaml"
+    assert call("convert", write(tmp_path / "j.json", document), "--output", flow).code == 0
+    report = tmp_path / "report.json"
+    assert call("simulate", flow, "--audience", tiny, "--json", report).code == 0
+    assert json.loads(report.read_text())["totals"]["entries"]["value"] > 0
+
+
 def test_N20_a_folder_is_converted_with_all_that_is_told(tmp_path: Path) -> None:
     root, out = tmp_path / "exported", tmp_path / "flows"
     write(root / "news" / "workflow.json", KNOCK | {"key": None})

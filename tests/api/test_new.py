@@ -189,3 +189,13 @@ def test_a_full_disk_is_told() -> None:
         done = spawn("new", stdout=full)
     assert done.code == 2
     assert "No space left on device" in done.err
+
+
+def test_the_sample_has_what_templates_read_where_that_is_asked_for(tmp_path: Path) -> None:
+    for options, has in (((), False), (("--lifecycle",), True)):
+        folder = tmp_path / f"shop-{has}"
+        done = call("sample", folder, "--customers", "50", "--days", "10", *options)
+        assert done.code == 0
+        schema = json.loads((folder / "schema.json").read_text())
+        assert ("consent:email" in schema["attributes"]) is has
+        assert ("contact_added" in schema["events"]) is has

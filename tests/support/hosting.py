@@ -70,7 +70,7 @@ class FakePartition:
         self.fail: dict[str, Exception] = {}
         self.gate = threading.Event()  # a commit waits for it
         self.gate.set()
-        self.slices = 0
+        self.slices = self.snapshots = 0
         self.closed = False
         disk.openings += 1
 
@@ -128,6 +128,8 @@ class FakePartition:
         self.disk.commands.append(dict(command))
 
     def snapshot(self, now: bool = False) -> bool:
+        self.snapshots += 1
+        self._may_fail("snapshot")
         self.slices = max(0, self.slices - 1)
         return self.slices > 0
 

@@ -285,6 +285,21 @@ def test_a_refused_tick_is_tried_again_and_not_at_once(
     assert opener.disks[0].openings == 1
 
 
+def test_a_refused_snapshot_is_tried_again_and_not_at_once(
+    start: Callable[..., Shard], opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat, "REST_S", 1.0)
+    shard = start()
+    opener.open[0].fail["snapshot"] = NoSpaceError("no room")
+    until(lambda: "snapshot" not in opener.open[0].fail)
+    before = opener.open[0].snapshots
+    for _ in range(20):
+        done(shard.submit(0, frame_of("a")))
+    assert opener.open[0].snapshots == before
+    until(lambda: opener.open[0].snapshots > before)
+    assert opener.disks[0].openings == 1
+
+
 def test_closing_commits_what_is_queued(start: Callable[..., Shard], opener: Opener) -> None:
     shard = start()
     opener.open[0].gate.clear()

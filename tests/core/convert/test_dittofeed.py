@@ -115,6 +115,14 @@ def test_N20_a_segment_is_entered_once_and_with_reenter_again() -> None:
     ]
 
 
+def test_N20_reenter_needs_leave_to_run_several_times() -> None:
+    entry = {"type": "SegmentEntryNode", "segment": "paid", "reEnter": True}
+    for repeats, policy in ((False, "once"), (True, "after_exit")):
+        made = of([], entry, name="J", segments=[PAID], canRunMultiple=repeats)
+        assert flow_of(made).settings.reentry.policy == policy
+        assert bool(made.notes) == repeats
+
+
 def test_N20_a_segment_that_is_not_there_is_a_group() -> None:
     made = of([message("hi")], {"type": "EntryNode", "segment": "vips"})
     assert nodes_of(made)["entered"]["if"] == {"group": "vips"}

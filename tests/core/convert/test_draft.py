@@ -35,6 +35,12 @@ def test_ids_are_unique() -> None:
     assert draft.end() == draft.end() == "done-2"
 
 
+def test_ten_thousand_nodes_of_one_name_take_no_time() -> None:
+    draft = Draft("X", "x")
+    assert len({draft.new_id("a") for _ in range(10_000)}) == 10_000
+    assert draft.new_id("a") == "a-10001"
+
+
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=20).filter(any))
 def test_weights_total_and_are_near_their_shares(parts: list[int]) -> None:
     shares = [100 * part / sum(parts) for part in parts]

@@ -81,6 +81,7 @@ def test_N20_tests_are_joined() -> None:
             {"all": [{"entry": "list", "contains": "a"}, {"entry": "list", "contains": "b"}]},
             "contains_all in 'list'",
         ),
+        (one("body.x", "equal_to", "x"), {"entry": "body.x", "is": "x"}, "body.x"),
         (one("tenant.name", "equal_to", "x"), {"entry": "tenant.name", "is": "x"}, "tenant.name"),
         (
             one("data.a", "equal_to", "recipient.b"),

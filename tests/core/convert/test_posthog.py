@@ -148,6 +148,17 @@ def test_N20_the_first_condition_that_holds_is_taken() -> None:
     assert way("free", 10) == ["t", "by", "by-else", "x"]
 
 
+def test_N20_events_in_conditions_are_asked_of_the_entering_event() -> None:
+    big = {"key": "amount", "type": "event", "operator": "gt", "value": 10}
+    conditions = [{"filters": asks("signup", big)}, {"filters": asks("order")}]
+    edges = [("t", "by"), ("by", "a", 0), ("by", "x", 1), ("by", "x"), ("a", "x")]
+    made = of(action("by", "conditional_branch", conditions=conditions), mail("a"), edges=edges)
+    nodes = nodes_of(made)
+    assert nodes["by"]["if"] == {"entry": "amount", "above": "10"}
+    assert nodes["by-else"]["if"] == {"did": "order"}
+    assert told(made) == [("/actions/1/config/conditions/1", "event 'order'")]
+
+
 def test_N20_cohorts_keep_their_proportions() -> None:
     cohorts = [{"percentage": 50, "name": "A"}, {"percentage": 25}]
     edges = [("t", "r"), ("r", "a", 0), ("r", "x", 1), ("a", "x")]
