@@ -45,6 +45,8 @@ class _Reader:
         steps = self.view.place(node_id, "template")
         item = self.held.items.get(node.template)
         name = quoted(node.template)
+        if item is None and not self.held.items:
+            return  # nobody lists messages here, only coupons or segments
         if item is None:
             advice = self.view.close_to(node.template, self.items, "Write it, or check the name.")
             yield violation("absent-content", steps, f"there is no content {name}", advice)

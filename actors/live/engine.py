@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -33,7 +34,6 @@ from actors.live.errors import (
     BehindError,
     BusyError,
     DownError,
-    FlowError,
     GoneError,
     RefusedError,
     UnknownError,
@@ -41,16 +41,15 @@ from actors.live.errors import (
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
 from actors.live.jobs import Jobs
+from actors.live.publishing import judge
 from actors.live.rejects import RejectLog
 from actors.live.replies import Done, InFlight, Reply
 from actors.live.store_look import StoreLook, look_at
 from actors.store.head import Head
 from core.counters import Counters
-from core.document import located, read_flow
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.hashing import hash_customer
-from core.lint import lint
 from core.tenant_schema import TenantSchema, schema_changes
 from core.violations import close_to
 
@@ -258,19 +257,20 @@ class Engine:
 
         `in_flight` says what becomes of those inside an older version: they go on in it (pin),
         leave (drop), or enter the new one anew (reset). `name` is the document's file, for errors.
-        Raises FlowError with all that is wrong, RefusedError for the text that is published
-        already, DownError while a partition is down, and what a partition says against it.
+        Raises FlowError with all that is wrong, content that isn't ready included, RefusedError for
+        the text that is published already, DownError while a partition is down, and what a
+        partition says against it.
         """
-        flow, violations = read_flow(document, name=name)
-        if flow is not None:
-            violations = [*violations, *located(lint(flow), document, name=name)]
-        if flow is None or any(v.severity == "error" for v in violations):
-            raise FlowError(violations, file=name)
+        if request in self.control.standing.requests:
+            return self._again(request)
+        running = list(self.control.standing.flows.values())
+        flow, doubts = judge(document, name, self.data.path, self._schema, running, self.now_ms())
         _check_in_flight(in_flight, ("pin", "drop", "reset"))
         with self._commanding:
             if request in self.control.standing.requests:
                 return self._again(request)
-            return self._publish(flow, document, in_flight, request)
+            done = self._publish(flow, document, in_flight, request)
+            return replace(done, warnings=[v.to_json() for v in doubts if v.severity == "warning"])
 
     def _publish(self, flow: Flow, document: str, in_flight: InFlight, request: str) -> Done:
         known = self.control.standing.flows.get(flow.flow)

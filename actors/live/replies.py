@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 InFlight = Literal["pin", "drop", "reset"]
 
@@ -26,10 +26,12 @@ class Reply:
 class Done:
     """What became of a command: the flow's version, and the partitions that apply it later.
 
-    `command` is its number in the control log; `pending` are partitions that are down.
+    `command` is its number in the control log; `pending` are partitions that are down. `warnings`
+    is what lint finds doubtful in a flow that was published, each as its own JSON.
     """
 
     flow: str
     version: int
     command: int
     pending: list[int] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list, compare=False)

@@ -25,6 +25,7 @@ from actors.relay.channels.render import Missing, RenderError, Source, check
 from actors.relay.compose import Content
 from actors.relay.effects import Effect
 from actors.yaml_file import load_yaml
+from core.content import Expiry, Purpose, Recipient, State
 from core.errors import HeadraceError
 from core.nodes import Channel
 
@@ -76,13 +77,22 @@ class ChannelContent(_Part):
 
 
 class ContentFile(_Part):
-    """A template in all its channels; `missing` is for parts that say nothing themselves."""
+    """A template in all its channels; `missing` is for parts that say nothing themselves.
+
+    From `state` on it says what lint reads before a flow is published, as `core.content` has it.
+    """
 
     headrace_content: Literal[1] = 1
     channels: Annotated[dict[Channel, ChannelContent], Field(min_length=1)]
     constants: dict[Name, Scalar | list[Scalar]] = Field(default_factory=dict)
     defaults: dict[Name, Scalar | list[Scalar]] = Field(default_factory=dict)
     missing: Missing = "fail"
+    state: State = "ready"
+    recipient: Recipient | None = None
+    kind: Purpose | None = None
+    released: bool = True
+    coupon: Name | None = None
+    expires: Expiry | None = None
 
     def content(self, channel: str) -> Content | None:
         """The content for a channel, None if the template has none."""

@@ -101,6 +101,10 @@ def test_without_a_list_nothing_is_said() -> None:
     assert lint(flow_of(send()), now_ms=NOW_MS) == []
 
 
+def test_a_list_without_messages_says_nothing_of_them() -> None:
+    assert found(send(), "pools: {p: {stock: 5}}") == []
+
+
 def test_A184_what_is_not_ready_is_a_warning_for_a_draft_and_an_error_at_publishing() -> None:
     violations = found(send(), "items: {hi: {channel: email, state: draft}}")
     assert [v.severity for v in violations] == ["warning"]

@@ -27,7 +27,7 @@ from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
 from actors.store.errors import NoSpaceError
 from actors.store.verify import verify
-from serving import SCHEMA, WELCOME, customers, signups
+from serving import SCHEMA, WELCOME, customers, signups, write_templates
 
 SIZE_BYTES = 64 << 20
 BATCH, BATCHES_MAX = 100, 100
@@ -104,7 +104,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 def started(folder: Path, disk_full: float) -> Engine:
     made = folder / "d"
     start_engine(made, Making(partitions=2), Hosting(inline=True, relays=False)).close()
-    (made / "templates").mkdir()
+    write_templates(made / "templates")
     (made / "templates" / "welcome.yaml").write_text(TEMPLATE)
     (made / "providers.yaml").write_text(PROVIDERS)
     marks = Marks(disk_full=disk_full, disk_warn=disk_full - 0.1, disk_spare_bytes=1 << 40)

@@ -37,7 +37,7 @@ pytestmark = [
 BEGIN_MS = 1_767_225_600_000
 SHARDS, PARTITIONS = 3, 6
 LANES, BATCHES, BATCH = 3, 6, 20
-STEPS, KILLS = 8, 1
+STEPS = 8
 FLOW = {
     "t": {"type": "on_event", "event": "go", "next": "hello"},
     "hello": {"type": "send", "channel": "email", "template": "hello", "next": "w"},
@@ -141,7 +141,8 @@ def test_shards_that_stop_die_and_come_back_in_any_order_lose_and_double_nothing
                 threading.Thread(target=send, args=(engine, f"{seed}-{lane}", told))
                 for lane in range(LANES)
             ]
-            disturbed(actors, dice, lanes, KILLS)
+            # An actor takes seconds to be started again, so every other seed kills one.
+            disturbed(actors, dice, lanes, 1 - seed % 2)
             assert len(told) == (seed + 1) * LANES * BATCHES
             for number in range(PARTITIONS):
                 # A minute later it would say so itself: it lives on, and is no crash loop.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -26,6 +27,16 @@ SCHEMA: dict[str, Any] = {
         "purchase": {"properties": {"amount": "float64"}},
     },
 }
+
+
+def write_templates(folder: Path) -> None:
+    """Every template that the welcome flow sends, ready to be sent."""
+    folder.mkdir(exist_ok=True)
+    for name in re.findall(r"template: (\S+)", WELCOME):
+        channel = "sms" if name.endswith("sms") else "email"
+        (folder / f"{name}.yaml").write_text(
+            f"channels: {{{channel}: {{address: email, parts: {{text: Hi}}}}}}\n"
+        )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from actors.live.watermarks import Marks
 from actors.relay.relay_thread import RelayThread
 from actors.store.partition import Partition
 from core.tenant_schema import TenantSchema
-from serving import SCHEMA, WELCOME, customers, signups
+from serving import SCHEMA, WELCOME, customers, signups, write_templates
 
 HOSTING = Hosting(inline=True, shards=1, options=ShardOptions(marks=Marks(disk_full=1.1)))
 TEMPLATE = """
@@ -35,7 +35,7 @@ def engine(tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "d").mkdir()
     engine = start_engine(tmp_path / "d", Making(partitions=1), HOSTING)
     templates = tmp_path / "d" / "templates"
-    templates.mkdir()
+    write_templates(templates)
     (templates / "welcome.yaml").write_text(TEMPLATE)
     engine.set_schema(SCHEMA)
     engine.publish(WELCOME)
