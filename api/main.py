@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from api import operations
+from api import enriching, operations
 from core.errors import HeadraceError
 
 INTERNAL_ERROR = 70
@@ -407,6 +407,9 @@ def sample(
         replace=replace,
         quiet=quiet,
     )
+
+
+enriching.add_to(app)
 
 
 @app.command()

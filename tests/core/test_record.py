@@ -1,7 +1,6 @@
 """Checks the vocabulary of the customer record, and who knows it: schema, lint and binding."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +20,9 @@ from core.record import (
     vocabulary_tables,
 )
 from core.tenant_schema import TenantSchema, schema_changes
+from house import CHECKOUT
 
-PAGE = Path(__file__).parents[2] / "docs" / "customer-record.md"
+PAGE = CHECKOUT / "docs" / "customer-record.md"
 
 
 def flow_of(test: str) -> Flow:

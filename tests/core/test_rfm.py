@@ -21,6 +21,7 @@ from core.rfm import (
     statuses,
     statuses_over_time,
 )
+from house import CHECKOUT
 
 DAY_MS = 86_400_000
 Bought = list[tuple[int, int, float]]
@@ -49,6 +50,12 @@ def test_the_grid_names_every_cell_once() -> None:
     assert list(STATUSES) == ["5", "4", "3", "2", "1"]
     assert {"champions", "loyal", "at_risk", "lost", "new"} <= set(NAMES)
     assert len(NAMES) == 11
+
+
+def test_the_page_has_the_grid() -> None:
+    page = (CHECKOUT / "docs/customer-record.md").read_text(encoding="utf-8")
+    for recency, row in STATUSES.items():
+        assert f"| {recency} | " + " | ".join(f"`{name}`" for name in row) + " |" in page
 
 
 def test_fifths_give_equal_values_equal_codes() -> None:

@@ -19,6 +19,7 @@ from core.segments import (
     resolve,
     resolve_document,
 )
+from house import CHECKOUT
 
 FILE = """
 headrace_segments: 1
@@ -37,6 +38,15 @@ def shop() -> Segments:
     segments, violations = read_segments(FILE, name="s.yaml")
     assert segments is not None, violations
     return segments
+
+
+def test_the_example_of_the_page_is_sound() -> None:
+    page = (CHECKOUT / "docs/customer-record.md").read_text(encoding="utf-8")
+    text = page.split("```yaml segments.yaml\n")[1].split("```")[0]
+    segments, violations = read_segments(text, name="segments.yaml")
+    assert violations == []
+    assert segments is not None
+    assert segments.groups == ["vip", "members", "everybody"]
 
 
 def of(segments: dict[str, Any], **fields: Any) -> Segments:
