@@ -8,7 +8,7 @@ EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
 FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
-.PHONY: help build test lint demo debug soak bench micro performance performance-live dist clean
+.PHONY: help build test lint docs demo debug soak bench micro performance performance-live dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ lint: build ## Check style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: build ## Write the pages that are made of declarations and of the names of tests
+	PYTHONPATH=tests/support $(BIN)/python -m write_pages
 
 demo: demo/audience ## Make a sample audience, dry-run the example flow on it, write report.html
 	$(BIN)/headrace simulate examples/welcome.yaml --audience demo/audience \

@@ -9,89 +9,66 @@ interpreter each carry it out on their own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Self
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
+    AfterValidator,
     Discriminator,
     Field,
-    PlainSerializer,
     StrictBool,
-    StrictFloat,
     StrictInt,
     StrictStr,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
 from core import limits
-from core.duration import Duration, fixed_ms, parse_duration
+from core.catalogue.words import WORDS
+from core.duration import fixed_ms
+from core.fields import (
+    INT64_MAX,
+    INT64_MIN,
+    DurationField,
+    Model,
+    Name,
+    Number,
+    Scalar,
+    WindowField,
+)
 
-INT64_MIN = -(2**63)
-INT64_MAX = 2**63 - 1
-
-
-class Model(BaseModel):
-    """Base of every document model: unknown fields are errors, instances are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, Duration):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("a duration is text such as '3 days' or '24 hours'")
-    return parse_duration(value)
-
-
-def _window(value: object) -> object:
-    duration = _duration(value)
-    assert isinstance(duration, Duration)
-    if fixed_ms(duration) <= 0:
-        raise ValueError("a window must be longer than zero")
-    return duration
-
-
-def _scalar(value: object) -> object:
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and not INT64_MIN < value <= INT64_MAX
-    ):
-        raise ValueError("whole numbers must fit in 64 bits")
-    if isinstance(value, float) and not (value - value == 0.0):
-        raise ValueError("numbers must be finite")
-    return value
-
-
-_DURATION_SCHEMA = {"type": "string", "examples": ["3 days", "24 hours", "1 day 2 hours"]}
-
-DurationField = Annotated[
-    Duration,
-    BeforeValidator(_duration),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(_DURATION_SCHEMA),
+__all__ = [
+    "COMPARISONS",
+    "INT64_MAX",
+    "INT64_MIN",
+    "AllOf",
+    "AnyOf",
+    "AttributeTest",
+    "Comparison",
+    "Condition",
+    "DidTest",
+    "DurationField",
+    "EntryRef",
+    "EntryTest",
+    "Filter",
+    "FilterAllOf",
+    "FilterAnyOf",
+    "FilterNot",
+    "GroupTest",
+    "Kinds",
+    "Model",
+    "Name",
+    "NeverDidTest",
+    "Not",
+    "Number",
+    "Operand",
+    "PropertyTest",
+    "Scalar",
+    "TagTest",
+    "WindowField",
+    "walk",
 ]
-"""A duration as text.
-
-Days, weeks, months and years are wall-clock, hours and shorter are elapsed.
-"""
-
-WindowField = Annotated[
-    Duration,
-    BeforeValidator(_window),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(_DURATION_SCHEMA),
-]
-"""A look-back or look-ahead of fixed length: a day is 24 hours, months and years are refused."""
-
-Scalar = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
-Number = Annotated[StrictInt | StrictFloat, BeforeValidator(_scalar)]
-Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS_MAX)]
 
 
 class EntryRef(Model):
@@ -283,6 +260,7 @@ class Kinds:
         "did",
         "never_did",
         "entry",
+        *WORDS,
     )
     filter: ClassVar = ("all", "any", "not", "property", "entry")
 
@@ -290,28 +268,51 @@ class Kinds:
     def pick(value: object, names: tuple[str, ...]) -> str | None:
         """The tag of the only kind-naming field of a mapping or a model, None where unclear."""
         if isinstance(value, dict):
-            present = [n for n in names if n in value]
+            present = [n for n in value if n in names]
         else:
             present = [n for n in names if hasattr(value, n) or hasattr(value, f"{n}_")]
         return f"#{present[0]}" if len(present) == 1 else None
 
 
-Condition = Annotated[
-    Annotated[AllOf, Tag("#all")]
-    | Annotated[AnyOf, Tag("#any")]
-    | Annotated[Not, Tag("#not")]
-    | Annotated[AttributeTest, Tag("#attribute")]
-    | Annotated[TagTest, Tag("#tag")]
-    | Annotated[GroupTest, Tag("#group")]
-    | Annotated[DidTest, Tag("#did")]
-    | Annotated[NeverDidTest, Tag("#never_did")]
-    | Annotated[EntryTest, Tag("#entry")],
-    Discriminator(
-        lambda v: Kinds.pick(v, Kinds.condition),
-        custom_error_type="condition_kind",
-        custom_error_message="a condition names exactly one of: " + ", ".join(Kinds.condition),
-    ),
-]
+if TYPE_CHECKING:
+    Condition = (
+        AllOf
+        | AnyOf
+        | Not
+        | AttributeTest
+        | TagTest
+        | GroupTest
+        | DidTest
+        | NeverDidTest
+        | EntryTest
+    )
+else:
+    Condition = Annotated[
+        reduce(
+            or_,
+            (
+                Annotated[AllOf, Tag("#all")],
+                Annotated[AnyOf, Tag("#any")],
+                Annotated[Not, Tag("#not")],
+                Annotated[AttributeTest, Tag("#attribute")],
+                Annotated[TagTest, Tag("#tag")],
+                Annotated[GroupTest, Tag("#group")],
+                Annotated[DidTest, Tag("#did")],
+                Annotated[NeverDidTest, Tag("#never_did")],
+                Annotated[EntryTest, Tag("#entry")],
+                # A word is read as what it means, so that nobody else has to know it.
+                *(
+                    Annotated[word, AfterValidator(word.meant), Tag(f"#{name}")]
+                    for name, word in WORDS.items()
+                ),
+            ),
+        ),
+        Discriminator(
+            lambda v: Kinds.pick(v, Kinds.condition),
+            custom_error_type="condition_kind",
+            custom_error_message="a condition names exactly one of: " + ", ".join(Kinds.condition),
+        ),
+    ]
 
 Filter = Annotated[
     Annotated[FilterAllOf, Tag("#all")]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from core.catalogue.base import (
     CATEGORIES,
-    CHANNELS,
     DAY_MS,
     LOCAL_TIME,
     WEEKDAYS,
     Category,
-    Channel,
     NodeBase,
     NodeId,
     PortName,
@@ -18,6 +16,7 @@ from core.catalogue.base import (
     Weekday,
     Weight,
 )
+from core.catalogue.channels import CHANNELS, Channel
 from core.catalogue.control import End
 from core.catalogue.coupons import TakeCoupon
 from core.catalogue.decisions import BranchAttribute, BranchTag, ConditionNode
@@ -31,7 +30,7 @@ from core.catalogue.record import (
     RemoveTag,
     SetAttribute,
 )
-from core.catalogue.registry import NODE_TYPES, Node
+from core.catalogue.registry import NODE_TYPES, OPERATIONS, Node
 from core.catalogue.splits import BEST, ABTest, Split, Until
 from core.catalogue.triggers import OnEvent, OnSchedule, OnSegment
 from core.catalogue.waits import Slot, Wait, WaitDate, WaitEvent, WaitSlot, WaitUntil
@@ -43,6 +42,7 @@ __all__ = [
     "DAY_MS",
     "LOCAL_TIME",
     "NODE_TYPES",
+    "OPERATIONS",
     "TIMEOUT",
     "WEEKDAYS",
     "ABTest",

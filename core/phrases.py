@@ -40,6 +40,18 @@ CHANNEL_NAMES = {
     "whatsapp": "WhatsApp",
     "in_app": "in-app message",
     "webhook": "webhook",
+    "wechat": "WeChat",
+    "overlay": "web overlay",
+    "mobile_text": "mobile text",
+    "banner": "banner",
+    "note": "note",
+    "task": "task",
+    "alert": "alert",
+    "automation_rule": "automation rule",
+    "website_rule": "website rule",
+    "facebook": "Facebook audience",
+    "google": "Google Ads audience",
+    "adform": "Adform audience",
 }
 DAY_NAMES = dict(zip(WEEKDAYS, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 _VERBS = {

@@ -7,10 +7,11 @@ document, the compiler and an editor handle edges alike for every type.
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -21,20 +22,12 @@ from core.outcomes import Outcome
 if TYPE_CHECKING:
     from core.compiler import Compiler
 
+N = TypeVar("N", bound="NodeBase")
+
 NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 PortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.%-]{0,63}$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Channel = Literal["email", "sms", "push", "web_push", "whatsapp", "in_app", "webhook"]
-CHANNELS: tuple[Channel, ...] = (
-    "email",
-    "sms",
-    "push",
-    "web_push",
-    "whatsapp",
-    "in_app",
-    "webhook",
-)
 DAY_MS = 86_400_000
 LOCAL_TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -142,6 +135,8 @@ class NodeBase(Model):
     category: ClassVar[Category]
     label: ClassVar[str]
     help: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What a node of the type may be configured with, besides its type and edges."""
     outs: ClassVar[tuple[str, ...]] = ("next",)
     by_branch: ClassVar[bool] = False
     falls_out: ClassVar[Mapping[str, Outcome]] = MappingProxyType({})
@@ -149,6 +144,29 @@ class NodeBase(Model):
     makes: ClassVar[tuple[str, ...]] = ()
     trigger: ClassVar[bool] = False
     waits: ClassVar[bool] = False
+
+    @classmethod
+    def type_name(cls) -> str | None:
+        """What a document writes as `type`, None for a class that is only a base of others."""
+        names = get_args(cls.model_fields["type"].annotation)
+        return names[0] if names else None
+
+    @classmethod
+    def helper(cls, target: str | Mapping[str, str], **fields: Any) -> Self:
+        """A node that stands before another: it leads to `target`, a node id or one for each port.
+
+        `fields` are those of the model, not checked again.
+        """
+        edges = {"next": target} if isinstance(target, str) else target
+        lists = {port: [node_id] for port, node_id in edges.items()}
+        made: Any = cls.model_construct(**{"type": cls.type_name(), "next": lists, **fields})
+        return cast("Self", made)
+
+    def become(self, model: builtins.type[N], **fields: Any) -> N:
+        """A node of another type in the place of this one, with its edges and texts."""
+        kept = {"title": self.title, "note": self.note, "next": self.next}
+        made: Any = model.model_construct(**{"type": model.type_name(), **kept, **fields})
+        return cast("N", made)
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class ConditionNode(NodeBase):
     category: ClassVar[Category] = "Conditions"
     label: ClassVar[str] = "Condition"
     help: ClassVar[str] = "Asks about the customer: yes or no."
+    example: ClassVar[Mapping[str, Any]] = {"if": {"tag": "vip"}}
     outs: ClassVar[tuple[str, ...]] = ("yes", "no")
 
     def describe(self) -> str:
@@ -61,6 +62,7 @@ class BranchAttribute(NodeBase):
     category: ClassVar[Category] = "Conditions"
     label: ClassVar[str] = "Branch on an attribute"
     help: ClassVar[str] = "Leads on by the value of an attribute; `other` takes the rest."
+    example: ClassVar[Mapping[str, Any]] = {"attribute": "language", "branches": {"german": "de"}}
     outs: ClassVar[tuple[str, ...]] = ("other",)
     by_branch: ClassVar[bool] = True
     falls_out: ClassVar[Mapping[str, Outcome]] = {"other": Outcome.NO_BRANCH}
@@ -96,6 +98,7 @@ class BranchTag(NodeBase):
     category: ClassVar[Category] = "Conditions"
     label: ClassVar[str] = "Branch on tags"
     help: ClassVar[str] = "Leads on by the tags that the customer carries; `other` takes the rest."
+    example: ClassVar[Mapping[str, Any]] = {"branches": {"important": "vip"}}
     outs: ClassVar[tuple[str, ...]] = ("other",)
     by_branch: ClassVar[bool] = True
     falls_out: ClassVar[Mapping[str, Outcome]] = {"other": Outcome.NO_BRANCH}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,6 +36,7 @@ class WaitAny(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Wait for one of several events"
     help: ClassVar[str] = "Waits until the first of several things happens, or a time is over."
+    example: ClassVar[Mapping[str, Any]] = {"events": {"paid": {"event": "purchase"}}}
     outs: ClassVar[tuple[str, ...]] = (TIMEOUT,)
     by_branch: ClassVar[bool] = True
     waits: ClassVar[bool] = True
@@ -77,6 +79,7 @@ class WaitCondition(NodeBase):
     category: ClassVar[Category] = "Conditions"
     label: ClassVar[str] = "Wait until a condition holds"
     help: ClassVar[str] = "Waits until the customer is as asked for, or a time is over."
+    example: ClassVar[Mapping[str, Any]] = {"if": {"tag": "vip"}}
     outs: ClassVar[tuple[str, ...]] = ("met", TIMEOUT)
     waits: ClassVar[bool] = True
 

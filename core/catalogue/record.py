@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from core.catalogue.base import Category, NodeBase
+from core.catalogue.actions import Action
 from core.conditions import Name, Number, Scalar
 from core.phrases import value_text
 
@@ -20,15 +21,15 @@ def _set(compiler: Compiler, row: Any, family: str, name: str) -> None:
     compiler.written.add(int(row["a"]))
 
 
-class AddTag(NodeBase):
+class AddTag(Action):
     """Put a tag on the customer."""
 
     type: Literal["add_tag"]
     tag: Name
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Add a tag"
     help: ClassVar[str] = "Puts a tag on the customer."
+    example: ClassVar[Mapping[str, Any]] = {"tag": "vip"}
     makes: ClassVar[tuple[str, ...]] = ("tag",)
 
     def describe(self) -> str:
@@ -40,15 +41,15 @@ class AddTag(NodeBase):
         _set(compiler, row, "tag", self.tag)
 
 
-class RemoveTag(NodeBase):
+class RemoveTag(Action):
     """Take a tag from the customer."""
 
     type: Literal["remove_tag"]
     tag: Name
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Remove a tag"
     help: ClassVar[str] = "Takes a tag from the customer."
+    example: ClassVar[Mapping[str, Any]] = {"tag": "vip"}
     makes: ClassVar[tuple[str, ...]] = ("tag",)
 
     def describe(self) -> str:
@@ -60,16 +61,16 @@ class RemoveTag(NodeBase):
         _set(compiler, row, "tag", self.tag)
 
 
-class SetAttribute(NodeBase):
+class SetAttribute(Action):
     """Set an attribute to a value."""
 
     type: Literal["set_attribute"]
     attribute: Name
     value: Scalar
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Set an attribute"
     help: ClassVar[str] = "Sets an attribute of the customer to a value."
+    example: ClassVar[Mapping[str, Any]] = {"attribute": "status", "value": "new"}
     makes: ClassVar[tuple[str, ...]] = ("attribute",)
 
     def describe(self) -> str:
@@ -81,16 +82,16 @@ class SetAttribute(NodeBase):
         _set(compiler, row, "attribute", self.attribute)
 
 
-class AddToAttribute(NodeBase):
+class AddToAttribute(Action):
     """Add a number to an attribute; a missing one counts as 0."""
 
     type: Literal["add_to_attribute"]
     attribute: Name
     by: Number
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Add to an attribute"
     help: ClassVar[str] = "Adds a number to an attribute of the customer, or subtracts one."
+    example: ClassVar[Mapping[str, Any]] = {"attribute": "visits", "by": 1}
     makes: ClassVar[tuple[str, ...]] = ("attribute",)
 
     def describe(self) -> str:
@@ -106,15 +107,15 @@ class AddToAttribute(NodeBase):
         compiler.written.add(int(row["a"]))
 
 
-class AddToGroup(NodeBase):
+class AddToGroup(Action):
     """Put the customer into a group."""
 
     type: Literal["add_to_group"]
     group: Name
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Put into a group"
     help: ClassVar[str] = "Puts the customer into a static group."
+    example: ClassVar[Mapping[str, Any]] = {"group": "readers"}
     makes: ClassVar[tuple[str, ...]] = ("group",)
 
     def describe(self) -> str:
@@ -126,15 +127,15 @@ class AddToGroup(NodeBase):
         _set(compiler, row, "group", self.group)
 
 
-class RemoveFromGroup(NodeBase):
+class RemoveFromGroup(Action):
     """Take the customer out of a group."""
 
     type: Literal["remove_from_group"]
     group: Name
 
-    category: ClassVar[Category] = "Actions"
     label: ClassVar[str] = "Take out of a group"
     help: ClassVar[str] = "Takes the customer out of a static group."
+    example: ClassVar[Mapping[str, Any]] = {"group": "readers"}
     makes: ClassVar[tuple[str, ...]] = ("group",)
 
     def describe(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,6 +27,12 @@ def _split(branches: dict[PortName, int], sticky: bool, compiler: Compiler, row:
     compiler.weights += np.cumsum(list(branches.values())).tolist()
 
 
+def equal_weights(branches: list[str]) -> dict[str, int]:
+    """Weights of 10,000ths that differ by 1 at most, the first ones being the greater."""
+    each, more = divmod(limits.WEIGHT_TOTAL, len(branches))
+    return {name: each + (place < more) for place, name in enumerate(branches)}
+
+
 class Split(NodeBase):
     """Assign customers to branches at random, by weights; sticky unless stated otherwise."""
 
@@ -36,6 +43,7 @@ class Split(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "Random split"
     help: ClassVar[str] = "Leads customers on at random, by shares."
+    example: ClassVar[Mapping[str, Any]] = {"branches": {"a": "50%", "b": "50%"}}
     outs: ClassVar[tuple[str, ...]] = ()
     by_branch: ClassVar[bool] = True
 
@@ -87,6 +95,10 @@ class ABTest(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "A/B test"
     help: ClassVar[str] = "Leads customers on at random and finds out which branch works best."
+    example: ClassVar[Mapping[str, Any]] = {
+        "branches": {"a": "50%", "b": "50%"},
+        "target": {"event": "purchase", "within": "3 days"},
+    }
     outs: ClassVar[tuple[str, ...]] = ()
     by_branch: ClassVar[bool] = True
 
@@ -105,3 +117,33 @@ class ABTest(NodeBase):
         """A split that opens a watch for the target."""
         _split(self.branches, self.sticky, compiler, row)
         row["b"] = compiler.watch(self.target, len(self.branches), len(compiler.watches))
+
+
+class ControlGroup(NodeBase):
+    """Set a share of the customers apart, who are treated no further, to compare the others with.
+
+    Whoever is in it stays in it.
+    """
+
+    type: Literal["control_group"]
+    share: Weight = Field(description="How many are set apart.")
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Comparison group"
+    help: ClassVar[str] = "Sets a share of the customers apart, to compare the others with."
+    example: ClassVar[Mapping[str, Any]] = {"share": "10%"}
+    outs: ClassVar[tuple[str, ...]] = ("treated", "control")
+
+    def describe(self) -> str:
+        """The share."""
+        return f"Set {self.share / 100:g} % apart as a comparison group"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A sticky split into two."""
+        branches = {"treated": limits.WEIGHT_TOTAL - self.share, "control": self.share}
+        return self.become(Split, branches=branches, sticky=True)
+
+
+def passage(node: NodeBase) -> Split:
+    """The operation of a node that goes on by `next`, its helpers having done all the work."""
+    return node.become(Split, branches={"next": limits.WEIGHT_TOTAL}, sticky=True)

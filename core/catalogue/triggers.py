@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
 from core.catalogue.base import DAY_MS, Category, NodeBase, TimeOfDay, Weekday, time_of_day_text
-from core.conditions import Condition, Filter, Name
+from core.conditions import Condition, Filter, GroupTest, Name, Not
 from core.phrases import DAY_NAMES, describe_condition, listed_text, where_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class OnEvent(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Event"
     help: ClassVar[str] = "Customers enter when they do something."
+    example: ClassVar[Mapping[str, Any]] = {"event": "signed_up"}
     trigger: ClassVar[bool] = True
 
     def describe(self) -> str:
@@ -55,6 +57,7 @@ class OnSegment(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Segment"
     help: ClassVar[str] = "Customers enter who match a condition, now or once they come to."
+    example: ClassVar[Mapping[str, Any]] = {"if": {"did": "signed_up"}}
     trigger: ClassVar[bool] = True
 
     def describe(self) -> str:
@@ -90,6 +93,7 @@ class OnSchedule(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Schedule"
     help: ClassVar[str] = "Customers enter at a fixed time, once or again and again."
+    example: ClassVar[Mapping[str, Any]] = {"repeat": "daily", "at": "09:00"}
     trigger: ClassVar[bool] = True
 
     @model_validator(mode="after")
@@ -125,3 +129,67 @@ class OnSchedule(NodeBase):
         row["op"] = Op.TRIGGER
         compiler.trigger(i, TriggerKind.SCHEDULE, None, compiler.graph(self.if_, 1, 0))
         compiler.touch(i, compiler.reads(self.if_)[0])
+
+
+class OnGroup(NodeBase):
+    """Trigger: the customer is in a static group at the start, or is put into it later."""
+
+    type: Literal["on_group"]
+    group: Name
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Group or list"
+    help: ClassVar[str] = "Everybody in a group or an imported list enters, and who joins it later."
+    example: ClassVar[Mapping[str, Any]] = {"group": "readers"}
+    trigger: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The group."""
+        return f"Enter when in the group `{self.group}`"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A segment of those in the group."""
+        return self.become(OnSegment, if_=GroupTest(group=self.group), members="all")
+
+
+class OnEnterSegment(NodeBase):
+    """Trigger: the customer comes to match a condition."""
+
+    type: Literal["on_enter_segment"]
+    if_: Condition = Field(alias="if")
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Enters a segment"
+    help: ClassVar[str] = "Customers enter when they come to match a condition."
+    example: ClassVar[Mapping[str, Any]] = {"if": {"tag": "vip"}}
+    trigger: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The condition."""
+        return f"Enter on coming to match: {describe_condition(self.if_)}"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A segment of those who join it."""
+        return self.become(OnSegment, if_=self.if_, members="joining")
+
+
+class OnExitSegment(NodeBase):
+    """Trigger: the customer no longer matches a condition."""
+
+    type: Literal["on_exit_segment"]
+    if_: Condition = Field(alias="if")
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Leaves a segment"
+    help: ClassVar[str] = "Customers enter when they no longer match a condition."
+    example: ClassVar[Mapping[str, Any]] = {"if": {"tag": "vip"}}
+    trigger: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """The condition."""
+        return f"Enter on no longer matching: {describe_condition(self.if_)}"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A segment of those who join the rest."""
+        rest = Not.model_construct(not_=self.if_)
+        return self.become(OnSegment, if_=rest, members="joining")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StrictBool, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from core.catalogue.base import (
+    DAY_MS,
     LOCAL_TIME,
     WEEKDAYS,
     Category,
@@ -36,6 +37,7 @@ class Wait(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "Wait"
     help: ClassVar[str] = "Waits for some time."
+    example: ClassVar[Mapping[str, Any]] = {"for": "1 day"}
     waits: ClassVar[bool] = True
 
     @model_validator(mode="after")
@@ -69,6 +71,7 @@ class WaitUntil(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "Wait until a time"
     help: ClassVar[str] = "Waits until a date and time; goes on at once where it has passed."
+    example: ClassVar[Mapping[str, Any]] = {"at": "2026-06-01T09:00"}
     waits: ClassVar[bool] = True
 
     def describe(self) -> str:
@@ -95,6 +98,7 @@ class WaitDate(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "Wait for a date"
     help: ClassVar[str] = "Waits until a date of the customer's own, or some days before or after."
+    example: ClassVar[Mapping[str, Any]] = {"attribute": "due", "offset": "-7 days"}
     outs: ClassVar[tuple[str, ...]] = ("next", "missing")
     falls_out: ClassVar[Mapping[str, Outcome]] = {"missing": Outcome.NO_DATE}
     waits: ClassVar[bool] = True
@@ -132,6 +136,7 @@ class WaitEvent(NodeBase):
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Wait for an event"
     help: ClassVar[str] = "Waits until the customer does something, or a time is over."
+    example: ClassVar[Mapping[str, Any]] = {"event": "purchase", "timeout": "1 day"}
     outs: ClassVar[tuple[str, ...]] = ("event", "timeout")
     waits: ClassVar[bool] = True
 
@@ -211,6 +216,7 @@ class WaitSlot(NodeBase):
     category: ClassVar[Category] = "Process control"
     label: ClassVar[str] = "Wait for a time slot"
     help: ClassVar[str] = "Waits for the next good hours of the customer's week."
+    example: ClassVar[Mapping[str, Any]] = {"slots": [{"from": "09:00", "until": "18:00"}]}
     waits: ClassVar[bool] = True
 
     def describe(self) -> str:
@@ -225,3 +231,49 @@ class WaitSlot(NodeBase):
         row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(compiler.slots), len(self.slots)
         compiler.slots += [(slot.weekday_mask, slot.from_, slot.until) for slot in self.slots]
         row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)
+        row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)
+
+
+class WaitForDate(NodeBase):
+    """Wait until a fixed date, or some time before it, such as 7 days before a sale."""
+
+    type: Literal["wait_for_date"]
+    date: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = Field(
+        description="The date."
+    )
+    days_before: Annotated[StrictInt, Field(ge=0, le=3660)] = Field(
+        0, description="How many days before it."
+    )
+    at: TimeOfDay = Field(0, description="The time of day.")
+    zone: Literal["customer", "flow"] = "customer"
+
+    category: ClassVar[Category] = "Process control"
+    label: ClassVar[str] = "Wait for a fixed date"
+    help: ClassVar[str] = "Waits until a date, or some days before it."
+    example: ClassVar[Mapping[str, Any]] = {"date": "2026-11-27", "days_before": 7}
+    waits: ClassVar[bool] = True
+
+    @field_validator("date")
+    @classmethod
+    def _is_a_date(cls, value: str) -> str:
+        if date.fromisoformat(value) - timedelta(days=3660) < date.min + timedelta(days=1):
+            raise ValueError("a date is too long ago")
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def _before_midnight(cls, value: int) -> int:
+        if value >= DAY_MS:
+            raise ValueError("a time of day is before 24:00")
+        return value
+
+    def describe(self) -> str:
+        """How many days before which date, at what time."""
+        before = f"{self.days_before} days before " if self.days_before else ""
+        return f"Wait until {before}{self.date} {time_of_day_text(self.at)} ({self.zone}'s time)"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A wait until the date that comes of it."""
+        day = date.fromisoformat(self.date) - timedelta(days=self.days_before)
+        moment = f"{day.isoformat()}T{time_of_day_text(self.at)}"
+        return self.become(WaitUntil, at=moment, zone=self.zone)

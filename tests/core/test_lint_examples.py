@@ -12,7 +12,7 @@ from core.document import located, read_flow, read_responses
 from core.duration import parse_duration
 from core.flow import Flow, Reentry, Settings
 from core.lint import lint
-from core.nodes import CHANNELS, NODE_TYPES
+from core.nodes import CHANNELS, OPERATIONS
 from core.taint import modelled_events
 from house import CHECKOUT
 from shop import EXAMPLES, SHOP
@@ -72,9 +72,9 @@ def test_every_flow_on_the_page_lints_clean() -> None:
 
 def test_the_page_shows_every_type_of_node() -> None:
     shown = {node.type for flow in _whole() for node in flow.nodes.values()}
-    assert shown == set(NODE_TYPES)
+    assert shown == set(OPERATIONS)
     text = PAGE.read_text(encoding="utf-8")
-    assert [name for name in NODE_TYPES if f"`{name}`" not in text] == []
+    assert [name for name in OPERATIONS if f"`{name}`" not in text] == []
 
 
 def test_the_page_names_every_test_comparison_setting_and_channel() -> None:

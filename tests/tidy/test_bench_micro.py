@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.nodes import NODE_TYPES
+from core.nodes import OPERATIONS
 from house import CHECKOUT
 
 
@@ -64,7 +64,7 @@ def test_all_run_and_the_stored_baseline_has_all(baseline: Any, tmp_path: Path) 
         assert timing.ratio > 0, name
         assert timing.unit == stored.timings[name].unit, name
     nodes = re.findall(r"nodes: node\[(\w+)\]", "\n".join(ran.timings))
-    assert nodes == list(NODE_TYPES)
+    assert nodes == list(OPERATIONS)
     assert {name.partition(":")[0] for name in ran.timings} == {
         "draws", "loading", "nodes", "predicates", "timers",
     }  # fmt: skip

@@ -1,0 +1,64 @@
+"""Says of each promised feature where it is tested; the name of a test carries the ids."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+CHECKLIST = TESTS / "features" / "checklist.txt"
+_ID = re.compile(r"(?<![A-Za-z0-9])([AECXN]\d{2,3})(?![0-9])")
+HEAD = """# Where each feature is tested
+
+Made by `make docs` from the names of tests, which bear the ids, and from
+`tests/features/checklist.txt`. After each file is how many there are. An id that is open says why.
+
+| id | what | tests |
+|---|---|---|
+"""
+
+
+def checklist() -> dict[str, tuple[str, str]]:
+    """What each id is, and why it is open: '' where it is not. A line is `ID  what [open: why]`."""
+    found = {}
+    for line in CHECKLIST.read_text(encoding="utf-8").splitlines():
+        name, what = line.split("  ", 1)
+        what, _, why = what.partition("  open: ")
+        found[name] = (what.strip(), why.strip())
+    return found
+
+
+def ids_tested() -> dict[str, list[tuple[str, str]]]:
+    """The tests (path below tests/, name) that bear each id, in the order of their files."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for name in _names(path.read_text(encoding="utf-8")):
+            for each in dict.fromkeys(_ID.findall(name.replace("_", " "))):
+                found.setdefault(each, []).append((path.relative_to(TESTS).as_posix(), name))
+    return found
+
+
+def _names(text: str) -> Iterator[str]:
+    if _ID.search(text.replace("_", " ")) is None:
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.name
+
+
+def features_page() -> str:
+    """docs/features.md."""
+    tested, rows = ids_tested(), []
+    for name, (what, why) in checklist().items():
+        places: dict[str, list[str]] = {}
+        for path, test in tested.get(name, []):
+            places.setdefault(path, []).append(test)
+        shown = "; ".join(
+            f"[tests/{path}](../tests/{path}): {len(tests)}" for path, tests in places.items()
+        )
+        if why:
+            shown = f"{shown}; open: {why}" if shown else f"open: {why}"
+        rows.append(f"| {name} | {what} | {shown} |")
+    return HEAD + "\n".join(rows) + "\n"
