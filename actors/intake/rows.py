@@ -40,7 +40,7 @@ from core import limits
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.hashing import hash_bytes
-from core.record import ATTRIBUTES
+from core.record import ATTRIBUTES, attribute_kind
 from core.tenant_schema import TenantSchema
 from core.violations import close_to, pointer, printable, quoted
 from core.zones import zone_names
@@ -219,7 +219,7 @@ class _Reader:
         self._readers = {kind: reader_of(kind, text_bytes_max) for kind in DTYPES}
         cell_bytes_max = CELL_BYTES + 4 * limits.NAME_CHARS_MAX + text_bytes_max
         self._cells_small = ROW_BYTES_MAX // cell_bytes_max  # so many always fit
-        self._attributes = schema.attribute_kind
+        self._attributes = schema.kept
         self._known = [*schema.kept, *schema.personal, *(a.name for a in ATTRIBUTES)]
         self._personal = {n: schema.attributes[n].type for n in schema.personal}
         self._events = schema.known_events
@@ -363,11 +363,13 @@ class _Reader:
         values = row.get("set", {})
         self._bounded(values, "set")
         for name, value in values.items():
-            if (kind := self._attributes(name)) is not None:
+            if (kind := self._attributes.get(name)) is not None:
                 cells.append(self._cell("attributes", name, kind, value, "set", name))
             elif (kind := self._personal.get(name)) is not None:
                 read = self._readers[kind]
                 personal[name] = None if value is None else _at(read, value, "set", name)
+            elif (kind := attribute_kind(name)) is not None:
+                cells.append(self._cell("attributes", name, kind, value, "set", name))
             else:
                 self._miss(name, "the customer", self._known, dropped, "set")
         for family in _MARKS:
