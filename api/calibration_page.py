@@ -8,7 +8,7 @@ from html import escape
 from actors.enrichment import Prediction
 from core.calibration import Bin
 
-SIZE, MARGIN = 360, 44
+SIZE, MARGIN = 380, 58
 TITLES = {
     "churn": "Churn: the chance of buying nothing within {}",
     "purchase": "Purchase: the chance of buying something within {}",

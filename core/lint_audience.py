@@ -25,6 +25,7 @@ from core.nodes import (
     SetAttribute,
     WaitDate,
 )
+from core.record import standard_attribute
 from core.responses import RESERVED_PROPERTIES
 from core.violations import Violation, quoted, violation
 
@@ -91,6 +92,9 @@ def _absent(
                 otherwise = (
                     "Check the name; if a message leads to it, model it in a responses file."
                 )
+            standard = standard_attribute(name) if kind == "attribute" else None
+            if standard is not None and standard.made_by:
+                otherwise = f"Compute it with `headrace enrich {standard.made_by}`."
             advice = view.close_to(name, known, otherwise)
             yield violation(f"absent-{kind}", steps, message, advice)
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from core.absent_types import absent_types
-from core.audience import AttributeSchema, AudienceSchema
+from core.audience import AttributeSchema, AudienceSchema, EventSchema
 from core.audience_build import audience_from_python
 from core.document import read_flow
 from core.flow import Flow
@@ -23,6 +23,9 @@ from core.tenant_schema import TenantSchema, schema_changes
 from house import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "customer-record.md"
+
+
+BOUGHT = {"purchase": EventSchema(count=1)}
 
 
 def flow_of(test: str) -> Flow:
@@ -159,6 +162,12 @@ def test_lint_takes_the_standard_type_for_what_an_audience_lacks() -> None:
     assert codes["type-mismatch"] == "error"
     own = AudienceSchema(attributes={"score": AttributeSchema(type="string")})
     assert "type-mismatch" not in {v.code for v in lint(flow, own)}
+
+
+def test_lint_says_how_a_computed_attribute_is_made() -> None:
+    (found,) = lint(flow_of("{attribute: rfm, is: lost}"), AudienceSchema(events=BOUGHT))
+    assert found.code == "absent-attribute"
+    assert found.advice == "Compute it with `headrace enrich --rfm`."
 
 
 def test_what_an_audience_lacks_is_bound_to_the_standard_type() -> None:
