@@ -143,6 +143,7 @@ cdef inline void wait_until(
     stay(m, person, i, state)
     if not rarely(person.crowd):
         person.due_ms = due_ms
+        person.port = <uint8_t>(m.p.nodes[i].ports - 1)  # by which a listening token's time is up
     else:
         t = detail_of(m, person).token
         if due_ms != INT64_MAX:
@@ -334,11 +335,13 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
     cdef bint guarded = node.ports > 1
     cdef int32_t k
     cdef uint32_t visit
-    if guarded:
+    if rarely(guarded):
         for k in range(n):
             m.w.ports[k] = guard_of(m, node, items[k])
-    for k in range(n):
-        by_hour[hour_of(items[k].now_ms, from_ms)] += not guarded or m.w.ports[k] == 0
+            by_hour[hour_of(items[k].now_ms, from_ms)] += m.w.ports[k] == 0
+    else:
+        for k in range(n):
+            by_hour[hour_of(items[k].now_ms, from_ms)] += 1
     if answered or node.slot >= 0 or m.p.live or node.fires >= 0:
         for k in range(n):
             visit = visit_of(m, items[k], node.slot)
@@ -348,7 +351,7 @@ cdef inline void send_all(MachineC* m, int32_t i, PersonC** items, int32_t n) no
                 respond(m, items[k], i, node.b, visit)
             if m.p.live:
                 ask(m, items[k], i, visit)
-            if node.fires >= 0:
+            if rarely(node.fires >= 0):
                 make_happen(m, items[k], node.fires, i, detail_of(m, items[k]).entry_number)
     if guarded:
         leave_by(m, i, items, n)
@@ -483,7 +486,7 @@ cdef inline int64_t due_of(MachineC* m, const PersonC* person, const NodeC* node
         &m.p.zone_utc[first], &m.p.zone_offset[first], m.p.zone_offsets[z + 1] - first,
         person.now_ms, &m.p.slots[node.a], node.b,
     )
-    if node.ms and value > person.now_ms:
+    if rarely(node.ms and value > person.now_ms):
         value += spread_of(m, person, node)
     return value
 

@@ -526,6 +526,7 @@ cdef class StoredMachine(Machine):
         self._load(
             <void**>&s.entry_visits, arrays["entry_visits"], <size_t>s.entries_used * self.m.p.n_slots * 4
         )
+        self._check_kept_rows(arrays, numbers["rows_used"])
         self.rows_used = 0
         self._rows_room(numbers["rows_used"])
         for i in range(self.n_arenas):
@@ -565,6 +566,19 @@ cdef class StoredMachine(Machine):
             not -1 <= numbers[f"{name}_free"] < numbers[f"{name}_used"] for name in lists
         ):
             raise ValueError("the state contradicts itself: its counts")
+
+    def _check_kept_rows(self, arrays, rows):
+        """ValueError unless so many rows are there, before room is made: it may be any number."""
+        cdef int32_t i
+        if not self.retains:
+            if rows:
+                raise ValueError(f"the state contradicts itself: {rows} rows, and it keeps none")
+            return
+        for i in range(self.n_arenas):
+            if 3 <= i < 6:
+                continue
+            if memoryview(arrays[f"rows{i}"]).nbytes != rows * self.arenas[i].item:
+                raise ValueError(f"the state contradicts itself: {rows} rows have other bytes")
 
     cdef void _load(self, void** at, array, size_t size) except *:
         free(at[0])

@@ -56,7 +56,7 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
             continue
         if not holds_now or before == 1:
             continue
-        if trigger.fires >= 0:
+        if rarely(trigger.fires >= 0):
             make_happen(m, person, trigger.fires, -1, 0)
         elif trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
             enter_all(m, trigger, &person, 1, NO_ROW, 0)
@@ -168,9 +168,7 @@ cdef inline void take_timer(MachineC* m, PersonC* person) noexcept nogil:
     cdef TokenC* token
     person.stage = m.p.after
     if not rarely(person.crowd):
-        t = m.p.nodes[person.node].ports - 1 if person.state == TOKEN_LISTENING else 0
-        if rarely(person.state == TOKEN_CLAIMED):
-            t = person.port
+        t = person.port if person.state != TOKEN_TIMED else 0
         person.due_ms = INT64_MAX
         person.state = TOKEN_READY
         leave_one(m, person, person.node, t)

@@ -153,6 +153,14 @@ def test_a_damaged_state_is_refused_or_harmless(tmp_path: Path, seed: int, tries
     assert int(said.split()[0]) > tries // 5
 
 
+@pytest.mark.parametrize("rows", [1, 2**31, 2**61, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rows_beyond_any_memory_are_refused(seed: int, rows: int) -> None:
+    state = State(seed)
+    numbers = {**state.numbers, "rows_used": state.numbers["rows_used"] + rows}
+    assert in_child(lambda: state.tried(state.blocks, state.arrays, numbers)) == "False"
+
+
 WRONG: list[tuple[str, Any]] = [
     ("customer", np.array([0, 99_999], np.int32)),
     ("customer", np.array([-1, 0], np.int32)),
