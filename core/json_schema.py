@@ -43,6 +43,8 @@ _PORT_HELP = {
     "taken": "Where those go who got a coupon.",
     "sold_out": "Where those go for whom none was left.",
     "missing": "Where those go who lack the date; without it they leave the flow.",
+    "no_permission": "Where those go who did not permit it; like `next` unless stated.",
+    "window_closed": "Where those go who did nothing there for long; like `next` unless stated.",
     "treated": "Where those go who are compared with the group.",
     "control": "Where those go who are in the group.",
     "next": "Where everybody goes from here.",

@@ -52,9 +52,13 @@ from core.lint_surges import surges
 from core.lint_types import attribute_types, nullable_negations, types
 from core.lint_values import entry_references, operands
 from core.lint_view import Rule, View
+from core.lint_written import as_written
 from core.violations import Violation
 
 __all__ = ["RULES", "attribute_types", "lint"]
+
+WRITTEN: frozenset[Rule] = frozenset((no_trigger, no_end, edges, unreachable, open_ports))
+"""Rules about the drawing, which look at the flow as it was written; the others at its core."""
 
 RULES: tuple[Rule, ...] = (
     no_trigger,
@@ -118,5 +122,6 @@ def lint(
         view = View(flow, schema, content, others, now_ms, facts)
         found = list(too_large(view))
         if not found:
-            found = [v for rule in RULES for v in rule(view)]
+            views = ((rule, view if rule in WRITTEN else view.core) for rule in RULES)
+            found = as_written(view, (v for rule, seen in views for v in rule(seen)))
         return sorted(found, key=lambda v: v.order)

@@ -30,7 +30,7 @@ from core.conditions import (
 from core.content import Content
 from core.flow import Flow
 from core.graph import Graph, components
-from core.lowering import author_of
+from core.lowering import author_of, lowered_nodes
 from core.nodes import (
     ABTest,
     ConditionNode,
@@ -102,6 +102,7 @@ class Known:
 class View:
     """What a rule may read: the flow, what is known beside it, and derived facts.
 
+    `authored` is the flow as it was written where `flow` is that flow in operations.
     `schema` is that of an audience, `content` what there is to send, `others` are flows that run
     beside this one, `now_ms` is the time of asking (ms UTC), `facts` are the values of the people
     in the audience. None is not known.
@@ -113,6 +114,7 @@ class View:
     others: Sequence[Flow] = ()
     now_ms: int | None = None
     facts: AudienceFacts | None = None
+    authored: Flow | None = None
     _left: int = field(default=_PAIRS_MAX, repr=False)
 
     @cached_property
@@ -121,13 +123,19 @@ class View:
 
         It is this view where the flow is written in operations alone.
         """
-        core = self.flow.core
-        return self if core is self.flow else replace(self, flow=core)
+        # Not `flow.core`, which leaves its copy in the flow: lint changes nothing.
+        written = self.flow.nodes
+        nodes = lowered_nodes(written)
+        if len(nodes) == len(written) and all(nodes[i] is node for i, node in written.items()):
+            return self
+        flow = self.flow.model_copy(update={"nodes": nodes})
+        return replace(self, flow=flow, authored=self.flow)
 
     def place(self, node_id: str, *more: str | int) -> Steps:
         """Where a node of the core flow was written; with the field `more` if it is there too."""
         written = author_of(node_id)
-        authored, here = self.flow.authored.nodes.get(written), self.flow.nodes.get(node_id)
+        flow = self.authored or self.flow
+        authored, here = flow.nodes.get(written), self.flow.nodes.get(node_id)
         same = written == node_id and type(authored) is type(here)
         return ("nodes", written, *more) if same else ("nodes", written)
 
@@ -198,7 +206,7 @@ class View:
     @cached_property
     def node_ids(self) -> Known:
         """The ids of all nodes."""
-        return Known(self.flow.nodes)
+        return Known((self.authored or self.flow).nodes)
 
 
 Rule = Callable[[View], Iterator[Violation]]

@@ -20,6 +20,8 @@ def lowered_nodes(nodes: dict[str, NodeBase]) -> dict[str, NodeBase]:
     if all(kind.lowered is NodeBase.lowered for kind in kinds):
         return nodes
     groups = {node_id: _operations(node_id, node) for node_id, node in nodes.items()}
+    if all(groups[node_id].get(node_id) is node for node_id, node in nodes.items()):
+        return nodes
     begins = {node_id: next(iter(group)) for node_id, group in groups.items()}
     moved = {node_id: first for node_id, first in begins.items() if first != node_id}
     result: dict[str, NodeBase] = {}

@@ -90,10 +90,40 @@ class Message(Action):
     template: Name = Field(description="The name of the message.")
     variables: dict[Name, Any] = Field(default_factory=dict)
     to: Name | None = Field(None, description="The attribute with the address.")
+    guards: list[Guard] = Field(
+        default_factory=list,
+        max_length=limits.GUARDS_MAX - 1,
+        description="Reasons not to send; each is a port.",
+    )
 
     example: ClassVar[Mapping[str, Any]] = {"template": "hello"}
     channel: ClassVar[Channel]
+    rule: ClassVar[tuple[str, Mapping[str, Any]] | None] = None
+    """The reason not to send that the channel always has, and when it holds."""
     makes: ClassVar[tuple[str, ...]] = ("message",)
+
+    @property
+    def all_guards(self) -> list[Guard]:
+        """The channel's own reason not to send, then those that are stated."""
+        if self.rule is None:
+            return self.guards
+        reason, condition = self.rule
+        return [Guard.model_validate({"reason": reason, "if": condition}), *self.guards]
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """`next`, then the reasons not to send."""
+        return ("next", *(guard.reason for guard in self.all_guards))
+
+    def targets(self, port: str) -> list[str]:
+        """The ids of the nodes that `port` leads to: where `next` does unless stated otherwise."""
+        return self.next.get(port) or self.next.get("next", [])
+
+    @model_validator(mode="after")
+    def _reasons_differ(self) -> Self:
+        if len(set(self.ports)) < len(self.ports):
+            raise ValueError("each guard needs a reason of its own, and none is called 'next'")
+        return self
 
     def describe(self) -> str:
         """The channel and the template."""
@@ -112,6 +142,7 @@ class Message(Action):
             template=self.template,
             variables=variables,
             to=self.to,
+            guards=self.all_guards,
             **more,
         )
 
@@ -164,6 +195,10 @@ class SendWebPush(Message):
     label: ClassVar[str] = "Web push"
     help: ClassVar[str] = "Sends a push message to the browsers of those who permitted it."
     channel: ClassVar[Channel] = "web_push"
+    rule: ClassVar[tuple[str, Mapping[str, Any]] | None] = (
+        "no_permission", {"not": {"subscribed": "web_push"}},
+    )  # fmt: skip
+    outs: ClassVar[tuple[str, ...]] = ("next", "no_permission")
 
 
 class SendWhatsapp(Message):
@@ -253,6 +288,10 @@ class WechatReply(Message):
     label: ClassVar[str] = "WeChat reply"
     help: ClassVar[str] = "Replies on WeChat, within 48 hours of what the customer did there."
     channel: ClassVar[Channel] = "wechat"
+    rule: ClassVar[tuple[str, Mapping[str, Any]] | None] = (
+        "window_closed", {"never_did": "wechat_interacted", "within": "48 hours"},
+    )  # fmt: skip
+    outs: ClassVar[tuple[str, ...]] = ("next", "window_closed")
 
     @model_validator(mode="after")
     def _gallery_of_pictures(self) -> Self:

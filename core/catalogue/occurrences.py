@@ -45,6 +45,11 @@ class Occurrence(NodeBase):
         return self.word
 
     @property
+    def happens(self) -> str:
+        """What happens, in words."""
+        return f"`{self.event}`"
+
+    @property
     def told(self) -> Tests:
         """The tests of the event's properties that the fields amount to."""
         return []
@@ -60,7 +65,7 @@ class _Trigger(Occurrence):
     trigger: ClassVar[bool] = True
 
     def describe(self) -> str:
-        return f"Enter on `{self.event}`{where_text(self.filter)}"
+        return f"Enter on {self.happens}{where_text(self.filter)}"
 
     def lowered(self, node_id: str) -> NodeBase:
         return self.become(OnEvent, event=self.event, where=self.filter)
@@ -84,7 +89,9 @@ class _Wait(Occurrence):
         return self
 
     def describe(self) -> str:
-        return self._wait().describe()
+        message = f" on `{self.message}`" if self.message else ""
+        timeout = "" if self.timeout is None else f", at most {self.timeout}"
+        return f"Wait for {self.happens}{message}{where_text(self.filter)}{timeout}"
 
     def lowered(self, node_id: str) -> NodeBase:
         return self._wait()

@@ -13,8 +13,8 @@ from core.catalogue.base import NodeBase
 from core.catalogue.occurrences import Occurrence, paired
 
 FAMILIES = (
-    "triggers", "occurrences", "decisions", "waits", "listening", "splits", "coupons", "messages",
-    "duties", "record", "contact", "control",
+    "triggers", "occurrences", "changes", "decisions", "waits", "listening", "splits", "coupons",
+    "messages", "duties", "record", "contact", "control",
 )  # fmt: skip
 """The modules of this package that declare types, in the order in which types are listed."""
 

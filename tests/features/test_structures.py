@@ -461,3 +461,42 @@ def test_A048_a_funnel_has_layers_of_several_nodes() -> None:
     case = crowd(nodes, settings={"funnel": layers})
     left = sum(port == ["l"] for port in ports(case, "a").values())
     assert ran(case).counters.layer_people.tolist() == [CUSTOMERS, left]
+
+
+@pytest.mark.parametrize(
+    ("interacted", "port"),
+    [("05-02 10:00", "window_closed"), ("05-02 10:00:00.001", "next"), (None, "window_closed")],
+)
+def test_A053_a_WeChat_reply_needs_an_interaction_within_48_hours(
+    interacted: str | None, port: str
+) -> None:
+    node = {"type": "wechat_reply", "template": "t", "next": "x"}
+    events = [GO] if interacted is None else [(interacted, "wechat_interacted"), GO]
+    case = Case({"go": on("go", "a"), "a": node}, events)
+    assert told(case)[1:] == [f"05-04 10:00 a {port}", "05-04 10:00 x end"]
+    assert sent(case) == ({"wechat": 1} if port == "next" else {})
+
+
+@pytest.mark.parametrize(
+    ("consent", "port"), [(True, "next"), (False, "no_permission"), (None, "no_permission")]
+)
+def test_A109_X21_web_push_only_to_those_who_granted_permission(
+    consent: bool | None, port: str
+) -> None:
+    node = {"type": "send_web_push", "template": "t", "next": {"next": "x", "no_permission": "m"}}
+    attributes = {} if consent is None else {"consent:web_push": consent}
+    case = Case(
+        {"go": on("go", "a"), "a": node, "m": send("email", "t", "x")},
+        [GO],
+        customers=[{"id": "c", "attributes": attributes}],
+    )
+    assert told(case)[1] == f"05-04 10:00 a {port}"
+    assert sent(case) == ({"web_push": 1} if consent else {"email": 1})
+
+
+def test_A121_a_message_has_reasons_not_to_be_sent_that_are_counted() -> None:
+    guard = {"reason": "no address", "if": {"not": {"reachable": "sms"}}}
+    node = {"type": "send_sms", "template": "t", "guards": [guard], "next": "x"}
+    assert after({"a": node})[1:] == ["05-04 10:00 a no address", "05-04 10:00 x end"]
+    reached = [{"id": "c", "attributes": {"reachable:sms": True}}]
+    assert after({"a": node}, customers=reached)[1] == "05-04 10:00 a next"
