@@ -127,6 +127,8 @@ class _Reader:
     def coupon(self, steps: Steps, name: str) -> Iterator[Violation]:
         """What is wrong with a pool of coupons."""
         pool, shown = self.held.pools.get(name), quoted(name)
+        if pool is None and not self.held.pools:
+            return  # nobody lists coupons here, only messages or segments
         if pool is None:
             advice = self.view.close_to(name, self.pools, "Make it, or check the name.")
             yield violation("absent-coupon", steps, f"there is no pool {shown}", advice)

@@ -21,7 +21,7 @@ def message_key(view: View, node: Send) -> Key:
     """
     item = None if view.content is None else view.content.items.get(node.template)
     said = f"={item.body}" if item is not None and item.body is not None else node.template
-    variables = json.dumps(node.variables, sort_keys=True, default=str)
+    variables = json.dumps(node.variables, sort_keys=True, default=str) if node.variables else ""
     return ("send", node.channel, said, variables, node.to or "")
 
 

@@ -20,12 +20,14 @@ _PAIRS_MAX = 100  # of filters of one event that are compared
 
 def rivals(view: View) -> Iterator[Violation]:
     """Actions that another flow does on the same trigger: both run, so they happen twice."""
+    if not view.others:
+        return
     own = _Doing(view.core)
     told: set[int] = set()
     for other in view.others:
         if other.flow == view.flow.flow or other.draws_as == view.flow.draws_as:
             continue
-        doing = _Doing(View(other.core, content=view.content))
+        doing = _Doing(View(other, content=view.content).core)
         shared = [key for key in own.triggers if key in doing.triggers and _meet(key, own, doing)]
         if not shared:
             continue

@@ -26,7 +26,7 @@ from core.violations import Violation, listed, quoted, violation
 
 def wanted(flow: Flow) -> Needs:
     """The attributes, tags and groups whose values `shares` asks for."""
-    refs = used(flow.core)
+    refs = used(View(flow).core.flow)
     return Needs(
         attributes={ref.name for ref in refs if ref.kind == "attribute"},
         tags={ref.name for ref in refs if ref.kind == "tag"},

@@ -66,7 +66,7 @@ CASES = [
     ("wrong-channel", send("sms"), READY, "/nodes/a/channel"),
     ("promotional-whatsapp", send("whatsapp"),
      "items: {hi: {channel: whatsapp, state: ready, kind: promotional}}", TEMPLATE),
-    ("absent-coupon", send(), ITEM % "coupon: p", TEMPLATE),
+    ("absent-coupon", send(), ITEM % "coupon: p" + "\npools: {q: {stock: 5}}", TEMPLATE),
     ("absent-coupon", TAKE, "pools: {q: {stock: 5}}", "/nodes/a/pool"),
     ("expired-coupon", TAKE, "pools: {p: {expires: '2026-06-15T12:00'}}", "/nodes/a/pool"),
     ("expired-coupon", send(), ITEM % "coupon: p" + "\npools: {p: {expires: 2026-06-01}}",
@@ -101,8 +101,9 @@ def test_without_a_list_nothing_is_said() -> None:
     assert lint(flow_of(send()), now_ms=NOW_MS) == []
 
 
-def test_a_list_without_messages_says_nothing_of_them() -> None:
+def test_a_list_without_messages_or_coupons_says_nothing_of_them() -> None:
     assert found(send(), "pools: {p: {stock: 5}}") == []
+    assert found(TAKE, READY, "coupons: {p: 5}") == []
 
 
 def test_A184_what_is_not_ready_is_a_warning_for_a_draft_and_an_error_at_publishing() -> None:
