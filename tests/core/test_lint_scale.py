@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from core import limits
+from core.audience_facts import AttributeFacts, AudienceFacts
+from core.content import Content
 from core.flow import Flow
 from core.lint import lint
 
@@ -125,3 +127,27 @@ def test_more_edges_than_the_limit_are_refused() -> None:
     (found,) = lint(_flow({"n0": {"type": "add_tag", "tag": "t", "next": many}}))
     assert (found.code, found.pointer) == ("too-many-edges", "/nodes")
     assert "160,001 edges" in found.message
+
+
+def test_content_channels_and_people_of_ten_thousand_nodes_are_judged() -> None:
+    nodes: dict[str, Any] = {}
+    for i in range(0, 10_000, 4):
+        ask = {"attribute": "consent:web_push", "is": True}
+        nodes[f"n{i}"] = {"type": "condition", "if": ask, "next": {"yes": f"n{i + 1}"}}
+        send = {"type": "send", "channel": "web_push", "template": f"t{i}"}
+        nodes[f"n{i + 1}"] = {**send, "next": f"n{i + 2}"}
+        until = {"type": "wait_until", "at": "2030-01-01", "zone": "flow"}
+        nodes[f"n{i + 2}"] = {**until, "next": f"n{i + 3}"}
+        nodes[f"n{i + 3}"] = {**send, "template": f"u{i}", "next": f"n{i + 4}"}
+    flow = _flow({**nodes, "n10000": {"type": "end"}})
+    item = {"channel": "web_push", "state": "draft"}
+    items = {f"t{i}": item for i in range(10_000)}
+    content = Content.model_validate({"headrace_content": 1, "items": items})
+    consents = AttributeFacts([(True, 900_000.0)], 100_000, whole=True)
+    facts = AudienceFacts(1_000_000, attributes={"consent:web_push": consents})
+    began = process_time()
+    found = Counter(v.code for v in lint(flow, content=content, facts=facts, now_ms=0))
+    assert process_time() - began < SECONDS_MAX
+    assert found["unready-content"] == found["absent-content"] == 2_500
+    assert found["no-permission"] == 0
+    assert found["surge"] + found["large-surge"] > 50
