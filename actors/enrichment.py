@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,11 @@ from core.merchandise import concerned
 from core.rfm import ATTRIBUTE as RFM
 from core.rfm import purchases_of, schedule_ms, statuses_over_time
 
+if TYPE_CHECKING:
+    from actors.prediction import Scorer
+
 Question = Literal["churn", "purchase"]
+MakeScorer = Callable[[Question, PredictionRules, int], "Scorer"]
 ATTRIBUTES = {"rfm": RFM, "churn": "churn", "purchase": "purchase_score"}
 EVENTS = {"geo": (ENTERED, EXITED), "merchandise": (PRODUCT_CHANGED,)}
 PARTS = (*ATTRIBUTES, *EVENTS)
@@ -69,14 +73,26 @@ class Enriched:
     schema: AudienceSchema = field(default_factory=AudienceSchema)
 
 
+def _history_scorer(question: Question, rules: PredictionRules, seed: int) -> Scorer:
+    from actors.prediction import HistoryScorer  # what it needs takes a second to import
+
+    return HistoryScorer(question, rules, seed=seed)
+
+
 class _Work:
     """An audience to enrich, and what has been computed for it so far."""
 
     def __init__(
-        self, source: Path, rules: EnrichmentRules, base: Path, seed: int, progress: Progress
+        self,
+        source: Path,
+        rules: EnrichmentRules,
+        base: Path,
+        seed: int,
+        scorer: MakeScorer,
+        progress: Progress,
     ) -> None:
         self.source, self.rules, self.base = source, rules, base
-        self.seed, self.progress = seed, progress
+        self.seed, self.scorer, self.progress = seed, scorer, progress
         self.schema = read_schema(source)
         self.derived: list[Derived] = []
         self.events: list[NewEvents] = []
@@ -128,8 +144,6 @@ class _Work:
 
     def predict(self, question: Question, rules: PredictionRules) -> None:
         """The scores now, and at earlier times where the rules ask for that."""
-        from actors.prediction import HistoryScorer  # what it needs takes a second to import
-
         event = self.event_of(rules.event, question)
         # A property that is a number in one event and text in another can't be loaded from both.
         kinds = {
@@ -141,12 +155,12 @@ class _Work:
         times = self._times(audience, rules)
         label = f"predicting {question}"
         self.progress(label, 0, len(times))
-        scorer = HistoryScorer(question, rules, seed=self.seed)
+        scorer = self.scorer(question, rules, self.seed)
         calibration = scorer.fit(audience, times[0])
         scores = [scorer.predict(audience, times[0])]
         for place, at_ms in enumerate(times[1:], 1):
             self.progress(label, place, len(times))
-            earlier = HistoryScorer(question, rules, seed=self.seed)
+            earlier = self.scorer(question, rules, self.seed)
             try:
                 earlier.fit(audience, at_ms)
             except HeadraceError:
@@ -257,17 +271,20 @@ def enrich(
     *,
     base: Path | str = ".",
     seed: int = 0,
+    scorer: MakeScorer | None = None,
     page: Callable[[Prediction], str] | None = None,
     progress: Progress | None = None,
 ) -> Enriched:
     """Write the audience `source` as `out_dir` with the `parts` computed, of `PARTS`.
 
-    `base` is the folder of the rules file, `page` makes the page that shows a prediction's
-    calibration. Raises HeadraceError for an attribute or event that is there already, for what is
-    missing to compute a part, and as `new_folder` does; then nothing is written.
+    `base` is the folder of the rules file. `scorer` makes what predicts, of a question, its rules
+    and the seed; unless stated, an `actors.prediction.HistoryScorer`. `page` makes the page that
+    shows a prediction's calibration. Raises HeadraceError for an attribute or event that is there
+    already, for what is missing to compute a part, and as `new_folder` does; then nothing is
+    written.
     """
     told = progress or (lambda label, done, total: None)
-    work = _Work(Path(source), rules, Path(base), seed, told)
+    work = _Work(Path(source), rules, Path(base), seed, scorer or _history_scorer, told)
     _refuse_what_is_there(work.schema, parts, Path(source))
     with new_folder(Path(out_dir)) as folder:
         if "rfm" in parts:

@@ -42,7 +42,9 @@ ISOTONIC_MIN = 1_000  # people of either outcome, below which isotonic calibrati
 
 
 class Scorer(Protocol):
-    """What can give every customer a score."""
+    """What can give every customer a score; `method` says how its chances were calibrated."""
+
+    method: str
 
     def fit(self, audience: Audience, as_of_ms: int) -> Calibration:
         """Learn from what was known at an instant; says how good the scores are."""

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from actors.audience import load_audience, read_schema
 from actors.enrichment import Enriched, enrich
 from actors.importer import import_audience
 from actors.sample import make_sample
-from core.audience import Needs
-from core.enrichment_rules import EnrichmentRules
+from core.audience import Audience, Needs
+from core.calibration import Calibration
+from core.enrichment_rules import EnrichmentRules, PredictionRules
 from core.errors import HeadraceError
 
 DAY_MS = 86_400_000
@@ -249,6 +251,33 @@ def test_what_cannot_be_computed_is_said_and_nothing_is_written(
     with pytest.raises(HeadraceError, match=said):
         enriched(shop, part, rules=stated)
     assert not shop.with_name("out").exists()
+
+
+class Tossed:
+    """A scorer that knows nothing: everybody has the same chance, and the last nobody."""
+
+    method = "none"
+
+    def __init__(self, question: str, rules: PredictionRules, seed: int) -> None:
+        self.seed = seed
+
+    def fit(self, audience: Audience, as_of_ms: int) -> Calibration:
+        return Calibration(2, 1, 0.25, 0.2, 0.3, 0.25, 0.5, [])
+
+    def predict(self, audience: Audience, as_of_ms: int) -> NDArray[np.float64]:
+        scores = np.full(audience.customers, self.seed / 10)
+        scores[-1] = np.nan
+        return scores
+
+
+def test_another_model_can_take_the_place_of_ours(shop: Path) -> None:
+    done = enriched(shop, "churn", seed=4, scorer=Tossed)
+    audience = load_audience(shop.with_name("out"), Needs({"churn"}, set(), set(), set(), set()))
+    assert [audience.attributes["churn"].value(c) for c in range(3)] == [0.4, 0.4, None]
+    assert audience.changes is not None
+    assert audience.changes.offsets.tolist() == [0, 1, 2, 2]
+    (made,) = done.predictions
+    assert (made.method, made.scored) == ("none", 2)
 
 
 def test_predictions_hold_from_when_they_were_made(tmp_path: Path) -> None:
