@@ -62,7 +62,8 @@ def permissions(view: View) -> Iterator[Violation]:
     # A permission is taken back seldom, so it counts as known after a wait too.
     for i, known in answered(core, lambda node: False, asked):
         node_id, node = nodes[i]
-        if not isinstance(node, Send) or node.channel != "web_push":
+        # A guard of its own is an answer: who lacks the permission is counted there.
+        if not isinstance(node, Send) or node.channel != "web_push" or node.guards:
             continue
         if not any(verdict(test, known) for test in tests):
             message = "nothing on the way here asks for the permission for web push"
@@ -77,7 +78,7 @@ def replies(view: View) -> Iterator[Violation]:
     sends = [
         core.graph.number[node_id]
         for node_id, node in core.flow.nodes.items()
-        if isinstance(node, Send) and str(node.channel) == "wechat"
+        if isinstance(node, Send) and node.channel == "wechat" and not node.guards
     ]
     elapsed = _elapsed(core) if sends else {}
     for i in sends:

@@ -76,8 +76,7 @@ def run(
     depend on each other all of them are worked, in the order of time, whosever decisions are asked
     for; or each alone if `grants` tell what all claims are answered (ValueError where one lacks).
     """
-    flow = flow.core
-    setting = setting_of(flow, audience, options, responses, observer or Observer())
+    setting = setting_of(flow := flow.core, audience, options, responses, observer or Observer())
     rows = list(range(audience.customers) if customers is None else customers)
     specs = resources_of(flow, options)
     if specs and grants is None:
@@ -110,8 +109,7 @@ def claims(
     A customer is worked to the horizon, or to the end of the item in which he makes a claim that
     `grants` do not answer. His records are in his own order, the customers in that given.
     """
-    flow = flow.core
-    setting = setting_of(flow, audience, options, responses, Observer())
+    setting = setting_of(flow := flow.core, audience, options, responses, Observer())
     specs = resources_of(flow, options)
     found = []
     for row in customers:
