@@ -13,6 +13,8 @@ from pydantic import Field, PrivateAttr, StrictInt, StrictStr, model_validator
 
 from core import limits
 from core.conditions import Condition, Filter, Model, Name, WindowField
+from core.control_lowering import controlled
+from core.controls import CONTROLS_MAX, Blackout, Budget, Cap, MessageRules, QuietHours
 from core.lowering import lowered_nodes
 from core.nodes import LOCAL_TIME, ABTest, Node, NodeBase, NodeId, TakeCoupon, Target, Weight
 
@@ -82,6 +84,17 @@ class Settings(Model):
     coupons: dict[Name, Annotated[StrictInt, Field(ge=0, le=limits.PEOPLE_MAX)]] = Field(
         default_factory=dict, max_length=1000
     )
+    caps: list[Cap] = Field(default_factory=list, max_length=CONTROLS_MAX)
+    quiet_hours: list[QuietHours] = Field(default_factory=list, max_length=CONTROLS_MAX)
+    blackouts: list[Blackout] = Field(default_factory=list, max_length=CONTROLS_MAX)
+    budget: list[Budget] = Field(default_factory=list, max_length=CONTROLS_MAX)
+    messages: MessageRules | None = None
+
+    @property
+    def controls(self) -> bool:
+        """Whether anything limits the messages of the flow."""
+        listed = self.caps or self.quiet_hours or self.blackouts or self.budget
+        return bool(listed) or self.messages is not None
 
     @model_validator(mode="after")
     def _window(self) -> Self:
@@ -114,9 +127,11 @@ class Flow(Model):
         # A copy of the model takes the cache along, but not always the nodes.
         if self._core is None or self._core[0] is not self.nodes:
             nodes = lowered_nodes(self.nodes)
-            core = self
-            if nodes is not self.nodes:
-                core = self.model_copy(update={"nodes": nodes})
+            core, settings = self, self.settings
+            if settings.controls:
+                nodes, settings = controlled(nodes, settings)
+            if nodes is not self.nodes or settings is not self.settings:
+                core = self.model_copy(update={"nodes": nodes, "settings": settings})
                 core._authored = self.authored
                 core._core = (nodes, core)
             self._core = (self.nodes, core)

@@ -18,6 +18,7 @@ from core.lint_audience import absent_events, absent_names
 from core.lint_channels import addresses, permissions, replies
 from core.lint_constants import constants
 from core.lint_content import readiness
+from core.lint_controls import controls
 from core.lint_graph import (
     awaited_messages,
     cycles,
@@ -99,6 +100,7 @@ RULES: tuple[Rule, ...] = (
     permissions,
     replies,
     readiness,
+    controls,
 )
 
 

@@ -13,6 +13,7 @@ from core.conditions import DidTest, NeverDidTest, walk
 from core.counters import HOUR_MS
 from core.describe import describe_scope
 from core.flow import Flow
+from core.internal_events import made_by_run
 from core.lowering import author_of
 from core.nodes import OnEvent, WaitEvent
 from core.options import RunOptions
@@ -112,6 +113,8 @@ class Notices:
     def _absences(self) -> Iterator[Notice]:
         places, own = used(self.flow), written(self.flow)
         for absence in self.audience.absent:
+            if made_by_run(absence.name):
+                continue
             ref = Ref(absence.kind, absence.name)
             yield self._absence(absence, places.get(ref, []), ref in own)
 

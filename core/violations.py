@@ -220,6 +220,12 @@ CODES: dict[str, Code] = {
     "gap-without-reentry": Code(
         "warning", "A gap between entries, but everybody enters only once."
     ),
+    "always-quiet": Code("error", "Quiet hours leave no time in which to send."),
+    "spread-too-long": Code("error", "The end of quiet hours is spread over too long a time."),
+    "blackout-reversed": Code("error", "A blackout is over before it begins."),
+    "empty-budget": Code("warning", "A budget is enough for no message at all."),
+    "idle-control": Code("warning", "A limit of messages fits no message of the flow."),
+    "idle-cap": Code("warning", "A cap that another one makes needless."),
     "unknown-node": Code("error", "The funnel or a wait names a node that isn't there."),
     "unknown-branch": Code("error", "A test ends in favour of a branch that it doesn't have."),
     "unknown-pool": Code("error", "A node takes coupons of a pool that isn't stated."),
