@@ -15,6 +15,7 @@ from core.binding import bind
 from core.compiler import compile_flow
 from core.document import read_flow
 from core.options import RunOptions
+from core.record import PROPERTIES
 from core.tenant_schema import TenantSchema
 from intake_frames import NOW_MS, ROWS, SCHEMA, frame_of
 
@@ -145,10 +146,19 @@ def test_a_program_binds_to_the_audience() -> None:
     assert audience.zone == "Asia/Tokyo"
     assert audience.events == 0
     assert audience.event_names == ["order", "visit"]
-    assert {name: c.kind for name, c in audience.properties.items()} == SCHEMA.properties
+    kinds = {name: column.kind for name, column in audience.properties.items()}
+    assert {name: kinds[name] for name in SCHEMA.properties} == SCHEMA.properties
+    # Standard events need no declaration, and flows may ask for their properties.
+    assert kinds.keys() - SCHEMA.properties.keys() == PROPERTIES.keys()
+    assert kinds["url"] == "string"
     assert audience.constants == {"birthday"}
     assert "email" not in audience.attributes
     assert audience.attributes["score"].missing().all()
+    assert "owner" not in audience.attributes
+    named = directory.audience(["owner", "score:vip", "nickname", "email"])
+    assert named.attributes["owner"].missing().all()
+    assert named.attributes["score:vip"].kind == "int64"
+    assert not {"nickname", "email"} & named.attributes.keys()
     flow, violations = read_flow(FLOW, name="welcome.yaml")
     assert flow is not None, violations
     options = RunOptions(from_ms=NOW_MS, until_ms=NOW_MS + 1000, horizon_ms=NOW_MS + 1000)
