@@ -457,13 +457,19 @@ cdef inline void split_all(MachineC* m, int32_t i, PersonC** items, int32_t n) n
     leave_by(m, i, items, n)
 
 
+cdef inline int64_t spread_in(
+    const NodeC* node, uint64_t id_hash, uint64_t entry_hash
+) noexcept nogil:
+    """The same, of a customer and an entry by their hashes."""
+    cdef uint64_t slot = slot_of(entry_hash, 1)
+    return <int64_t>scale(draw64(<uint64_t>node.x, id_hash, slot), <uint64_t>node.ms)
+
+
 cdef inline int64_t spread_of(
     MachineC* m, const PersonC* person, const NodeC* node
 ) noexcept nogil:
     """How much later than the others a customer goes on, of `node.ms` at most (D50)."""
-    cdef uint64_t slot = slot_of(hash_of(m, person)[0], 1)
-    cdef uint64_t id_hash = m.p.id_hash[m.s.lo + at(m, person)]
-    return <int64_t>scale(draw64(<uint64_t>node.x, id_hash, slot), <uint64_t>node.ms)
+    return spread_in(node, m.p.id_hash[m.s.lo + at(m, person)], hash_of(m, person)[0])
 
 
 cdef inline int64_t due_of(MachineC* m, const PersonC* person, const NodeC* node) noexcept nogil:

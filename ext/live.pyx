@@ -61,7 +61,7 @@ cdef class LiveMachine(StoredMachine):
         """Hand over rows, sorted by customer and then as they came; `work` carries them out.
 
         `customer` int32[r]; `type` int32[r] as in `core.binding_inputs` (plus HISTORICAL where the
-        event came too late; -1 - columns is the customer's zone); `ms`, `past_ms` int64[r], when it
+        event came too late, ECHO if a HISTORICAL one told of it before; -1 - columns is the customer's zone); `ms`, `past_ms` int64[r], when it
         takes effect and when it happened; `hash` uint64[r], `value` int64[r]; a property column of
         r each. Times of one customer never fall, and none is before his last work.
         """
@@ -111,7 +111,7 @@ cdef class LiveMachine(StoredMachine):
 
     def _check_rows(self, types, properties):
         """ValueError for types that the program does not have, or another number of properties."""
-        events = types[types >= 0] & ~HISTORICAL
+        events = types[types >= 0] & ~(HISTORICAL | ECHO)
         if events.max(initial=-1) >= self.m.p.n_events or types.min(initial=0) < -1 - self.m.p.n_columns:
             raise ValueError("a row has a type that the program does not know")
         if len(properties) != self.m.p.n_properties:
@@ -404,11 +404,11 @@ cdef class LiveMachine(StoredMachine):
     # -- what is there
 
     def rows(self):
-        """How many rows are kept."""
-        return self.rows_used
+        """How many rows are kept, and internal events of the past."""
+        return self.rows_used + self.m.s.past_used
 
     def forget(self, before_ms):
-        """Drop rows that nobody will ask for; returns how many are left.
+        """Drop rows, and internal events, that nobody will ask for; returns how many are left.
 
         `before_ms` int64[event types]: no look-back reaches events of a type that happened at that
         time or before. Rows that began an entry under way stay.
@@ -437,7 +437,7 @@ cdef class LiveMachine(StoredMachine):
                     )
         self.mark_all()
         self.rows_used = kept
-        return kept
+        return kept + self.m.s.past_used
 
     def count(self):
         """What has been counted since the beginning, and where tokens stand now, as `Counters`."""

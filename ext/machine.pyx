@@ -229,7 +229,8 @@ cdef class Machine:
         p.exits = <const ListenC*>self.hold(own.exits, layouts.LISTEN)
         p.guards = <const int32_t*>self.hold(own.guards, np.int32)
         p.column_fires = <const int32_t*>self.hold(own.column_fires, np.int32)
-        p.column_watched = <const uint8_t*>self.hold(own.column_watched, np.uint8)
+        # One more, for rows that change the customer's zone.
+        p.column_watched = <const uint8_t*>self.hold(np.append(own.column_watched, 0), np.uint8)
         p.listeners = <const int32_t*>self.hold(own.listeners, np.int32)
         p.n_listeners = own.lists
         p.n_exits = len(own.exits)

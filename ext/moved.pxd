@@ -4,16 +4,16 @@ The instant that the old tables gave is read on the wall clock of the old tables
 time is turned into an instant by the new ones. Whatever waits for elapsed time stays.
 """
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
 
 from ext.civil cimport (
     DAY_MS, OFFSET_MAX_MS, floor_div, local_to_utc, utc_to_local, weekday, zone_row,
 )
-from ext.kernels cimport date_in
+from ext.kernels cimport date_in, spread_in
 from ext.predicates cimport DAYS_MAX, decide, next_change, read_customer
 from ext.structs cimport *
 from ext.timeline cimport SEGMENT_HELD, find_schedule
-from ext.tokens cimport at, detail_of, find_other
+from ext.tokens cimport at, detail_of, find_other, hash_of
 
 
 # The table of one zone.
@@ -80,7 +80,7 @@ cdef inline int64_t wall_of(
 
 cdef inline int64_t moved_due(
     MachineC* m, int32_t c, int32_t i, const int64_t* old_x, const ClockC* old, const ClockC* new,
-    int64_t due_ms,
+    uint64_t entry_hash, int64_t due_ms,
 ) noexcept nogil:
     """When a customer's timer at node `i` that was due at `due_ms` is due.
 
@@ -88,7 +88,10 @@ cdef inline int64_t moved_due(
     the date is another one by now.
     """
     cdef const NodeC* node = &m.p.nodes[i]
-    cdef int64_t base_ms = due_ms - node.ms, local_ms, value
+    cdef int64_t elapsed_ms = node.ms, base_ms, local_ms, value
+    if node.op == OP_WAIT_SLOT and node.ms:
+        elapsed_ms = spread_in(node, m.p.id_hash[c], entry_hash)
+    base_ms = due_ms - elapsed_ms
     if node.op == OP_WAIT_AT and not node.flags & FLAG_LOCAL:
         # A literal on the flow's clock.
         return due_ms + (node.x - old_x[i])
@@ -101,7 +104,7 @@ cdef inline int64_t moved_due(
     if local_to_utc(old.utc, old.offset, old.n, local_ms) != base_ms:
         # The second of two instants that the clock shows alike: another zone's clock meant it.
         return due_ms
-    return local_to_utc(new.utc, new.offset, new.n, local_ms) + node.ms
+    return local_to_utc(new.utc, new.offset, new.n, local_ms) + elapsed_ms
 
 
 cdef inline bint later_dates(
@@ -171,7 +174,9 @@ cdef inline void move_person(
     if not person.crowd and person.due_ms != INT64_MAX and (
         person.state == TOKEN_TIMED or person.state == TOKEN_LISTENING
     ):
-        due_ms = moved_due(m, at(m, person), person.node, old_x, old, new, person.due_ms)
+        due_ms = moved_due(
+            m, at(m, person), person.node, old_x, old, new, hash_of(m, person)[0], person.due_ms
+        )
         if due_ms != person.due_ms:
             person.due_ms = max(due_ms, person.now_ms)
     if m.p.n_segments:

@@ -100,7 +100,10 @@ def retable(LiveMachine machine, bound, zones, following, bint entering):
         person = &m.s.persons[c]
         old = clock_at(offsets, utc, offset, old_zone[c])
         new = clock_at(m.p.zone_offsets, m.p.zone_utc, m.p.zone_offset, new_zone[c])
-        due_ms = moved_due(m, c, m.s.tokens[t].node, old_x, &old, &new, m.s.timers[t].key)
+        due_ms = moved_due(
+            m, c, m.s.tokens[t].node, old_x, &old, &new,
+            m.s.entries[m.s.tokens[t].entry].hash, m.s.timers[t].key,
+        )
         if due_ms != m.s.timers[t].key:
             detail_of(m, person).timers = heap_remove(m.s.timers, detail_of(m, person).timers, t)
             set_timer(m, person, t, max(due_ms, person.now_ms))

@@ -257,6 +257,8 @@ cdef inline int64_t matches(
             break
         if ms <= begin:
             break
+        if ms > now:
+            continue  # known already, of another flow that was worked before this one
         if filter_passes(m, p.source2, c, row, entry_row, now):
             count += 1
             last_ms[0] = ms

@@ -50,19 +50,31 @@ cdef inline int64_t keep_rows(
     return kept
 
 
+cdef inline int32_t past_event(const MachineC* m, int64_t row) noexcept nogil:
+    """The type of an internal event that is remembered."""
+    return m.p.internals[-2 - row - m.p.internal0].event
+
+
 cdef inline void forget_past(
     MachineC* m, const int64_t* bound_ms, int32_t* place
 ) noexcept nogil:
-    """Drop internal events that no look-back reaches; `place` has room for a number of each.
+    """Drop internal events that no look-back reaches, and of erased customers.
 
-    Lists lead backward, so whatever is before an event has its new number, or is gone, already.
+    `place` has room for a number of each. Lists lead backward, so whatever is before an event has
+    its new number, or is gone, already.
     """
     cdef int64_t c, before
     cdef int32_t i, kept = 0
     cdef PastC* past = m.s.past
     for i in range(m.s.past_used):
         place[i] = -1
-        if past[i].ms > bound_ms[m.p.internals[-2 - past[i].row - m.p.internal0].event]:
+    for c in range(<int64_t>m.s.persons_n * m.p.n_histories):
+        i = m.s.last_past[c]
+        while i >= 0 and past[i].ms > bound_ms[past_event(m, past[i].row)]:
+            place[i] = 0
+            i = past[i].previous
+    for i in range(m.s.past_used):
+        if place[i] == 0:
             before = past[i].previous
             past[kept] = past[i]
             past[kept].previous = place[before] if before >= 0 else -1

@@ -304,7 +304,7 @@ cdef inline int unsound_rows(MachineC* m, int64_t rows) noexcept nogil:
     for row in range(rows):
         if not link(m.p.row_previous[row], rows):
             return BAD_ROW
-        if m.p.row_type[row] >= 0 and (m.p.row_type[row] & ~HISTORICAL) >= m.p.n_events:
+        if m.p.row_type[row] >= 0 and (m.p.row_type[row] & ~(HISTORICAL | ECHO)) >= m.p.n_events:
             return BAD_ROW
     for place in range(<int64_t>m.s.persons_n * m.p.n_histories):
         row = m.s.last_row[place]

@@ -130,9 +130,6 @@ cdef class StoredMachine(Machine):
         columns[p.n_columns].store = STORE_INT32
         reads = [self.m.p.segment_column[i] for i in range(p.n_columns)] + [1]
         p.segment_column = <const uint8_t*>self.hold(reads, np.uint8)
-        # Nobody asks for changes of zones.
-        watched = [p.column_watched[i] for i in range(p.n_columns)] + [0]
-        p.column_watched = <const uint8_t*>self.hold(watched, np.uint8)
         self.field(<void**>&s.persons, sizeof(PersonC), 0, 1)
         self.field(<void**>&s.details, sizeof(DetailC), 0, not p.plain)
         self.field(<void**>&s.steps, 4, 0, 1)

@@ -130,6 +130,7 @@ cdef enum:
     NO_ADMISSION = -1  # but the customer's own
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
     HISTORICAL = 1 << 30  # added to the type of an event that came too late to be more than history
+    ECHO = 1 << 29  # added to the type of an event that is in the history already, and heard of now
     OUTCOMES = 12
     FIRES = 6  # of a column: an internal event by kind of change, and whether no value counts as 0
     DELAY_SUB_BITS = 6

@@ -217,6 +217,8 @@ cdef inline int32_t remember(
     cdef bint historical = type >= HISTORICAL
     cdef const EventC* event
     cdef int64_t* link
+    if type & ECHO:
+        return type - ECHO
     if historical:
         type -= HISTORICAL
     event = &m.p.events[type]

@@ -40,6 +40,7 @@ from core import limits
 from core.audience import Kind
 from core.errors import HeadraceError
 from core.hashing import hash_bytes
+from core.internal_events import is_internal
 from core.record import ATTRIBUTES, attribute_kind
 from core.tenant_schema import TenantSchema
 from core.violations import close_to, pointer, printable, quoted
@@ -66,7 +67,7 @@ class Reject:
     """A row that was refused: its number, a JSON pointer into the batch, a code, what is wrong.
 
     Codes are those of `core.violations` where they exist there, and: `unknown-event`,
-    `too-many-fields`, `too-large`, `id-collision`.
+    `internal-event`, `too-many-fields`, `too-large`, `id-collision`.
     """
 
     row: int
@@ -338,6 +339,9 @@ class _Reader:
     def _event_of(self, name: object) -> str:
         if type(name) is not str:
             raise RefusedError("wrong-type", wrong_type("text", name).message, "event")
+        if is_internal(name):
+            message = f"{quoted(name)} is an event that only flows make happen: no row tells of it"
+            raise RefusedError("internal-event", message, "event")
         if name not in self._events:
             advice = close_to(name, self._events, "Add it to the schema.")
             message = f"the schema has no event {quoted(name)}. {advice}"

@@ -153,7 +153,7 @@ class CoupledVersions:
         for number, command in self._control.after(self._read):
             self._read = number
             if command["kind"] == "publish":
-                flow = flow_of(command["document"], command["flow"])
+                flow = flow_of(command["document"], command["flow"]).core
                 if specs := resources_of(flow, options_of(command, self._tenant.salt)):
                     self._specs[number] = specs
         return self._specs

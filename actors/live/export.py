@@ -3,8 +3,11 @@
 An event stands at the time at which it took effect, which is when it arrived; one that came too
 late to move anybody stands at the time at which it happened. Values of attributes are dated, but
 for those that came with their customers and never changed, which are constant. Tags and groups are
-as they are now. What flows themselves did to customers' records is not in the journal, and so not
-in the audience; personal values never are, and nothing of those who were erased.
+as they are now. What flows sent is found by carrying the journal out anew: events `message_sent`
+that name their flow, so that a dry run can leave out those of the flow that it replaces; they come
+before what else happened in their millisecond, as flows that were worked later knew of them. What
+flows did to customers' records is not in the journal, and so not in the audience; personal values
+never are, and nothing of those who were erased.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from actors.intake.directory import Directory, Texts
 from actors.intake.frame import UPSERT, Frame, Sparse
 from actors.live.control import TenantSettings
 from actors.live.records import CommandRecord, RowsRecord, decode_record
+from actors.live.replay import Resending
 from actors.store.errors import TrimmedError
 from actors.store.partition import Partition
 from core.audience import (
@@ -95,6 +99,7 @@ class _Export:
         self.ms: list[Array] = []
         self.code: list[Array] = []
         self.hash: list[Array] = []
+        self.is_sent: list[Array] = []
         self.properties: dict[tuple[str, str, Kind], _Values] = {}
         self.changed: dict[tuple[str, Kind], _Values] = {}
         self.change_ms: dict[tuple[str, Kind], list[Array]] = {}
@@ -115,6 +120,7 @@ class _Export:
                 file=file,
             )
         directory = Directory(TenantSchema.of(self.settings.schema), self.settings.zone)
+        published, last = False, 0
         for number, data in store.journal():
             record = decode_record(number, data, file)
             if isinstance(record, RowsRecord):
@@ -122,6 +128,15 @@ class _Export:
                 self.as_of_ms = max(self.as_of_ms, record.until_ms - 1)
             elif isinstance(record, CommandRecord):
                 self._command(number, record.command, directory)
+                published = published or record.command["kind"] == "publish"
+            last = number
+        if published:
+            for number, sent in Resending(store, self.settings).sent:
+                if number <= last:
+                    rows, none = np.arange(sent.rows), np.zeros(sent.rows, np.bool_)
+                    self._events(sent, none, rows, sent.customer.astype(np.int64) + self.first)
+                    self.record.append(np.full(sent.rows, number, np.int64))
+                    self.is_sent[-1][:] = True
         # A schema reaches all partitions; that of the last is as good as any.
         self.schema = directory.schema
         self.directories.append(directory)
@@ -168,6 +183,7 @@ class _Export:
         self.ms.append(ms[rows])
         self.code.append(code)
         self.hash.append(frame.hash[rows])
+        self.is_sent.append(np.zeros(len(rows), np.bool_))
         place = np.full(frame.rows, -1, np.int64)
         place[rows] = np.arange(self.events, self.events + len(rows))
         self.events += len(rows)
@@ -200,7 +216,8 @@ class _Export:
         """The events, in the order of an audience."""
         customer, ms = _joined(self.customer, np.int64), _joined(self.ms, np.int64)
         code, hashes = _joined(self.code, np.int32), _joined(self.hash, np.uint64)
-        order = np.lexsort((np.arange(len(ms)), ms, customer))
+        later = ~_joined(self.is_sent, np.bool_)
+        order = np.lexsort((np.arange(len(ms)), later, ms, customer))
         order = order[self.known(customer, _joined(self.record, np.int64))[order]]
         place = np.full(len(ms), -1, np.int64)
         place[order] = np.arange(len(order))

@@ -26,6 +26,7 @@ from actors.live.hosted import Opener, Receipt, Surroundings
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
 from actors.live.store_look import StoreLook, look_at
+from actors.live.version import REPORTED
 from actors.people.lookup import Lookup
 from actors.people.people import People
 from actors.relay.contents import FolderContents
@@ -38,6 +39,7 @@ from actors.relay.settings import load_providers
 from actors.store.errors import NoSpaceError
 from core.counters import Counters
 from core.errors import HeadraceError
+from core.internal_events import MESSAGE_SENT
 from core.tenant_schema import TenantEvent, TenantSchema
 
 TEMPLATES = "templates"
@@ -62,7 +64,8 @@ RESULT_SCHEMA = TenantSchema(
                 "delay_ms": "int64",
             }
         )
-        for name in get_args(ResultName)
+        for name in (REPORTED, *get_args(ResultName))
+        if name != MESSAGE_SENT
     }
 )
 
@@ -329,7 +332,9 @@ class Household:
             for row in rows:
                 customer = self.partition.id_of_hash(int(row["customer"]) % _HASHES)
                 if customer is not None:  # else erased meanwhile
-                    found.append({**row, "customer": customer})
+                    # Flows heard that it was sent when they decided to.
+                    event = REPORTED if row["event"] == MESSAGE_SENT else row["event"]
+                    found.append({**row, "customer": customer, "event": event})
             return found
 
         assert self._surroundings is not None

@@ -21,7 +21,7 @@ from actors.intake.admission import Admission, Judged
 from actors.intake.directory import Directory
 from actors.intake.frame import Frame
 from actors.live.basis import Basis, installed_basis, pack_tables
-from actors.live.carrying import carry_basis, carry_grant, carry_rows, share
+from actors.live.carrying import carry_basis, carry_grant, carry_time
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import stored_effects
 from actors.live.errors import RefusedError
@@ -38,6 +38,7 @@ from actors.live.records import (
     fitting,
 )
 from actors.live.retention import trim_journal
+from actors.live.sharing import in_turn, share
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState, add_counts
 from actors.live.version import Columns, LiveVersion
@@ -486,14 +487,10 @@ class LivePartition:
             return
         if isinstance(record, CommandRecord):
             self._command(record)
+            sent = in_turn(state)
         else:
-            state.clock_ms = max(state.clock_ms, record.until_ms)
-            if isinstance(record, TickRecord):
-                for version in state.versions:
-                    version.tick(record.until_ms, record.first, record.last)
-            else:
-                carry_rows(state, record)
-        share(state)
+            sent = carry_time(state, record)
+        share(state, sent)
         for version in state.versions:
             version.collect_claims()
 
@@ -529,7 +526,7 @@ class LivePartition:
             failpoints.hit("after_apply_before_commit")
         effects: list[bytes] = []
         for version in self._state.versions:
-            taken = version.machine.take_effects()
+            taken = version.take_effects()
             if len(taken):
                 effects += stored_effects(self._tenant.tenant, version, taken)
         encoded = [record.encode() for record in records]
@@ -561,7 +558,7 @@ class LivePartition:
             if isinstance(record, RowsRecord):
                 self._recount(record)
             for version in self._state.versions:
-                version.machine.take_effects()
+                version.take_effects()
 
     def _recount(self, record: RowsRecord) -> None:
         """Remember that rows of the journal were taken in."""

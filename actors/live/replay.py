@@ -1,11 +1,15 @@
-"""Replay a partition in memory and add up its decisions anew, apart from its own counters."""
+"""Replay a partition in memory: add up its decisions anew, or find the messages that it sent."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.intake.frame import Frame
 from actors.live.control import TenantSettings
+from actors.live.effects import frame_of_sends
 from actors.live.partition import LivePartition
 from actors.live.records import BasisRecord, CommandRecord, Record
 from actors.live.version import LiveVersion
@@ -73,3 +77,35 @@ class Recounting(LivePartition):
             after, recount = version.machine.count(), self.recount(version)
             recount.waiting += counters.waiting - after.waiting
             recount.idle += counters.idle - after.idle
+
+
+class _Whole:
+    """A store as it would be without a snapshot, whoever else has it open."""
+
+    def __init__(self, store: Partition) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def load_snapshot(self) -> None:
+        """None."""
+
+
+class Resending(LivePartition):
+    """A replay of a whole journal that keeps `sent`: records' numbers, and what flows sent in each.
+
+    Messages are events as `actors.live.effects.frame_of_sends` makes them.
+    """
+
+    def __init__(self, store: Partition, tenant: TenantSettings) -> None:
+        """Replay what the store holds, whichever versions of the engine wrote it."""
+        self.sent: list[tuple[int, Frame]] = []
+        super().__init__(cast(Partition, _Whole(store)), tenant, any_engine=True)
+
+    def _apply(self, record: Record) -> None:
+        super()._apply(record)
+        for version in self._state.versions:
+            made = version.take_effects()
+            if len(made):
+                self.sent.append((self._applied + 1, frame_of_sends(version, made)))

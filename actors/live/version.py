@@ -28,6 +28,7 @@ from core.duration import DAY_MS
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.hashing import hash_bytes, hash_parts
+from core.internal_events import MESSAGE_SENT
 from core.nodes import BranchAttribute
 from core.options import RunOptions
 from core.program import ColumnName, Program
@@ -39,8 +40,11 @@ from ext.live import LiveMachine
 LIFE_MS = 3653 * DAY_MS
 """A version lives for ten years at most; hours and schedules are laid out for as long."""
 HISTORICAL = 1 << 30
+ECHO = 1 << 29
 ROOM_MIN = 1024
 FORGET_ROWS = 1 << 16
+REPORTED = "message_handed_over"
+"""By this event a relay tells that a provider took a message."""
 Array = NDArray[Any]
 Columns = dict[str, tuple[Kind, list[str] | None]]
 
@@ -106,6 +110,8 @@ class LiveVersion:
         self.claims: Array = np.zeros(0, CLAIM)  # that are not answered
         self.answered = 0  # claims before those
         self.decided: set[int] = set()  # resources
+        self.hears_sends = MESSAGE_SENT in self.program.events  # those of other flows too
+        self._effects: list[Array] = []  # that other flows were told of
         audience = directory.audience(self._attributes())
         if columns is not None:
             audience = _without_customers(audience, columns)
@@ -187,25 +193,79 @@ class LiveVersion:
         numbers: NDArray[np.int32],
         historical: NDArray[np.bool_],
         until_ms: int,
+        *,
+        resting: bool = False,
     ) -> None:
         """Carry out those rows of a frame that the flow refers to, and their customers' timers.
 
         `numbers` int32[k] are those of the frame's customers, `historical` bool[n] says which
         events came too late to be more than history. While it is paused nobody moves: events are
         history, and changes are made; likewise behind the end of its life, for which no hours
-        are laid out.
+        are laid out, and where it is to be `resting`.
         """
-        if self.dropped or not self._feed(frame, numbers, historical):
+        if self.dropped:
             return
-        if self.paused or until_ms > self._options.horizon_ms:
+        if MESSAGE_SENT in self.program.histories and REPORTED in frame.event_names:
+            self._remember_reports(frame, numbers)
+        if not self._feed(frame, numbers, historical):
+            return
+        if resting or self.paused or until_ms > self._options.horizon_ms:
             self.machine.observe()
         else:
             self.machine.work(until_ms)
 
     def backfill(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
         """Remember a frame's events of the time before the version began."""
+        if MESSAGE_SENT in self.program.histories and REPORTED in frame.event_names:
+            self._remember_reports(frame, numbers)
         if self._feed(frame, numbers, np.ones(frame.rows, np.bool_), changes=False):
             self.machine.observe()
+
+    def remember_sends(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
+        """Remember what another version sent, as `hear` takes it, if a condition looks back."""
+        if not self.dropped and MESSAGE_SENT in self.program.histories:
+            self._feed(frame, numbers, np.ones(frame.rows, np.bool_))
+            self.machine.observe()
+
+    def hear(self, frame: Frame, numbers: NDArray[np.int32], until_ms: int) -> None:
+        """Let what another version sent happen; it is remembered already."""
+        if not self.hears_sends or self.dropped or self.paused:
+            return
+        if until_ms <= self._options.horizon_ms:
+            self._feed(frame, numbers, np.zeros(frame.rows, np.bool_), echo=True)
+            self.machine.work(until_ms)
+
+    def _remember_reports(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
+        """Remember what was sent before the version began, when a relay tells of it."""
+        reports = frame.type == frame.event_names.index(REPORTED)
+        delay_ms = np.zeros(frame.rows, np.int64)
+        part = frame.properties.get("delay_ms")
+        if part is not None and part.kind == "int64":
+            delay_ms[part.rows] = np.maximum(part.values, 0)
+        sent_ms = frame.occurred_ms - delay_ms
+        rows = np.flatnonzero(reports & (sent_ms < self.at_ms))
+        if len(rows) == 0:
+            return
+        told = frame.take(rows)
+        told.event_names = [MESSAGE_SENT if n == REPORTED else n for n in told.event_names]
+        told.occurred_ms = sent_ms[rows]
+        number_of = dict(zip(frame.id_hash.tolist(), numbers.tolist(), strict=True))
+        mine = np.array([number_of[h] for h in told.id_hash.tolist()], np.int32)
+        self._feed(told, mine, np.ones(told.rows, np.bool_), changes=False)
+        self.machine.observe()
+
+    def new_effects(self) -> Array:
+        """The messages asked for since the last call, EFFECT; `take_effects` has them too."""
+        made: Array = self.machine.take_effects()
+        if len(made):
+            self._effects.append(made)
+        return made
+
+    def take_effects(self) -> Array:
+        """The messages asked for since the last call, EFFECT records in the order of the work."""
+        found = [*self._effects, self.machine.take_effects()]
+        self._effects = []
+        return np.concatenate(found)
 
     @property
     def looks_back(self) -> bool:
@@ -340,12 +400,17 @@ class LiveVersion:
         historical: NDArray[np.bool_],
         *,
         changes: bool = True,
+        echo: bool = False,
     ) -> bool:
-        """Hand over those rows of a frame that the flow refers to; False if there are none."""
+        """Hand over those rows of a frame that the flow refers to; False if there are none.
+
+        With `echo` they are events that are remembered already, and happen now.
+        """
         types = np.array([self._type_of.get(n, -1) for n in frame.event_names] + [-1], np.int32)
         type_of_row = types[frame.type]
         rows = np.flatnonzero(type_of_row >= 0)
-        type_ = type_of_row[rows] + np.where(historical[rows], HISTORICAL, 0).astype(np.int32)
+        marks = np.where(historical[rows], HISTORICAL, ECHO if echo else 0).astype(np.int32)
+        type_ = type_of_row[rows] + marks
         value = np.zeros(len(rows), np.int64)
         made = list(self._changes(frame)) if changes and np.any(frame.type == UPSERT) else []
         if made:

@@ -66,7 +66,7 @@ def check(seed: int) -> int:
         tenant.close()
         export(folder / "p", tenant.settings, folder / "out")
         program = compile_flow(loaded.flow)
-        audience = load_audience(folder / "out", needs_of(program))
+        audience = load_audience(folder / "out", needs_of(program, replaces=loaded.flow.flow))
         found = run_cut(bind(program, audience, loaded.options), Cut())[0]
     assert sorted(found) == sorted(expected), f"seed {seed}"
     return len(found)
