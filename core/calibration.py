@@ -90,7 +90,7 @@ def assess(predicted: Float64s, happened: Flags, base_rate: float) -> Calibratio
 
 
 def bins_of(predicted: Float64s, happened: Flags) -> list[Bin]:
-    """Up to `BINS` bins of about equal size, from the lowest predictions up; equals stay together."""
+    """Up to `BINS` bins of about equal size, from the lowest up; equal ones stay together."""
     if not len(predicted):
         return []
     edges = np.unique(np.quantile(predicted, np.arange(1, BINS) / BINS))
