@@ -12,7 +12,7 @@ from unittest import mock
 import random_conditions
 from core import reference_conditions
 from core.flow import Flow
-from core.nodes import NODE_TYPES
+from core.nodes import OPERATIONS
 from core.outcomes import Outcome
 from core.reference import Record
 
@@ -49,7 +49,7 @@ def ports() -> set[tuple[str, str]]:
     """Every (node type, port) of random cases; the branches of one node count as `named`."""
     return {
         (name, port)
-        for name in NODE_TYPES
+        for name in OPERATIONS
         if name not in COUPLED
         for port in PORTS.get(name, ("next",))
     }
