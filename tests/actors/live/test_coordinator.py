@@ -123,6 +123,19 @@ def test_coupons_are_given_once_each_over_partitions_and_restarts(start: Start) 
     assert counts.entered[node(engine, "end")] == PEOPLE
 
 
+def test_a_budget_of_messages_holds_over_partitions_and_restarts(start: Start) -> None:
+    mail = {"work": {"type": "send", "channel": "email", "template": "t", "next": "end"}}
+    engine = start(flow({"budget": [{"sends": 30}]}, mail))
+    go(engine, 0, 20)
+    engine = start()
+    settle(engine, 5_000)
+    go(engine, 20, PEOPLE)
+    settle(engine, 6_000)
+    counts = engine.counts("f")
+    assert counts.sends_by_hour.sum() == 30
+    assert counts.entered[-1] == PEOPLE  # everybody came to the end
+
+
 def test_claims_wait_while_nobody_grants_and_others_go_on(start: Start) -> None:
     engine = start(flow({"coupons": {"spring": 1}}, COUPON))
     engine.publish(flow({}, WAIT).replace('"flow": "f"', '"flow": "g"'))
