@@ -26,7 +26,8 @@ from zone_files import shifted, with_zone
 from zone_tenants import SCHEMA, SEND, SETTINGS, T0, Zoned, document, steps_of
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Asia/Kolkata", None)
-LOCAL = ("days", "until", "of-flow", "date", "wall", "slot", "heard")
+LOCAL = ("days", "until", "of-flow", "date", "wall", "slot", "spread", "heard", "any")
+HEARING = ("wait_event", "wait_any")
 HOUR_MS = 3_600_000
 SWITCH_MS = T0 + 8 * DAY_MS
 END_MS = T0 + 45 * DAY_MS
@@ -58,7 +59,13 @@ def ways(dice: Random) -> dict[str, dict[str, Any]]:
             "type": "wait_slot",
             "slots": [{"from": clock, "until": "24:00", "days": [weekday]}],
         },
+        "spread": {
+            "type": "wait_slot",
+            "slots": [{"from": clock, "until": "24:00", "days": [weekday]}],
+            "spread": f"{dice.randrange(1, 40)} hours",
+        },
         "heard": {"type": "wait_event", "event": "click", "timeout": timeout},
+        "any": {"type": "wait_any", "events": {"event": {"event": "click"}}, "timeout": timeout},
         "heard-ms": {"type": "wait_event", "event": "click", "timeout": "100 hours"},
     }  # fmt: skip
 
@@ -71,11 +78,11 @@ def flow_of(dice: Random, alone: bool) -> str:
     for name in chosen:
         kind = all_ways[name]["type"]
         after: Any = f"m-{name}"
-        if kind == "wait_event":
+        if kind in HEARING:
             after = {"event": f"m-{name}", "timeout": f"l-{name}"}
         nodes[name] = {**all_ways[name], "next": after}
         nodes[f"m-{name}"] = dict(SEND)
-        if kind == "wait_event":
+        if kind in HEARING:
             nodes[f"l-{name}"] = dict(SEND)
     if not alone:
         nodes |= {
