@@ -8,6 +8,7 @@ What the document *means* is the business of `core.lint`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +18,7 @@ from core.collection import collection_paused
 from core.content import Content
 from core.flow import Flow
 from core.json_text import mark_json, read_json
-from core.marks import Text, placed
+from core.marks import Text, placed, there
 from core.responses import Responses
 from core.shape import shape_violations
 from core.violations import Violation, violation
@@ -55,7 +56,8 @@ def read_content(text: str | bytes, *, name: str) -> tuple[Content | None, list[
 def located(violations: Iterable[Violation], text: str | bytes, *, name: str) -> list[Violation]:
     """The violations, sorted, with the lines at which their pointers lead to in `text`.
 
-    For those of `core.lint`, which sees the flow and not its text.
+    For those of `core.lint`, which sees the flow and not its text. A word is read as the test that
+    it means; what is wrong with a part of that is told at the word.
     """
     violations = list(violations)
     decoded, refused = _decoded(text)
@@ -63,8 +65,11 @@ def located(violations: Iterable[Violation], text: str | bytes, *, name: str) ->
         return sorted(violations)
     if _is_json(decoded, name):
         found = read_json(decoded)
-        return placed(violations, None if found.violations else mark_json(decoded))
-    return placed(violations, read_yaml(decoded).marks)
+        marks = None if found.violations else mark_json(decoded)
+    else:
+        marks = read_yaml(decoded).marks
+    known = [replace(v, pointer=there(marks, v.pointer)) for v in violations]
+    return placed(known, marks)
 
 
 def _read(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:

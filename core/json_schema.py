@@ -180,8 +180,12 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
+_OWN = ("default", "description")
+"""What a field may say of a shared type for itself."""
+
+
 def _key(schema: Schema) -> str:
-    return json.dumps({k: v for k, v in schema.items() if k != "default"}, sort_keys=True)
+    return json.dumps({k: v for k, v in schema.items() if k not in _OWN}, sort_keys=True)
 
 
 def _refer(schema: Any, names: dict[str, str]) -> Any:
@@ -192,7 +196,7 @@ def _refer(schema: Any, names: dict[str, str]) -> Any:
         return schema
     name = names.get(_key(schema))
     if name is not None:
-        return {"$ref": f"#/$defs/{name}", **{k: v for k, v in schema.items() if k == "default"}}
+        return {"$ref": f"#/$defs/{name}", **{k: v for k, v in schema.items() if k in _OWN}}
     return {k: _refer(v, names) for k, v in schema.items()}
 
 
@@ -213,7 +217,13 @@ def _complete(schema: Schema) -> None:
     definitions["Operand"] = {"anyOf": [{"$ref": "#/$defs/Scalar"}, {"$ref": "#/$defs/EntryRef"}]}
     definitions["NodeId"]["description"] = "The id of a node."
     definitions["Duration"]["pattern"] = r"^\s*[+-]?\s*([0-9]+\s*[A-Za-z]+\s*)+$"
-    definitions["TimeOfDay"]["pattern"] = "^([01]?[0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9])?$"
+    definitions["TimeOfDay"] = {
+        "description": "A time of day such as 09:00, or milliseconds after midnight.",
+        "anyOf": [
+            {"type": "string", "pattern": "^([01]?[0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9])?$"},
+            {"type": "integer", "minimum": 0, "maximum": 86_400_000},
+        ],
+    }
     definitions["Weight"] = {
         "description": "A share: a percentage such as 33.33%, or a number of 10,000ths.",
         "anyOf": [

@@ -30,7 +30,8 @@ def _moved(view: View, found: Violation) -> Violation:
     if node_id != steps[1]:
         fields = []
     elif authored is not None and type(authored) is not type(core):
-        named = {field.alias or name for name, field in type(authored).model_fields.items()}
-        fields = fields[:1] if fields[:1] and fields[0] in named else []
+        models = type(authored).model_fields
+        stated = {models[name].alias or name for name in authored.model_fields_set}
+        fields = fields[:1] if fields[:1] and fields[0] in stated else []
     place = pointer(["nodes", node_id, *fields])
     return replace(found, pointer=place, message=message, advice=advice)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from core.violations import Violation, steps_of
+from core.violations import Violation, pointer, steps_of
 
 
 class Mark(NamedTuple):
@@ -25,17 +25,31 @@ class Text:
     violations: list[Violation] = field(default_factory=list)
 
 
-def line_of(marks: Mark | None, pointer: str) -> int | None:
+def line_of(marks: Mark | None, text: str) -> int | None:
     """The line of what a JSON pointer leads to, or of the closest part around it, if known."""
     if marks is None:
         return None
-    for step in steps_of(pointer):
+    for step in steps_of(text):
         parts = marks.parts or {}
         found = parts.get(step) or (parts.get(int(step)) if step.isdecimal() else None)
         if found is None:
             break
         marks = found
     return marks.line
+
+
+def there(marks: Mark | None, text: str) -> str:
+    """As much of a JSON pointer as leads to something; all of it where nothing is known."""
+    if marks is None:
+        return text
+    steps = steps_of(text)
+    for place, step in enumerate(steps):
+        parts = marks.parts or {}
+        found = parts.get(step) or (parts.get(int(step)) if step.isdecimal() else None)
+        if found is None:
+            return pointer(steps[:place])
+        marks = found
+    return text
 
 
 def placed(violations: Iterable[Violation], marks: Mark | None) -> list[Violation]:

@@ -63,7 +63,7 @@ BAD = {
         FINE.replace("type: send", "type: sende"),
         "error unknown-node-type {file}:5 /nodes/m/type",
         "there is no node type 'sende'.",
-        "Did you mean 'send' or 'end'? The types are on_event,",
+        "Did you mean 'send' or 'end' or 'send_email'? The types are on_event,",
     ),
     "weights": (
         SPLIT.replace("b: 50%", "b: 40%"),
