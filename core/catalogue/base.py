@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from core import limits
 from core.conditions import Filter, Model, Name, WindowField
@@ -126,6 +126,9 @@ class NodeBase(Model):
     branch is a port before them. `makes` names what a run tells of it besides its decisions: the
     effect ("message") or the part of the customer that it changes.
     """
+
+    # Built as parts of the one union; each for itself would take as long again.
+    model_config = ConfigDict(defer_build=True)
 
     type: str
     title: str | None = Field(None, max_length=limits.NAME_CHARS_MAX)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
 from core import limits
 from core.catalogue.channels import Reach
@@ -28,6 +28,9 @@ class ConditionWord(Model):
 
     `label` and `help` are for the palette.
     """
+
+    # Built as parts of the one union of conditions.
+    model_config = ConfigDict(defer_build=True)
 
     label: ClassVar[str]
     help: ClassVar[str]

@@ -26,7 +26,7 @@ ANY = "text, a number, true or false or {entry: property}"
     ("node", "code", "pointer", "message", "advice"),
     [
         ("type: snd", "unknown-node-type", "/type", "there is no node type 'snd'", "mean 'send'"),
-        ("type: Wait_For", "unknown-node-type", "/type", "node type 'Wait_For'", "'wait_for_date' or"),
+        ("type: Wait_For", "unknown-node-type", "/type", "node type 'Wait_For'", "'wait_for_date'"),
         ("type: 5", "unknown-node-type", "/type", "there is no node type the number 5", "on_event"),
         ("next: b", "unknown-node-type", "", "the node has no type", "Add `type`"),
         ("[]", "wrong-type", "", "a node is a mapping with a type, not an empty list", "on_event"),
