@@ -37,7 +37,7 @@ WORDS = {
     "plan": ["free", "basic", "plus", "pro"],
     "language": ["de", "fr", "it", "en", "pl"],
 }
-NUMBERS = {"age": "int64", "points": "int64", "spent": "float64", "score": "float64"}
+NUMBERS = {"age": "int64", "points": "int64", "spent": "float64", "rating": "float64"}
 FLAGS = ("consent", "vip")
 
 
