@@ -43,6 +43,11 @@ def _gate(gate: GateReport) -> Iterator[str]:
 
 
 def _pool(pool: PoolReport) -> str:
+    if pool.budget:
+        return (
+            f"A budget of {plural(pool.stock, 'message')}: {_figure(pool.taken)} used, "
+            f"{_figure(pool.left)} left; {_figure(pool.refused)} were not sent for want of it."
+        )
     return (
         f"Coupons of {pool.pool}: {_figure(pool.taken)} of {number(pool.stock)} taken, "
         f"{_figure(pool.left)} left."

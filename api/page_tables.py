@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.holdout_text import holdout_told
 from api.page_charts import axis, whisker
 from api.page_graph import badge, kind_of
 from api.page_text import count, figure, html, interval, rich, share, share_range
@@ -237,7 +238,11 @@ def goal_html(goal: GoalReport) -> str:
     modelled = ""
     if s.modelled.value:
         modelled = f"<p>{count(s.modelled)} of all conversions so far are modelled events.</p>"
-    return f"<p>Conversion: {rich(goal.target)}.</p><p>{text}.</p>{drawing}{open_}{modelled}"
+    told = [] if goal.holdout is None else holdout_told(goal.holdout)
+    kept_out = "".join(f"<p>{html(line)}</p>" for line in told)
+    return (
+        f"<p>Conversion: {rich(goal.target)}.</p><p>{text}.</p>{drawing}{open_}{modelled}{kept_out}"
+    )
 
 
 def modelled_html(report: Report) -> str:

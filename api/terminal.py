@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.couplings_text import couplings_told
+from api.holdout_text import holdout_told
 from core.describe import CHANNEL_NAMES
 from core.quantity import THIN, moment, number, percent, percents, plural, points, span
 from core.report import (
@@ -92,6 +93,8 @@ class _Screen:
                 self._title(f"Goal: {report.goal.target}"),
                 self._prose(self._goal(report.goal.successes)),
             ]
+            if report.goal.holdout is not None:
+                parts += [self._prose(told) for told in holdout_told(report.goal.holdout)]
         if report.couplings is not None:
             parts.append(self._title("Limits and prizes"))
             parts += [self._prose(told) for told in couplings_told(report.couplings)]

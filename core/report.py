@@ -314,11 +314,21 @@ class ABReport(_Part):
     """What the rates can tell and what they cannot."""
 
 
+class HoldoutReport(_Part):
+    """Conversions of those who were kept out; each is watched from when they would have entered."""
+
+    successes: Successes
+    difference: Rate | None
+    """The flow's rate minus theirs, with Newcombe's 95 % interval; null where one has no rate."""
+
+
 class GoalReport(_Part):
     """Conversions of the goal; every entry is watched."""
 
     target: str
     successes: Successes
+    holdout: HoldoutReport | None
+    """Those kept out for comparison; null where the flow keeps nobody out."""
 
 
 class GateReport(_Part):
@@ -341,13 +351,17 @@ class GateReport(_Part):
 
 
 class PoolReport(_Part):
-    """A pool of coupons."""
+    """A pool of coupons, or of messages that may be sent."""
 
     pool: str
+    budget: bool
+    """Whether it is a budget: a pool of messages."""
     stock: int
     """How many there were at first."""
     taken: Figure
     left: Figure
+    refused: Figure
+    """How often somebody came for one when none was left."""
 
 
 class EndReport(_Part):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.control_lowering import BUDGET
 from core.counters import Counters
 from core.couplings import GateSpec, PoolSpec, TrialSpec, resources_of
 from core.nodes import TakeCoupon
@@ -81,17 +82,25 @@ def _pool(figures: Figures, spec: PoolSpec) -> PoolReport:
     }
     rows = list(nodes.values())
 
-    def taken(counters: Counters) -> int:
-        """Each visit takes one while there are any; who is parked on arrival makes none (D44)."""
+    def asked(counters: Counters) -> int:
+        """Each visit makes a claim; who is parked on arrival makes none (D44)."""
         parked = counters.outcome[rows, Outcome.PARKED_BUDGET.column].sum()
-        return min(spec.stock, int(counters.entered[rows].sum() - parked))
+        return int(counters.entered[rows].sum() - parked)
+
+    def taken(counters: Counters) -> int:
+        """Each claim takes one while there are any."""
+        return min(spec.stock, asked(counters))
 
     assumed = not figures.assumed.entered.isdisjoint(nodes)
     return PoolReport(
         pool=spec.name,
+        budget=spec.name.startswith(BUDGET),
         stock=spec.stock,
         taken=figures.figure(taken, assumed, f"coupons of {spec.name!r}"),
         left=figures.figure(lambda c: spec.stock - taken(c), assumed, f"left of {spec.name!r}"),
+        refused=figures.figure(
+            lambda c: asked(c) - taken(c), assumed, f"refused coupons of {spec.name!r}"
+        ),
     )
 
 

@@ -52,7 +52,7 @@ def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
         assumed=node_id in figures.marked,
         entered=figures.entered(node_id),
         people=figures.people(node_id),
-        ports=[_port(figures, node_id, node, port) for port in node.ports],
+        ports=[_port(figures, node_id, node, port) for port in _ports(figures, node_id, node)],
         outcomes=_counts(figures, node_id, (*ENDS, *PARKS)),
         refusals=_counts(figures, node_id, REFUSALS) + _coupled_refusals(figures, [node_id]),
         waiting=figures.waiting(node_id),
@@ -67,6 +67,18 @@ def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
     )
 
 
+def _ports(figures: Figures, node_id: str, node: NodeBase) -> list[str]:
+    """The ports that were written, then the reasons not to send that settings add."""
+    core = figures.flow.nodes[node_id]
+    added = core.ports if isinstance(core, Send) else ()
+    return list(dict.fromkeys((*node.ports, *added)))
+
+
+def _targets(node: NodeBase, port: str) -> list[str]:
+    """Where a port leads; a reason that settings add leads where `next` does."""
+    return node.targets(port if port in node.ports else "next")
+
+
 def _plain(figures: Figures, node_id: str, name: str, assumed: frozenset[str]) -> Figure:
     count = read(name, figures.index[node_id])
     return figures.figure(count, node_id in assumed, f"{name} at {node_id!r}")
@@ -79,7 +91,7 @@ def _mean_ms(counters: Counters, node: int) -> float | None:
 
 def _port(figures: Figures, node_id: str, node: NodeBase, port: str) -> PortReport:
     count, entered = figures.port(node_id, port), figures.entered(node_id)
-    targets = node.targets(port)
+    targets = _targets(node, port)
     ends = ended_by(node, port)
     outcome = None if targets else ("idle" if ends is None else ends.text)
     return PortReport(
@@ -109,8 +121,8 @@ def edge_reports(figures: Figures, entries: Figure) -> list[EdgeReport]:
     """All edges, in the order of their nodes, ports and targets."""
     edges = []
     for node_id, node in figures.flow.authored.nodes.items():
-        for port in node.ports:
-            targets = node.targets(port)
+        for port in _ports(figures, node_id, node):
+            targets = _targets(node, port)
             if not targets:
                 continue
             count = figures.port(node_id, port)

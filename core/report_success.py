@@ -5,7 +5,15 @@ from __future__ import annotations
 from core.describe import describe, describe_target
 from core.limits import WEIGHT_TOTAL
 from core.nodes import ABTest
-from core.report import ABReport, BranchReport, Funnel, GoalReport, Layer, Successes
+from core.report import (
+    ABReport,
+    BranchReport,
+    Funnel,
+    GoalReport,
+    HoldoutReport,
+    Layer,
+    Successes,
+)
 from core.report_figures import Count, Figures, read
 from core.statistics import detectable_difference
 
@@ -83,7 +91,13 @@ def goal_report(figures: Figures) -> GoalReport | None:
         return None
     _, place = watch_places(figures)
     found = successes(figures, place, figures.assumed.entries, figures.assumed.goal)
-    return GoalReport(target=describe_target(goal), successes=found)
+    holdout = None
+    if figures.flow.settings.holdout is not None:
+        kept_out = successes(figures, place + 1, figures.assumed.entries, figures.assumed.entries)
+        counts = _rate_counts(place + 1), _rate_counts(place)
+        difference = figures.difference(*counts, figures.assumed.goal)
+        holdout = HoldoutReport(successes=kept_out, difference=difference)
+    return GoalReport(target=describe_target(goal), successes=found, holdout=holdout)
 
 
 def successes(figures: Figures, place: int, opened: bool, assumed: bool) -> Successes:
