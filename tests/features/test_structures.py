@@ -20,6 +20,7 @@ IDS = [f"c{i}" for i in range(CUSTOMERS)]
 def crowd(nodes: dict[str, Any], times: int = 1, **fields: Any) -> Case:
     """A case in which many customers do `go`, as many days as there are times."""
     events = [(f"05-{day + 4:02} 10:00", "go", {}, name) for day in range(times) for name in IDS]
+    events += [("05-04 09:00", "wechat_interacted", {}, name) for name in IDS]
     fields = {"settings": ALWAYS, **fields}
     return Case(
         {"go": on("go", "a"), **nodes}, events, customers=[{"id": n} for n in IDS], **fields
@@ -113,7 +114,7 @@ def test_A057_one_picture_is_the_same_for_all() -> None:
 @pytest.mark.parametrize("kind", ["text", "menu", "coupon", "page", "mini_program"])
 def test_A052_A056_A059_A061_each_kind_of_WeChat_reply_is_sent(kind: str) -> None:
     reply = {"type": "wechat_reply", "template": "content", "kind": kind, "next": "x"}
-    case = Case({"go": on("go", "a"), "a": reply}, [GO])
+    case = Case({"go": on("go", "a"), "a": reply}, [("05-04 09:00", "wechat_interacted"), GO])
     assert told(case)[1:] == ["05-04 10:00 a next", "05-04 10:00 x end"]
     assert sent(case) == {"wechat": 1}
     assert "invalid-value" in errors(
