@@ -179,12 +179,13 @@ cdef class LiveMachine(StoredMachine):
                         write_cell(&self.m.p.columns[-1 - type], c, self.m.p.row_value[row])
                     else:
                         remember(&self.m, person, type | HISTORICAL, row)
+                        # Nobody is to rest: of many rows of one customer the list has no room.
+                        self.m.w.idles = 0
                 person.row = self.row_end[c]
                 person.input_ms = INT64_MAX
                 person.stage = STAGE_REST
                 if self.m.p.n_segments:
                     self.m.s.details[c].dirty = 1
-                self.m.w.idles = 0
                 if next_ms(person) < self.m.p.horizon_ms:
                     calendar_put(&self.calendar, c, next_ms(person))
         self.fed = 0

@@ -242,6 +242,42 @@ def test_a_time_that_is_over_by_the_new_tables_is_made_up_for(tmp_path: Path) ->
         tenant.close()
 
 
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("by_s", [3600, -3600])
+@pytest.mark.parametrize("since", ["2026-04-11T15:00", "2026-04-12T04:00"])
+def test_who_goes_on_apart_stays_as_far_apart(
+    tmp_path: Path, alone: bool, by_s: int, since: str
+) -> None:
+    """The slot begins on 11 April at 22:00 UTC, behind what the new tables change, or before."""
+    slot = {"type": "wait_slot", "slots": [{"from": "00:00", "until": "24:00", "days": ["sun"]}]}
+    ways = ["near", "far"][alone:]
+    nodes = {
+        "t": {"type": "on_event", "event": "go", "next": ways},
+        "near": {**slot, "spread": "2 hours", "next": "m-near"},
+        "far": {**slot, "spread": "3 days", "next": "m-far"},
+        "any": {"type": "wait_any", "events": {"event": {"event": "click"}}, "timeout": "11 days",
+                "next": {"event": "x", "timeout": "m-any"}},
+        "u": {"type": "on_event", "event": "click", "next": "any"},
+    }  # fmt: skip
+    nodes |= {f"m-{way}": SEND for way in ("near", "far", "any")}
+    tables = shifted(BERLIN, utc(since), by_s)
+    moved_ms = by_s * 1000 if since < "2026-04-12" else 0
+    with in_memory(tmp_path) as folder:
+        tenant = anna_in(folder / "p", nodes, **ALWAYS)
+        tenant.take(event("anna", "go") + event("bert", "go") + event("bert"), T0 + DAY_MS)
+        before = tenant.due()
+        tenant.reopen(tables)
+        starts = {(c, way, ms - moved_ms) for c, way, ms in before if way in ways and ms}
+        assert {place for place in tenant.due() if place[1] in ways} == starts
+        assert {ms - utc("2026-04-11T22:00") > 6 * HOUR_MS for _, way, ms in starts} == {
+            True, alone
+        }  # fmt: skip
+        tenant.tick(utc("2026-04-30T00:00"))
+        assert tenant.times("m-far") == sorted(ms for _, way, ms in starts if way == "far")
+        assert tenant.times("m-any") == [T0 + 12 * DAY_MS - by_s * 1000]
+        tenant.close()
+
+
 @pytest.mark.parametrize(
     ("by_s", "until", "expected"),
     [

@@ -101,6 +101,7 @@ def test_personal_values_stay_out_of_the_frame() -> None:
         ({"customer": "é" * 256}, "/0/customer", "out-of-range", "512 bytes; at most 511"),
         ({"customer": "\ud800"}, "/0/customer", "lone-surrogate", "half of a character"),
         (ORDER | {"event": "ordr"}, "/0/event", "unknown-event", "Did you mean 'order'?"),
+        (ORDER | {"event": "~tag.raised:vip"}, "/0/event", "internal-event", "no row tells of it"),
         (ORDER | {"event": None}, "/0/event", "wrong-type", "expected text, found null"),
         (ORDER | {"occured": 1}, "/0/occured", "unknown-field", "Did you mean 'occurred'?"),
         (ORDER | {"set": {}}, "/0/set", "unknown-field", "no field 'set'"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,7 +24,11 @@ from actors.store.errors import TrimmedError
 from core.audience import Needs
 from core.binding import bind
 from core.compiler import compile_flow, needs_of
+from core.document import read_flow
 from core.hashing import hash_customer
+from core.options import RunOptions
+from core.outcomes import outcome_text
+from core.reference import Record
 from core.tenant_schema import TenantSchema
 from data_dirs import made
 from differential import Cut, TooLongError, run_cut, run_reference
@@ -188,6 +194,102 @@ def test_nothing_of_the_erased_is_exported(tmp_path: Path) -> None:
     assert changes is not None
     assert np.diff(changes.offsets).tolist() == [1, 2]
     assert not hits(tmp_path / "out", [f"a{T_MS}".encode(), f"b{T_MS}".encode()])
+
+
+CAPPED = {
+    "headrace": 1,
+    "flow": "b",
+    "settings": {"reentry": {"policy": "always"}},
+    "nodes": {
+        "t": {"type": "on_event", "event": "visit", "next": "mail"},
+        "h": {
+            "type": "on_event",
+            "event": "message_sent",
+            "where": {"property": "template", "is": "a"},
+            "next": "x",
+        },
+        "mail": {
+            "type": "send",
+            "channel": "email",
+            "template": "b",
+            "guards": [
+                {
+                    "reason": "capped",
+                    "if": {"did": "message_sent", "at_least": 1, "within": "1 day"},
+                }
+            ],
+            "next": "x",
+        },
+        "x": {"type": "end"},
+    },
+}
+
+
+def test_a_dry_run_knows_what_other_flows_sent(tmp_path: Path) -> None:
+    """Flow `a` sends where somebody buys and waits; `b` is capped by that, and hears it."""
+    schema = TenantSchema.of(SCHEMA)
+    settings_ = TenantSettings("shop", schema=SCHEMA)
+    asking = {
+        **CAPPED,
+        "flow": "a",
+        "nodes": {
+            "t": {"type": "on_event", "event": "buy", "next": ["w", "mail"]},
+            "w": {"type": "wait", "for": "3 days", "next": "mail"},
+            "mail": {"type": "send", "channel": "email", "template": "a", "next": "x"},
+            "x": {"type": "end"},
+        },
+    }
+    folder = tmp_path / "p"
+    live: list[Record] = []
+    for number in range(2):
+        with LivePartition.open(folder / f"00{number}", settings_, create=True, log=True) as part:
+            for serial, document in enumerate((asking, CAPPED), 1):
+                said = {"kind": "publish", "flow": document["flow"], "version": 1}
+                said |= {"document": json.dumps(document), "at_ms": T_MS}
+                part.command(serial, said)
+            for day, (who, event) in enumerate(
+                [("c", "visit"), ("c", "buy"), ("c", "visit"), ("d", "visit"), ("c", "visit"),
+                 ("d", "buy"), ("c", "visit"), ("d", "visit"), ("c", "visit"), ("d", "visit")]
+            ):  # fmt: skip
+                at_ms = T_MS + day * DAY_MS // 2 + 7
+                row = {"customer": f"{who}{number}", "event": event}
+                frame = decode_rows([row], schema, batch=b"%d" % day).frame
+                while part.tick(at_ms):
+                    pass
+                part.take([frame], at_ms)
+                if day == 5:
+                    while part.snapshot(now=True):
+                        pass
+            version = part.version("b")
+            for customer, step, ms, entry, node, port in part.take_log("b").tolist():
+                name = version.program.node_ids[node]
+                said_ = outcome_text(port) if port < 0 else version.flow.nodes[name].ports[port]
+                live.append(Record(part.id_of(customer), step, ms, entry, name, said_))
+    export(folder, settings_, tmp_path / "out")
+    flow, violations = read_flow(json.dumps(CAPPED), name="b")
+    assert flow is not None, violations
+    options = RunOptions(T_MS, T_MS + 90 * DAY_MS, T_MS + 90 * DAY_MS)
+
+    def dry_run(replaces: str | None) -> list[Record]:
+        program = compile_flow(flow)
+        audience = load_audience(tmp_path / "out", needs_of(program, replaces=replaces))
+        return sorted(run_cut(bind(program, audience, options), Cut())[0])
+
+    assert dry_run("b") == sorted(live)
+    taken = Counter(record.port for record in live if record.node == "mail")
+    assert taken == {"capped": 6, "next": 10}
+    assert Counter(r.node for r in live)["h"] == 6
+    # Without the other flow nothing but its own messages caps it.
+    assert Counter(r.node for r in dry_run("a"))["h"] == 0
+    needs = Needs(set(), set(), set(), {"message_sent"}, {"channel", "template", "node", "flow"})
+    audience = load_audience(tmp_path / "out", needs)
+    told = {
+        tuple(audience.properties[name].value(row) for name in ("channel", "template", "node"))
+        for row in range(len(audience.event_ms))
+    }
+    assert told == {("email", "a", "mail"), ("email", "b", "mail")}
+    of = np.repeat(np.arange(4), np.diff(audience.event_offsets))
+    assert len(set(zip(of.tolist(), audience.event_hash.tolist(), strict=True))) == 16
 
 
 def test_a_journal_that_was_trimmed_is_refused(tmp_path: Path) -> None:

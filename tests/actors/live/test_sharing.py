@@ -405,3 +405,18 @@ def test_nothing_is_asked_of_flows_where_none_hears(
     shop.publish("c", {**ASKS, "mail": send("c")})
     shop.event("anna")
     assert shop.sent() == [("a", "a"), ("c", "c")]
+
+
+def test_a_segment_looks_back_at_more_messages_than_there_are_customers(shop: Shop) -> None:
+    """One customer gets thousands of messages at once, from a flow that answers itself."""
+    enough = [{"reason": "enough", "if": {"did": "message_sent", "at_least": 5_999}}]
+    loop = {"t": on("go", "mail"), "h": on("message_sent", "mail"),
+            "mail": send("a", guards=enough), "x": END}  # fmt: skip
+    had = {"did": "message_sent", "at_least": 5_999, "within": "1 day"}
+    shop.publish("a", loop)
+    shop.publish("b", {"s": {"type": "on_segment", "if": had, "next": "mail"}, "mail": send("b"),
+                       "x": END})  # fmt: skip
+    shop.event("bert", "other")
+    shop.event("anna")
+    assert shop.sent() == [("a", "a")] * 5_999 + [("b", "b")]
+    shop.reopen(snapshot=True)
