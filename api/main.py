@@ -220,6 +220,27 @@ def check(
     raise typer.Exit(failed)
 
 
+@app.command("overlap")
+def overlap_(
+    flows: Annotated[
+        list[Path], typer.Argument(metavar="FLOW...", help="Two flow documents or more.")
+    ],
+    audience: Annotated[Path, typer.Option(metavar="DIR", help="The audience folder.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Entries begin here.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Entries end before this.")
+    ] = None,
+    salt: Annotated[str | None, typer.Option(metavar="TEXT", help="Salt of assignments.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Count the people whom two flows would both let in, and both send messages."""
+    from api.overlap import overlap, present
+
+    present(overlap(flows, audience, from_, until, salt), as_json=json)
+
+
 TemplatesOption = Annotated[
     Path | None,
     typer.Option(
