@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cases import ask, on, send
+from cases import on, send
 from command import call
 from importing import import_files
 
