@@ -114,6 +114,8 @@ cdef class LiveMachine(StoredMachine):
         events = types[types >= 0] & ~(HISTORICAL | ECHO)
         if events.max(initial=-1) >= self.m.p.n_events or types.min(initial=0) < -1 - self.m.p.n_columns:
             raise ValueError("a row has a type that the program does not know")
+        if np.any((types[types >= 0] & (HISTORICAL | ECHO)) == (HISTORICAL | ECHO)):
+            raise ValueError("a row cannot be history alone and happen now")
         if len(properties) != self.m.p.n_properties:
             raise ValueError(f"{self.m.p.n_properties} properties expected, not {len(properties)}")
 
