@@ -33,6 +33,11 @@ BUDGET = "~budget"
 CLOCK = "~clock:"
 """Begins the names of attributes that hold a fixed date, so that conditions can ask for it."""
 
+WITHOUT_LIMITS: dict[str, Any] = {
+    "caps": [], "quiet_hours": [], "blackouts": [], "budget": [], "messages": None,
+}  # fmt: skip
+"""The settings that limit messages, as they are where nothing does."""
+
 _LONG = parse_duration("300000 days")
 
 
@@ -59,8 +64,7 @@ def controlled(
             past = ["sold_out"] if isinstance(each, TakeCoupon) else []
             result[each_id] = _led(each, list(each.next) if each_id == node_id else past, moved)
     pools = {pool_of(k): each.messages for k, each in enumerate(settings.budget)}
-    bare: dict[str, Any] = {"caps": [], "quiet_hours": [], "blackouts": [], "budget": []}
-    changes = {**bare, "messages": None, "coupons": {**settings.coupons, **pools}}
+    changes = {**WITHOUT_LIMITS, "coupons": {**settings.coupons, **pools}}
     return result, settings.model_copy(update=changes)
 
 

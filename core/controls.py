@@ -8,7 +8,7 @@ settings make of a flow is in `core.control_lowering`.
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, model_validator
 
@@ -235,3 +235,13 @@ class MessageRules(Model):
         if isinstance(self.reachable, dict):
             return self.reachable.get(channel, "unless_unreachable")
         return self.reachable
+
+    def needs(self, name: str) -> bool:
+        """Whether whoever lacks the attribute isn't sent to on some channel."""
+        wanted = {*self.addresses.values()}
+        for channel in get_args(Reach):
+            if self.consent_to(channel) == "required":
+                wanted.add(f"consent:{channel}")
+            if self.reach_by(channel) == "required":
+                wanted.add(f"reachable:{channel}")
+        return name in wanted

@@ -115,7 +115,7 @@ class Flow(Model):
     nodes: dict[NodeId, Node] = Field(min_length=1)
 
     _authored: Flow | None = PrivateAttr(None)
-    _core: tuple[object, Flow] | None = PrivateAttr(None)
+    _core: tuple[object, object, Flow] | None = PrivateAttr(None)
 
     @property
     def core(self) -> Flow:
@@ -124,8 +124,9 @@ class Flow(Model):
         Interpreters run it. Ids and ports stay; nodes that came in have an id with '~'. It is the
         flow itself where nothing is to be replaced.
         """
-        # A copy of the model takes the cache along, but not always the nodes.
-        if self._core is None or self._core[0] is not self.nodes:
+        # A copy of the model takes the cache along, but not always the nodes and the settings.
+        held = self._core
+        if held is None or held[0] is not self.nodes or held[1] is not self.settings:
             nodes = lowered_nodes(self.nodes)
             core, settings = self, self.settings
             if settings.controls:
@@ -133,9 +134,9 @@ class Flow(Model):
             if nodes is not self.nodes or settings is not self.settings:
                 core = self.model_copy(update={"nodes": nodes, "settings": settings})
                 core._authored = self.authored
-                core._core = (nodes, core)
-            self._core = (self.nodes, core)
-        return self._core[1]
+                core._core = (nodes, settings, core)
+            self._core = held = (self.nodes, self.settings, core)
+        return held[2]
 
     @property
     def authored(self) -> Flow:

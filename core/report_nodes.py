@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.control_lowering import CLOCK
 from core.counters import Counters
 from core.describe import describe
 from core.flow import Flow
@@ -68,10 +69,14 @@ def _node(figures: Figures, node_id: str, node: NodeBase) -> NodeReport:
 
 
 def _ports(figures: Figures, node_id: str, node: NodeBase) -> list[str]:
-    """The ports that were written, then the reasons not to send that settings add."""
+    """The ports that were written, then the reasons of the settings for which anybody got nothing.
+
+    A reason that never held is none of the author's, so it is not told of.
+    """
     core = figures.flow.nodes[node_id]
-    added = core.ports if isinstance(core, Send) else ()
-    return list(dict.fromkeys((*node.ports, *added)))
+    added = set(core.ports).difference(node.ports) if isinstance(core, Send) else set()
+    held = [port for port in core.ports if port in added and _taken(figures, node_id, port)]
+    return [*node.ports, *held]
 
 
 def _targets(node: NodeBase, port: str) -> list[str]:
@@ -169,13 +174,17 @@ def _taken(figures: Figures, node_id: str, port: str) -> bool:
 
 def dated_reads(figures: Figures) -> list[Dated]:
     """The nodes that judged anybody by an attribute value dated later than the moment."""
-    found = []
+    found: dict[str, Dated] = {}
     for node_id, node in figures.flow.nodes.items():
-        people = _plain(figures, node_id, "touched", figures.assumed.entered)
-        if people.value:
-            names = sorted(ref.name for ref in reads(node) if ref.kind == "attribute")
-            found.append(Dated(node=author_of(node_id), attributes=names, people=people))
-    return found
+        people, author = (
+            _plain(figures, node_id, "touched", figures.assumed.entered),
+            author_of(node_id),
+        )
+        if people.value and author not in found:
+            held = {ref.name for ref in reads(node) if ref.kind == "attribute"}
+            names = sorted(name for name in held if not name.startswith(CLOCK))
+            found[author] = Dated(node=author, attributes=names, people=people)
+    return list(found.values())
 
 
 def refusal_totals(figures: Figures) -> list[Count]:

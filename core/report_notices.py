@@ -21,7 +21,7 @@ from core.quantity import day, moment, number, plural, span
 from core.report import AudienceFacts, Dated, Dead, Level, Notice, Successes, Totals
 from core.responses import Responses
 from core.taint import Assumptions, modelled_events, rule_fits
-from core.usage import GOAL, Ref, used, written
+from core.usage import GOAL, Ref, asked_by_limits, used, written
 from core.violations import Violation, steps_of
 
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
@@ -112,10 +112,11 @@ class Notices:
 
     def _absences(self) -> Iterator[Notice]:
         places, own = used(self.flow), written(self.flow)
+        limited = asked_by_limits(self.flow.authored)
         for absence in self.audience.absent:
-            if made_by_run(absence.name):
-                continue
             ref = Ref(absence.kind, absence.name)
+            if made_by_run(absence.name) or ref in limited:
+                continue
             yield self._absence(absence, places.get(ref, []), ref in own)
 
     def _absence(self, absence: Absence, places: list[str], own: bool) -> Notice:

@@ -22,6 +22,7 @@ from core.conditions import (
     TagTest,
     walk,
 )
+from core.control_lowering import WITHOUT_LIMITS
 from core.flow import ExitRule, Flow
 from core.nodes import (
     ABTest,
@@ -156,3 +157,15 @@ def written(flow: Flow) -> set[Ref]:
 
 def _target_reads(target: Target) -> set[Ref]:
     return {Ref("event", target.event), *condition_reads(target.where)}
+
+
+def asked_by_limits(flow: Flow) -> set[Ref]:
+    """The names that a flow as written asks for only to limit its messages, and can do without."""
+    if not flow.settings.controls:
+        return set()
+    rules = flow.settings.messages
+    bare = flow.settings.model_copy(update=WITHOUT_LIMITS)
+    plain = used(flow.model_copy(update={"settings": bare}).core)
+    return {
+        ref for ref in used(flow.core) if ref not in plain and not (rules and rules.needs(ref.name))
+    }

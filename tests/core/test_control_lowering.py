@@ -89,3 +89,10 @@ def test_a_reason_that_a_message_has_already_is_not_asked_twice() -> None:
     assert isinstance(send, Send)
     assert [guard.reason for guard in send.guards] == ["no_permission"]
     assert send.guards == core_of({}, more={"m": web}).nodes["m"].guards  # type: ignore[attr-defined]
+
+
+def test_a_copy_with_other_settings_is_limited_by_these() -> None:
+    limited = core_of(CAP).authored
+    bare = limited.model_copy(update={"settings": core_of({}).settings})
+    assert bare.core.nodes["m"].ports == ("next",)
+    assert limited.core.nodes["m"].ports == ("next", "capped")

@@ -31,7 +31,12 @@ def case_of(settings: dict[str, Any], buyers: int = 0, **fields: Any) -> Case:
 def report_of(case: Case) -> Report:
     """The report of one run."""
     people = case.people()
-    names = [Absence("event", "message_sent"), Absence("attribute", "~clock:2026-06-10")]
+    names = [
+        Absence("event", "message_sent"),
+        Absence("attribute", "~clock:2026-06-10"),
+        Absence("property", "channel"),
+        Absence("attribute", "consent:email"),
+    ]
     facts = AudienceFacts("people", people.customers, len(case.events), None, None, None,
                           absent=tuple(names))  # fmt: skip
     return build_report(case.flow(), ran(case).counters, case.run_options(), audience=facts)
@@ -68,7 +73,13 @@ def test_N10_without_a_holdout_the_goal_stands_alone() -> None:
 
 def test_N12_the_report_counts_the_reasons_at_the_message() -> None:
     cap = {"at_most": 1, "within": "1 day"}
-    case = case_of({"caps": [cap], "blackouts": [{"from": "2026-06-10", "until": "2026-06-11"}]})
+    case = case_of(
+        {
+            "caps": [cap],
+            "messages": {},
+            "blackouts": [{"from": "2026-06-10", "until": "2026-06-11"}],
+        }
+    )
     again = [("05-04 11:00", "go", {}, name) for name in IDS[:50]]
     report = report_of(Case(case.nodes, [*case.events, *again], case.settings, case.customers))
     [node] = [node for node in report.nodes if node.id == "m"]
@@ -79,8 +90,18 @@ def test_N12_the_report_counts_the_reasons_at_the_message() -> None:
     assert sum(port.share or 0 for port in node.ports) == pytest.approx(1)
     edges = {(e.source, e.port): e.count.value for e in report.edges}
     assert edges == {("go", "next"): 650, ("m", "next"): 600, ("m", "capped"): 50}
-    named = [notice for notice in report.notices if "~" in notice.title + notice.text]
-    assert named == []
+    assert [notice.code for notice in report.notices if notice.level == "error"] == []
+
+
+@pytest.mark.parametrize(("consent", "told"), [("required", True), ("unless_refused", False)])
+def test_A121_an_absent_consent_is_told_of_where_nobody_is_sent_to_without(
+    consent: str, told: bool
+) -> None:
+    report = report_of(case_of({"messages": {"consent": consent}}))
+    [node] = [node for node in report.nodes if node.id == "m"]
+    assert [p.port for p in node.ports] == ["next", "no_consent"][: 1 + told]
+    titles = [notice.title for notice in report.notices]
+    assert ("The audience has no attribute `consent:email`" in titles) == told
 
 
 def test_N11_the_report_tells_what_is_left_of_a_budget() -> None:
