@@ -518,8 +518,7 @@ cdef class StoredMachine(Machine):
         self.m.k.lines_free = numbers["lines_free"]
         self._load(<void**>&self.m.k.lines, arrays["lines"], self.m.k.lines_used * sizeof(LineC))
         for i, name in ((2, "decided_ms"), (3, "decided_branch")):
-            decided = self.grants[i]
-            decided[...] = np.frombuffer(arrays[name], decided.dtype)
+            self.grants[i][...] = np.frombuffer(arrays[name], self.grants[i].dtype)
         self._load(
             <void**>&s.entry_visits, arrays["entry_visits"], <size_t>s.entries_used * self.m.p.n_slots * 4
         )
@@ -567,15 +566,10 @@ cdef class StoredMachine(Machine):
     def _check_kept_rows(self, arrays, rows):
         """ValueError unless so many rows are there, before room is made: it may be any number."""
         cdef int32_t i
-        if not self.retains:
-            if rows:
-                raise ValueError(f"the state contradicts itself: {rows} rows, and it keeps none")
-            return
-        for i in range(self.n_arenas):
-            if 3 <= i < 6:
-                continue
-            if memoryview(arrays[f"rows{i}"]).nbytes != rows * self.arenas[i].item:
-                raise ValueError(f"the state contradicts itself: {rows} rows have other bytes")
+        kept = [i for i in range(self.n_arenas) if self.retains and not 3 <= i < 6]
+        sizes = [memoryview(arrays[f"rows{i}"]).nbytes for i in kept]
+        if sizes != [rows * self.arenas[i].item for i in kept] or (rows and not kept):
+            raise ValueError(f"the state contradicts itself: {rows} rows have other bytes")
 
     cdef void _load(self, void** at, array, size_t size) except *:
         free(at[0])
