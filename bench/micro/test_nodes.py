@@ -71,6 +71,13 @@ CASES = {
         lambda i: {"type": "wait_slot", "slots": [{"from": f"{i}:00", "until": f"{i + 1}:00"}]},
         blocks=4,
     ),
+    "wait_any": _row_of(
+        {"type": "wait_any", "events": {"a": {"event": "click"}}, "timeout": "5 days"},
+        clicks=LINKS, blocks=4,
+    ),
+    "wait_condition": _row_of(
+        {"type": "wait_condition", "if": {"tag": "keen"}, "timeout": "24 hours"}, blocks=4,
+    ),
     "split": _row_of({"type": "split", "branches": QUARTERS}),
     "ab_test": _row_of(
         {
