@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from both_ways import ALWAYS, GO, ran, sent, told
 from cases import Case, ms, on, send, wait
 from coupled_tenant import CoupledTenant
-from differential import Loaded
+from differential import Loaded, TooLongError, disagreement
 from live_cases import Way, run_live, sorted_records
+from random_flows import random_case
 
 BERLIN: dict[str, Any] = {"customers": [{"id": "c", "zone": "Europe/Berlin"}]}
 MAIL = {"go": on("go", "m"), "m": send("email", "t", "x")}
@@ -388,3 +391,19 @@ def test_N11_a_live_budget_is_never_exceeded(tmp_path: Path) -> None:
     tenant.close()
     ports = [r.port for r in tenant.records if r.node == "m~budget0"]
     assert (ports.count("taken"), ports.count("sold_out")) == (5, 15)
+
+
+def test_N12_N13_random_flows_are_limited_alike_on_both_interpreters() -> None:
+    dice = Random(12)
+    for seed in range(60):
+        case = random_case(seed)
+        settings = case["flow"].setdefault("settings", {})
+        settings["caps"] = [{"at_most": dice.randint(1, 3), "within": "1 day"}]
+        settings["messages"] = {"consent": "unless_refused"}
+        if seed % 2:
+            settings["quiet_hours"] = [{**NIGHT, "spread": "1 hour"}]
+        if seed % 3:
+            then = dice.choice(["wait", "skip"])
+            settings["blackouts"] = [{"from": "2026-01-05", "until": "2026-01-20", "then": then}]
+        with suppress(TooLongError):
+            assert disagreement(case, seed=seed) is None, seed
