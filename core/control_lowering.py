@@ -22,6 +22,7 @@ from core.catalogue.waits import Wait, WaitSlot, WaitUntil
 from core.conditions import AnyOf, Condition
 from core.controls import Blackout, Cap, MessageRules, QuietHours, loud_hours
 from core.duration import Duration, fixed_ms, parse_duration
+from core.phrases import CLOCK
 
 if TYPE_CHECKING:
     from core.flow import Settings
@@ -30,9 +31,6 @@ REACH: tuple[Reach, ...] = get_args(Reach)
 DUTIES: tuple[Duty, ...] = get_args(Duty)
 BUDGET = "~budget"
 """Begins the names of the pools from which messages of a budget are taken."""
-CLOCK = "~clock:"
-"""Begins the names of attributes that hold a fixed date, so that conditions can ask for it."""
-
 WITHOUT_LIMITS: dict[str, Any] = {
     "caps": [], "quiet_hours": [], "blackouts": [], "budget": [], "messages": None,
 }  # fmt: skip

@@ -30,6 +30,8 @@ from core.conditions import (
 )
 from core.duration import Duration
 
+CLOCK = "~clock:"
+"""Begins the names of attributes that hold a fixed time, so that conditions can ask for it."""
 LISTED_MAX = 6  # values or parts that are spelt out; the rest is counted
 
 CHANNEL_NAMES = {
@@ -84,6 +86,8 @@ def describe_condition(condition: Model) -> str:
             return _joined(parts, " or ")
         case Not(not_=part) | FilterNot(not_=part):
             return f"not ({describe_condition(part)})"
+        case AttributeTest(attribute=name) if name.startswith(CLOCK):
+            return f"it is {name.removeprefix(CLOCK).replace('T', ' ')} or later"
         case AttributeTest(attribute=name) | PropertyTest(property=name):
             return f"`{name}` {_comparison(condition)}"
         case EntryTest(entry=name):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.control_lowering import CLOCK
 from core.counters import Counters
 from core.describe import describe
 from core.flow import Flow
 from core.lowering import author_of
 from core.nodes import NodeBase, Send, WaitEvent
 from core.outcomes import ENDS, PARKS, REFUSALS, CoupledOutcome, Outcome
+from core.phrases import CLOCK
 from core.report import Count, Dated, Dead, DeadPort, EdgeReport, Figure, NodeReport, PortReport
 from core.report_figures import Figures, ended_by, read
 from core.usage import reads

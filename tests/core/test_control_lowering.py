@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.describe import describe
 from core.flow import Flow
 from core.nodes import Send, TakeCoupon
 
@@ -96,3 +97,10 @@ def test_a_copy_with_other_settings_is_limited_by_these() -> None:
     bare = limited.model_copy(update={"settings": core_of({}).settings})
     assert bare.core.nodes["m"].ports == ("next",)
     assert limited.core.nodes["m"].ports == ("next", "capped")
+
+
+def test_a_blackout_is_asked_for_in_words() -> None:
+    core = core_of({"blackouts": [{"from": "2026-12-24", "until": "2026-12-27T10:00"}]})
+    assert describe(core.nodes["m~during0"]) == (
+        "If it is 2026-12-24 or later and not (it is 2026-12-27 10:00 or later)"
+    )
