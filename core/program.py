@@ -239,7 +239,7 @@ EFFECT = np.dtype(
         ("entry", "u8"),
         ("id_hash", "u8"),  # of the customer
         ("visit", "u4"),
-        ("pad", "u4"),
+        ("number", "u4"),  # of the entry: two that begin at one instant have one identity
     ],
     align=True,
 )

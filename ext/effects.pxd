@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from ext.slabs cimport change_room, effect_room
 from ext.structs cimport *
-from ext.tokens cimport at, hash_of
+from ext.tokens cimport at, detail_of, hash_of
 
 
 cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t visit) noexcept nogil:
@@ -18,7 +18,7 @@ cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t vis
     effect.entry = hash_of(m, person)[0]
     effect.id_hash = m.p.id_hash[at(m, person)]
     effect.visit = visit
-    effect.pad = 0
+    effect.number = 0 if m.p.plain else detail_of(m, person).entry_number
 
 
 cdef inline void tell(

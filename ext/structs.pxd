@@ -264,7 +264,7 @@ cdef struct EffectC:
     uint64_t entry
     uint64_t id_hash  # of the customer
     uint32_t visit
-    uint32_t pad
+    uint32_t number  # of the entry
 
 
 cdef struct ColumnC:

@@ -46,12 +46,15 @@ def sends_of(version: LiveVersion) -> tuple[list[SendText], NDArray[np.int64]]:
 def stored_effects(tenant: str, version: LiveVersion, effects: NDArray[Any]) -> list[bytes]:
     """The outbox's blocks for `effects` (EFFECT records) of a version.
 
-    A customer is named by the hash of his id, which he keeps wherever his partition goes.
+    A customer is named by the hash of his id, which he keeps wherever his partition goes; an entry
+    by its identity and its number, because two that begin at one instant have one identity, and
+    what they send must not be taken for the same message.
     """
     texts, place = sends_of(version)
     columns = np.empty(len(effects), COLUMN)
     columns["customer"] = effects["id_hash"].view(np.int64)
-    columns["entry"] = effects["entry"].view(np.int64)
+    numbers = effects["number"].astype(np.uint64) * np.uint64(GOLDEN)
+    columns["entry"] = (effects["entry"] ^ numbers).view(np.int64)
     columns["committed_ms"] = effects["time_ms"]
     columns["send"] = place[effects["node"]]
     columns["visit"] = effects["visit"]

@@ -160,6 +160,20 @@ def test_a_message_leaves_at_once_and_another_when_the_timer_is_due(
     assert live.partition.next_due_ms is None
 
 
+def test_what_two_entries_of_one_instant_send_is_not_one_message(live: Live) -> None:
+    nodes = {"t": GO, "u": {**GO, "next": "hello"}, "hello": send("hello"), "x": END}
+    live.publish(nodes, settings={"reentry": {"policy": "always"}})
+    live.event("anna")
+    effects = [
+        effect
+        for _, blocks in live.partition.store.outbox()
+        for block in blocks
+        for effect in decode_effects(block)
+    ]
+    assert [effect.node for effect in effects] == ["hello", "hello"]
+    assert len({effect.key for effect in effects}) == 2
+
+
 def test_a_timer_late_after_downtime_runs_at_its_own_time(live: Live) -> None:
     live.publish(WAITING)
     live.event("anna")
