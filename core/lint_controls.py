@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from core.catalogue.channels import Channel
 from core.controls import Blackout, Cap, Control, QuietHours, loud_shortest_ms
 from core.duration import fixed_ms
+from core.lint_surges import PEOPLE_MIN
 from core.lint_view import Steps, View
 from core.literals import moment
 from core.nodes import Send
@@ -34,6 +35,8 @@ def controls(view: View) -> Iterator[Violation]:
             yield violation("idle-control", ("settings", kind, each[0]), message, advice)
     yield from _caps(settings.caps)
     yield from _quiet(settings.quiet_hours, sends)
+    if view.customers is None or view.customers >= PEOPLE_MIN:
+        yield from _bursts(settings.quiet_hours, sends)
     for number, blackout in enumerate(settings.blackouts):
         yield from _blackout(("settings", "blackouts", number), blackout)
     for number, budget in enumerate(settings.budget):
@@ -93,6 +96,17 @@ def _quiet(hours: list[QuietHours], sends: list[tuple[Channel, str]]) -> Iterato
                 advice = "Spread their end over half of that at most."
                 steps: Steps = ("settings", "quiet_hours", n, "spread")
                 yield violation("spread-too-long", steps, message, advice)
+
+
+def _bursts(hours: list[QuietHours], sends: list[tuple[Channel, str]]) -> Iterator[Violation]:
+    """Quiet hours after which all who waited are sent to at once."""
+    for n, each in enumerate(hours):
+        fitting = [send for send in sends if each.fits(*send)]
+        others = [other for other in hours if other.spread is not None]
+        if any(not any(other.fits(*send) for other in others) for send in fitting):
+            message = "when they are over, everybody who waited is sent a message at one instant"
+            advice = "Add a `spread`, such as 1 hour."
+            yield violation("surge", ("settings", "quiet_hours", n), message, advice)
 
 
 def _blackout(steps: Steps, blackout: Blackout) -> Iterator[Violation]:
