@@ -87,7 +87,7 @@ EVENTS: tuple[StandardEvent, ...] = (
     StandardEvent(
         "message_sent",
         {"channel": "string", "template": "string", "node": "string", "flow": "string"},
-        "a message was handed over",
+        "a flow decided to send a message",
     ),
     StandardEvent(
         "product_changed",
