@@ -52,7 +52,8 @@ LIVE_ARGS ?= $(filter --quick,$(ARGS))
 
 bench: build ## Measure speed beside rivals: tables, results in bench/results, plots (ARGS=--quick: a try)
 	$(BIN)/python -m bench $(ARGS); met=$$?; \
-		$(if $(filter --only,$(ARGS)),,$(BIN)/python -m bench.live $(LIVE_ARGS) || met=1;) exit $$met
+		$(if $(filter --only,$(ARGS)),,$(BIN)/python -m bench.live $(LIVE_ARGS) || met=1; \
+		$(BIN)/python -m bench.micro.catalogue $(if $(filter --quick,$(ARGS)),--short) || met=1;) exit $$met
 
 micro: build ## Compare the micro-benchmarks with their baseline (ARGS=store: write it anew)
 	$(BIN)/python -m bench.micro $(or $(ARGS),compare)
