@@ -235,7 +235,7 @@ def overlap_(
     salt: Annotated[str | None, typer.Option(metavar="TEXT", help="Salt of assignments.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Count the people whom two flows would both let in, and both send messages."""
+    """Count the people whom several flows would let in."""
     from api.overlap import overlap, present
 
     present(overlap(flows, audience, from_, until, salt), as_json=json)

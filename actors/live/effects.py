@@ -17,6 +17,7 @@ from core.nodes import Send
 
 EXPIRES_MS = 3 * DAY_MS
 """Nobody wants a message any more that could not be sent for so long."""
+VISIT_BITS = 16
 GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -46,19 +47,24 @@ def sends_of(version: LiveVersion) -> tuple[list[SendText], NDArray[np.int64]]:
 def stored_effects(tenant: str, version: LiveVersion, effects: NDArray[Any]) -> list[bytes]:
     """The outbox's blocks for `effects` (EFFECT records) of a version.
 
-    A customer is named by the hash of his id, which he keeps wherever his partition goes; an entry
-    by its identity and its number, because two that begin at one instant have one identity, and
-    what they send must not be taken for the same message.
+    A customer is named by the hash of his id, which he keeps wherever his partition goes. The
+    number of the entry stands above the visit: two entries that begin at one instant have one
+    identity, and what they send must not be taken for the same message.
     """
     texts, place = sends_of(version)
     columns = np.empty(len(effects), COLUMN)
     columns["customer"] = effects["id_hash"].view(np.int64)
-    numbers = effects["number"].astype(np.uint64) * np.uint64(GOLDEN)
-    columns["entry"] = (effects["entry"] ^ numbers).view(np.int64)
+    columns["entry"] = effects["entry"].view(np.int64)
     columns["committed_ms"] = effects["time_ms"]
     columns["send"] = place[effects["node"]]
-    columns["visit"] = effects["visit"]
+    columns["visit"] = _visits(effects)
     return encode_effects(tenant, texts, columns)
+
+
+def _visits(effects: NDArray[Any]) -> NDArray[np.uint32]:
+    """Visits with the numbers of their entries above them, modulo 2**32."""
+    found: NDArray[np.uint32] = effects["visit"] + (effects["number"] << np.uint32(VISIT_BITS))
+    return found
 
 
 def frame_of_sends(version: LiveVersion, effects: NDArray[Any]) -> Frame:
@@ -74,7 +80,7 @@ def frame_of_sends(version: LiveVersion, effects: NDArray[Any]) -> Frame:
     nodes = version.flow.nodes.items()
     carried = [n.carried(version.name, i) if isinstance(n, Send) else {} for i, n in nodes]
     of_node = [hash_parts("sent", version.name, version.number, node_id) for node_id, _ in nodes]
-    visits = effects["visit"].astype(np.uint64) * np.uint64(GOLDEN)
+    visits = _visits(effects).astype(np.uint64) * np.uint64(GOLDEN)
     frame.hash = np.array(of_node, np.uint64)[effects["node"]] ^ (effects["entry"] + visits)
     rows = np.arange(len(effects), dtype=np.int32)
     for name in sorted({name for each in carried for name in each}):

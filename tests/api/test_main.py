@@ -118,7 +118,7 @@ def test_a_listing_is_that_of_the_compiled_flow(tmp_path: Path) -> None:
     done = call("listing", tmp_path / "flow.yaml")
     assert (done.code, done.out) == (1, "")
     assert "error dangling-edge" in done.err
-    assert done.err.splitlines()[-1].endswith("2 errors. Mend the errors and try again")
+    assert done.err.splitlines()[-1].endswith("2 errors, 1 note. Mend the errors and try again")
 
 
 # -- errors

@@ -102,7 +102,7 @@ def check(seed: int, times: int, way: Way) -> int:
 def test_thousands_of_customers_live_decide_as_in_the_dry_run() -> None:
     steps = sum(check(seed, 100, WAYS[seed % len(WAYS)]) for seed in range(6))
     print(f"scenario 43: {steps:,} decisions, 0 differ")
-    assert steps > 10_000
+    assert steps > 5_000
 
 
 @pytest.mark.soak
