@@ -20,7 +20,7 @@ from core.catalogue.channels import CHANNELS, Channel
 from core.catalogue.control import End
 from core.catalogue.coupons import TakeCoupon
 from core.catalogue.decisions import BranchAttribute, BranchTag, ConditionNode
-from core.catalogue.listening import TIMEOUT, EventTest, WaitAny, WaitCondition
+from core.catalogue.listening import EventTest, WaitAny, WaitCondition
 from core.catalogue.messages import Guard, Send
 from core.catalogue.record import (
     AddTag,
@@ -32,6 +32,7 @@ from core.catalogue.record import (
 )
 from core.catalogue.registry import NODE_TYPES, OPERATIONS, Node
 from core.catalogue.splits import BEST, ABTest, Split, Until
+from core.catalogue.timeouts import TIMEOUT
 from core.catalogue.triggers import OnEvent, OnSchedule, OnSegment
 from core.catalogue.waits import Slot, Wait, WaitDate, WaitEvent, WaitSlot, WaitUntil
 

@@ -14,10 +14,10 @@ from pydantic import AfterValidator, Field, model_validator
 from core.catalogue.base import Category, NodeBase
 from core.catalogue.listening import WaitCondition
 from core.catalogue.occurrences import Occurrence
+from core.catalogue.timeouts import TIMEOUT, Timed, not_negative
 from core.catalogue.triggers import OnSegment
 from core.catalogue.words import AtStage, Part, Whole
 from core.conditions import AttributeTest, Condition, DurationField, Name
-from core.duration import Duration
 from core.internal_events import ChangeKind, Family, change_event
 from core.phrases import describe_condition
 
@@ -210,6 +210,36 @@ class PointsEarned(Occurrence):
         return f"points earned in `{self.programme}`"
 
 
+class _Joined(NodeBase):
+    trigger: ClassVar[bool] = True
+
+    @property
+    def condition(self) -> Condition:
+        raise TypeError(f"{type(self).__name__} says nothing of whom it is for")
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A segment of those for whom it holds, who join it."""
+        return self.become(OnSegment, if_=self.condition, members="joining")
+
+
+class _Awaited(Timed):
+    timeout: Annotated[
+        DurationField | None,
+        AfterValidator(not_negative),
+        Field(description="How long to wait at most."),
+    ] = None
+
+    outs: ClassVar[tuple[str, ...]] = ("met", TIMEOUT)
+
+    @property
+    def condition(self) -> Condition:
+        raise TypeError(f"{type(self).__name__} says nothing of what it waits for")
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A wait for the condition."""
+        return self.become(WaitCondition, if_=self.condition, timeout=self.timeout)
+
+
 class _Stage(NodeBase):
     campaign: Part = Field(description="The campaign.")
     stage: Name = Field(description="The stage.")
@@ -245,100 +275,53 @@ class _Score(NodeBase):
         )
 
 
-def _not_negative(timeout: Duration | None) -> Duration | None:
-    if timeout and min(timeout.months, timeout.days, timeout.ms) < 0:
-        raise ValueError("a timeout can't be negative")
-    return timeout
-
-
-Timeout = Annotated[
-    DurationField | None,
-    AfterValidator(_not_negative),
-    Field(description="How long to wait at most."),
-]
-
-
-class OnStage(_Stage):
+class OnStage(_Stage, _Joined):
     """Trigger: the customer comes to a stage of a campaign."""
 
     type: Literal["on_stage"]
 
     label: ClassVar[str] = "Comes to a stage"
     help: ClassVar[str] = "Customers enter when they come to a stage of a campaign's funnel."
-    trigger: ClassVar[bool] = True
 
     def describe(self) -> str:
         """The stage."""
         return f"Enter on coming to the stage `{self.stage}` of `{self.campaign}`"
 
-    def lowered(self, node_id: str) -> NodeBase:
-        """A segment of those at the stage, who join it."""
-        return self.become(OnSegment, if_=self.condition, members="joining")
 
-
-class WaitStage(_Stage):
+class WaitStage(_Stage, _Awaited):
     """Wait until the customer is at a stage of a campaign."""
 
     type: Literal["wait_stage"]
-    timeout: Timeout = None
 
     label: ClassVar[str] = "Wait: comes to a stage"
     help: ClassVar[str] = "Waits until the customer is at a stage of a campaign's funnel."
-    outs: ClassVar[tuple[str, ...]] = ("met", "timeout")
-    waits: ClassVar[bool] = True
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """`met`, and `timeout` where one is set."""
-        return ("met",) if self.timeout is None else ("met", "timeout")
 
     def describe(self) -> str:
         """The stage."""
         return f"Wait until at the stage `{self.stage}` of `{self.campaign}`"
 
-    def lowered(self, node_id: str) -> NodeBase:
-        """A wait for the condition."""
-        return self.become(WaitCondition, if_=self.condition, timeout=self.timeout)
 
-
-class OnScore(_Score):
+class OnScore(_Score, _Joined):
     """Trigger: a score comes to a value."""
 
     type: Literal["on_score"]
 
     label: ClassVar[str] = "Score comes to a value"
     help: ClassVar[str] = "Customers enter when a score rises or falls to a value."
-    trigger: ClassVar[bool] = True
 
     def describe(self) -> str:
         """The score and the value."""
         return f"Enter on coming to match: {describe_condition(self.condition)}"
 
-    def lowered(self, node_id: str) -> NodeBase:
-        """A segment of those with such a score, who join it."""
-        return self.become(OnSegment, if_=self.condition, members="joining")
 
-
-class WaitScore(_Score):
+class WaitScore(_Score, _Awaited):
     """Wait until a score is at a value."""
 
     type: Literal["wait_score"]
-    timeout: Timeout = None
 
     label: ClassVar[str] = "Wait: score comes to a value"
     help: ClassVar[str] = "Waits until a score has risen or fallen to a value."
-    outs: ClassVar[tuple[str, ...]] = ("met", "timeout")
-    waits: ClassVar[bool] = True
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """`met`, and `timeout` where one is set."""
-        return ("met",) if self.timeout is None else ("met", "timeout")
 
     def describe(self) -> str:
         """The score and the value."""
         return f"Wait until {describe_condition(self.condition)}"
-
-    def lowered(self, node_id: str) -> NodeBase:
-        """A wait for the condition."""
-        return self.become(WaitCondition, if_=self.condition, timeout=self.timeout)

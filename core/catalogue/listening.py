@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from core import limits
-from core.catalogue.base import Category, NodeBase, PortName
-from core.conditions import Condition, DurationField, Filter, Model, Name
-from core.duration import Duration
+from core.catalogue.base import Category, PortName
+from core.catalogue.timeouts import TIMEOUT, Timed
+from core.conditions import Condition, Filter, Model, Name
 from core.phrases import describe_condition, listed_text, where_text
 
 if TYPE_CHECKING:
     from core.compiler import Compiler
-
-TIMEOUT = "timeout"
 
 
 class EventTest(Model):
@@ -26,12 +24,11 @@ class EventTest(Model):
     where: Filter | None = None
 
 
-class WaitAny(NodeBase):
+class WaitAny(Timed):
     """Wait for one of several events, each with its own port, and no longer than the timeout."""
 
     type: Literal["wait_any"]
     events: dict[PortName, EventTest] = Field(min_length=1, max_length=limits.LISTENS_MAX)
-    timeout: DurationField | None = None
 
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Wait for one of several events"
@@ -39,16 +36,14 @@ class WaitAny(NodeBase):
     example: ClassVar[Mapping[str, Any]] = {"events": {"paid": {"event": "purchase"}}}
     outs: ClassVar[tuple[str, ...]] = (TIMEOUT,)
     by_branch: ClassVar[bool] = True
-    waits: ClassVar[bool] = True
 
     @property
     def ports(self) -> tuple[str, ...]:
         """The events in declared order, then `timeout` where one is set."""
-        return tuple(self.events) if self.timeout is None else (*self.events, TIMEOUT)
+        return (*self.events, *super().ports)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _check_timeout(self.timeout)
+    def _no_event_is_called_timeout(self) -> Self:
         if TIMEOUT in self.events:
             raise ValueError("the port 'timeout' is that of the timeout; name the event otherwise")
         return self
@@ -56,7 +51,7 @@ class WaitAny(NodeBase):
     def describe(self) -> str:
         """The events, their filters and the timeout."""
         names = (f"`{each.event}`{where_text(each.where)}" for each in self.events.values())
-        return f"Wait for one of {listed_text(names)}{_at_most(self.timeout)}"
+        return f"Wait for one of {listed_text(names)}{self.at_most}"
 
     def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
         """A run of events with filters, and a timer."""
@@ -66,36 +61,24 @@ class WaitAny(NodeBase):
         for each in self.events.values():
             compiler.events.add(each.event)
             compiler.listens.append((each.event, compiler.graph(each.where, 1, 0)))
-        _set_timeout(self.timeout, row)
+        self.set_timer(row)
 
 
-class WaitCondition(NodeBase):
+class WaitCondition(Timed):
     """Wait until a condition on the customer holds, and no longer than the timeout."""
 
     type: Literal["wait_condition"]
     if_: Condition = Field(alias="if")
-    timeout: DurationField | None = None
 
     category: ClassVar[Category] = "Conditions"
     label: ClassVar[str] = "Wait until a condition holds"
     help: ClassVar[str] = "Waits until the customer is as asked for, or a time is over."
     example: ClassVar[Mapping[str, Any]] = {"if": {"tag": "vip"}}
     outs: ClassVar[tuple[str, ...]] = ("met", TIMEOUT)
-    waits: ClassVar[bool] = True
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """`met`, and `timeout` where one is set."""
-        return ("met",) if self.timeout is None else ("met", TIMEOUT)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _check_timeout(self.timeout)
-        return self
 
     def describe(self) -> str:
         """The condition and the timeout."""
-        return f"Wait until {describe_condition(self.if_)}{_at_most(self.timeout)}"
+        return f"Wait until {describe_condition(self.if_)}{self.at_most}"
 
     def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
         """An internal event that the condition's coming true is, and a timer."""
@@ -104,22 +87,5 @@ class WaitCondition(NodeBase):
 
         row["op"], row["flags"] = Op.WAIT_EVENT, FLAG_NOW
         row["x"] = compiler.turning(i, self.if_, met_event(compiler.node_ids[i]))
-        _set_timeout(self.timeout, row)
+        self.set_timer(row)
         compiler.touch(i, compiler.reads(self.if_)[0])
-
-
-def _check_timeout(timeout: Duration | None) -> None:
-    if timeout and min(timeout.months, timeout.days, timeout.ms) < 0:
-        raise ValueError("a timeout can't be negative")
-
-
-def _at_most(timeout: Duration | None) -> str:
-    return "" if timeout is None else f", at most {timeout}"
-
-
-def _set_timeout(timeout: Duration | None, row: Any) -> None:
-    from core.program import FLAG_TIMEOUT, duration_fields
-
-    if timeout is not None:
-        row["flags"] |= FLAG_TIMEOUT
-        row["months"], row["days"], row["ms"] = duration_fields(timeout)

@@ -7,12 +7,13 @@ A class here says what the event is called and by which of its properties it can
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field, StrictFloat, StrictInt, create_model, model_validator
+from pydantic import Field, StrictFloat, StrictInt, create_model
 
 from core.catalogue.base import Category, NodeBase, NodeId
 from core.catalogue.channels import Reach
+from core.catalogue.timeouts import TIMEOUT, Timed
 from core.catalogue.triggers import OnEvent
 from core.catalogue.waits import WaitEvent
 from core.conditions import (
@@ -71,27 +72,15 @@ class _Trigger(Occurrence):
         return self.become(OnEvent, event=self.event, where=self.filter)
 
 
-class _Wait(Occurrence):
+class _Wait(Timed, Occurrence):
     message: NodeId | None = Field(None, description="A message: only answers to it count.")
     timeout: DurationField | None = Field(None, description="How long to wait at most.")
 
-    outs: ClassVar[tuple[str, ...]] = ("event", "timeout")
-    waits: ClassVar[bool] = True
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("event",) if self.timeout is None else ("event", "timeout")
-
-    @model_validator(mode="after")
-    def _not_negative(self) -> Self:
-        if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
-            raise ValueError("a timeout can't be negative")
-        return self
+    outs: ClassVar[tuple[str, ...]] = ("event", TIMEOUT)
 
     def describe(self) -> str:
         message = f" on `{self.message}`" if self.message else ""
-        timeout = "" if self.timeout is None else f", at most {self.timeout}"
-        return f"Wait for {self.happens}{message}{where_text(self.filter)}{timeout}"
+        return f"Wait for {self.happens}{message}{where_text(self.filter)}{self.at_most}"
 
     def lowered(self, node_id: str) -> NodeBase:
         return self._wait()

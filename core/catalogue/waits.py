@@ -19,6 +19,7 @@ from core.catalogue.base import (
     Weekday,
     time_of_day_text,
 )
+from core.catalogue.timeouts import TIMEOUT, Timed
 from core.conditions import DurationField, Filter, Model, Name, WindowField
 from core.duration import Duration, fixed_ms
 from core.outcomes import Outcome
@@ -123,50 +124,34 @@ class WaitDate(NodeBase):
         compiler.touch(i, {int(row["a"])})
 
 
-class WaitEvent(NodeBase):
+class WaitEvent(Timed):
     """Wait for an event that passes the filter, and no longer than the timeout."""
 
     type: Literal["wait_event"]
     event: Name
     where: Filter | None = None
     message: NodeId | None = None
-    timeout: DurationField | None = None
     entry: StrictBool = False
 
     category: ClassVar[Category] = "Events"
     label: ClassVar[str] = "Wait for an event"
     help: ClassVar[str] = "Waits until the customer does something, or a time is over."
     example: ClassVar[Mapping[str, Any]] = {"event": "purchase", "timeout": "1 day"}
-    outs: ClassVar[tuple[str, ...]] = ("event", "timeout")
-    waits: ClassVar[bool] = True
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """`event`, and `timeout` where one is set."""
-        return ("event",) if self.timeout is None else ("event", "timeout")
-
-    @model_validator(mode="after")
-    def _not_negative(self) -> Self:
-        if self.timeout and min(self.timeout.months, self.timeout.days, self.timeout.ms) < 0:
-            raise ValueError("a timeout can't be negative")
-        return self
+    outs: ClassVar[tuple[str, ...]] = ("event", TIMEOUT)
 
     def describe(self) -> str:
         """The event, its filter and the timeout."""
         message = f" on `{self.message}`" if self.message else ""
-        timeout = "" if self.timeout is None else f", at most {self.timeout}"
         start = "Enter on, or wait for," if self.entry else "Wait for"
-        return f"{start} `{self.event}`{message}{where_text(self.where)}{timeout}"
+        return f"{start} `{self.event}`{message}{where_text(self.where)}{self.at_most}"
 
     def compiled(self, compiler: Compiler, i: int, row: Any) -> None:
         """A filter and a timer, and a trigger where entries begin here too."""
-        from core.program import FLAG_TIMEOUT, Op, TriggerKind, duration_fields
+        from core.program import Op, TriggerKind
 
         row["op"], row["cond"] = Op.WAIT_EVENT, compiler.graph(self.where, 1, 0)
         compiler.events.add(self.event)
-        if self.timeout is not None:
-            row["flags"] = FLAG_TIMEOUT
-            row["months"], row["days"], row["ms"] = duration_fields(self.timeout)
+        self.set_timer(row)
         if self.message is not None:
             row["b"] = compiler.index[self.message]
         if self.entry:

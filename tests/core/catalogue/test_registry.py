@@ -11,7 +11,7 @@ from core.catalogue.registry import FAMILIES, NODE_TYPES, OPERATIONS
 from core.describe import describe
 from core.lowering import author_of, lowered_nodes
 
-SHARED = {"actions", "base", "channels", "page", "registry", "words"}
+SHARED = {"actions", "base", "channels", "page", "registry", "timeouts", "words"}
 
 
 def test_every_module_of_the_package_is_a_family_or_shared_by_them() -> None:
