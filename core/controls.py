@@ -13,10 +13,10 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, model_validator
 
 from core import limits
-from core.catalogue.base import DAY_MS, LOCAL_TIME, WEEKDAYS, TimeOfDay, Weekday, time_of_day_text
 from core.catalogue.channels import Channel, Reach
-from core.catalogue.waits import Slot
+from core.duration import DAY_MS
 from core.fields import Model, Name, Number, WindowField
+from core.wall_clock import LOCAL_TIME, WEEKDAYS, Slot, TimeOfDay, Weekday, time_of_day_text
 
 WEEK_MS = 7 * DAY_MS
 CONTROLS_MAX = 100

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from core.catalogue.base import (
-    CATEGORIES,
-    DAY_MS,
-    LOCAL_TIME,
-    WEEKDAYS,
-    Category,
-    NodeBase,
-    NodeId,
-    PortName,
-    Target,
-    TimeOfDay,
-    Weekday,
-    Weight,
-)
+from core.catalogue.base import CATEGORIES, Category, NodeBase, NodeId, PortName, Target, Weight
 from core.catalogue.channels import CHANNELS, Channel
 from core.catalogue.control import End
 from core.catalogue.coupons import TakeCoupon
@@ -34,7 +21,9 @@ from core.catalogue.registry import NODE_TYPES, OPERATIONS, Node
 from core.catalogue.splits import BEST, ABTest, Split, Until
 from core.catalogue.timeouts import TIMEOUT
 from core.catalogue.triggers import OnEvent, OnSchedule, OnSegment
-from core.catalogue.waits import Slot, Wait, WaitDate, WaitEvent, WaitSlot, WaitUntil
+from core.catalogue.waits import Wait, WaitDate, WaitEvent, WaitSlot, WaitUntil
+from core.duration import DAY_MS
+from core.wall_clock import LOCAL_TIME, WEEKDAYS, Slot, TimeOfDay, Weekday
 
 __all__ = [
     "BEST",

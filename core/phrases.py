@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.catalogue.base import WEEKDAYS, Target
+from core.catalogue.base import Target
 from core.conditions import (
     AllOf,
     AnyOf,
@@ -55,7 +55,6 @@ CHANNEL_NAMES = {
     "google": "Google Ads audience",
     "adform": "Adform audience",
 }
-DAY_NAMES = dict(zip(WEEKDAYS, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 _VERBS = {
     "is_": "is",
     "is_not": "is not",

@@ -26,14 +26,6 @@ N = TypeVar("N", bound="NodeBase")
 
 NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 PortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.%-]{0,63}$")]
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY_MS = 86_400_000
-LOCAL_TIME = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
-)
-
 Category = Literal["Events", "Conditions", "Actions", "Process control"]
 CATEGORIES: tuple[Category, ...] = ("Events", "Conditions", "Actions", "Process control")
 """The groups of the palette, in its order."""
@@ -51,38 +43,6 @@ def _next(value: object) -> object:
 
 
 Edges = Annotated[dict[str, Targets], BeforeValidator(_next)]
-
-
-def _time_of_day(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= DAY_MS:
-        return value
-    match = (
-        re.fullmatch(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?", value)
-        if isinstance(value, str)
-        else None
-    )
-    if match is None:
-        raise ValueError("a time of day is text such as '09:00'")
-    hour, minute, second = (int(part or 0) for part in match.groups())
-    if minute > 59 or second > 59 or hour * 3600 + minute * 60 + second > 86_400:
-        raise ValueError("a time of day lies between 00:00 and 24:00")
-    return ((hour * 60 + minute) * 60 + second) * 1000
-
-
-def time_of_day_text(ms: int) -> str:
-    """Milliseconds since midnight as '09:00', with seconds only where there are some."""
-    seconds = ms // 1000
-    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
-    return text if seconds % 60 == 0 else f"{text}:{seconds % 60:02d}"
-
-
-TimeOfDay = Annotated[
-    int,
-    BeforeValidator(_time_of_day),
-    PlainSerializer(time_of_day_text, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["09:00"]}),
-]
-"""Milliseconds since local midnight, 0 to 86,400,000."""
 
 
 def _weight(value: object) -> object:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from core.catalogue.base import DAY_MS, Category, NodeBase, TimeOfDay, Weekday, time_of_day_text
+from core.catalogue.base import Category, NodeBase
 from core.conditions import Condition, Filter, GroupTest, Name, Not
-from core.phrases import DAY_NAMES, describe_condition, listed_text, where_text
+from core.duration import DAY_MS
+from core.phrases import describe_condition, listed_text, where_text
+from core.wall_clock import DAY_NAMES, TimeOfDay, Weekday, time_of_day_text
 
 if TYPE_CHECKING:
     from core.compiler import Compiler

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
-from core.catalogue.base import (
-    DAY_MS,
-    LOCAL_TIME,
-    WEEKDAYS,
-    Category,
-    NodeBase,
-    NodeId,
-    TimeOfDay,
-    Weekday,
-    time_of_day_text,
-)
+from core.catalogue.base import Category, NodeBase, NodeId
 from core.catalogue.timeouts import TIMEOUT, Timed
-from core.conditions import DurationField, Filter, Model, Name, WindowField
-from core.duration import Duration, fixed_ms
+from core.conditions import DurationField, Filter, Name, WindowField
+from core.duration import DAY_MS, Duration, fixed_ms
 from core.outcomes import Outcome
-from core.phrases import DAY_NAMES, listed_text, where_text
+from core.phrases import listed_text, where_text
+from core.wall_clock import LOCAL_TIME, Slot, TimeOfDay, time_of_day_text
 
 if TYPE_CHECKING:
     from core.compiler import Compiler
@@ -158,36 +149,6 @@ class WaitEvent(Timed):
             compiler.trigger(i, TriggerKind.EVENT, self.event, int(row["cond"]))
 
 
-class Slot(Model):
-    """A half-open time of day [from, until) on some weekdays, all of them unless stated."""
-
-    from_: TimeOfDay = Field(alias="from")
-    until: TimeOfDay
-    days: list[Weekday] = Field(default_factory=lambda: list(WEEKDAYS), min_length=1)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.from_ >= self.until:
-            raise ValueError("a slot ends after it begins; write two slots for one across midnight")
-        return self
-
-    @property
-    def weekday_mask(self) -> int:
-        """Bit 0 is Monday."""
-        return sum(1 << WEEKDAYS.index(day) for day in set(self.days))
-
-    def describe(self) -> str:
-        """The days and hours, such as 'Mon–Fri 09:00–17:00'."""
-        listed = [day for day in WEEKDAYS if day in self.days]
-        hours = f"{time_of_day_text(self.from_)}–{time_of_day_text(self.until)}"
-        if len(listed) == len(WEEKDAYS):
-            return hours
-        first, last = WEEKDAYS.index(listed[0]), WEEKDAYS.index(listed[-1])
-        if len(listed) > 2 and last - first + 1 == len(listed):
-            return f"{DAY_NAMES[listed[0]]}–{DAY_NAMES[listed[-1]]} {hours}"
-        return f"{', '.join(DAY_NAMES[day] for day in listed)} {hours}"
-
-
 class WaitSlot(NodeBase):
     """Wait for the next slot of the customer's local week; inside one, go on at once.
 
@@ -215,7 +176,6 @@ class WaitSlot(NodeBase):
 
         row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(compiler.slots), len(self.slots)
         compiler.slots += [(slot.weekday_mask, slot.from_, slot.until) for slot in self.slots]
-        row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)
         row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)
 
 
