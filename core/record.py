@@ -76,6 +76,7 @@ EVENTS: tuple[StandardEvent, ...] = (
     StandardEvent("email_opened", {}, "an e-mail was opened"),
     StandardEvent("email_clicked", {"link": "string"}, "a link in an e-mail was clicked"),
     StandardEvent("page_visited", {"url": "string"}, "a page was visited"),
+    StandardEvent("screen_viewed", {"screen": "string"}, "a screen of an app was viewed"),
     StandardEvent("note_added", {"note": "string"}, "somebody wrote a note about the customer"),
     StandardEvent("subscription_confirmed", {"channel": "string"}, "a double opt-in was confirmed"),
     StandardEvent("subscription_resigned", {"channel": "string"}, "a subscription was ended"),

@@ -93,10 +93,12 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unreadable:
-    """What stands for a row whose JSON cannot be read."""
+class Unreadable:
+    """What stands for a row that cannot be read as one: why, and the steps to the place in it."""
 
     message: str
+    code: str = "invalid-json"
+    steps: tuple[str | int, ...] = ()
 
 
 def decode_json(body: bytes) -> list[Any]:
@@ -164,7 +166,7 @@ def _row_of(raw: msgspec.Raw) -> Any:
     try:
         return _ANY.decode(raw)
     except (ValueError, RecursionError) as error:
-        return _Unreadable(f"the row cannot be read: {error}")
+        return Unreadable(f"the row cannot be read: {error}")
 
 
 class _Column:
@@ -240,8 +242,8 @@ class _Reader:
     def take(self, number: int, row: Any) -> None:
         """Take row `number` of the batch in. Raises RefusedError, with nothing taken."""
         if type(row) is not dict:
-            if isinstance(row, _Unreadable):
-                raise RefusedError("invalid-json", row.message)
+            if isinstance(row, Unreadable):
+                raise RefusedError(row.code, row.message, *row.steps)
             raise wrong_type("a row as a mapping", row)
         customer = self._customer_of(row)
         is_event = "event" in row
@@ -295,8 +297,8 @@ class _Reader:
             event_names=names,
             occurred_ms=np.array(self._occurred, np.int64),
             received_ms=np.full(len(kinds), received_ms, np.int64),
-            message=_fingerprints(self._messages),
-            hash=_identities(names, kinds, self._messages),
+            message=fingerprints(self._messages),
+            hash=identities(names, kinds, self._messages),
             source=source,
             sequence=sequence,
         )
@@ -479,7 +481,7 @@ def _joined(texts: Sequence[bytes]) -> tuple[NDArray[np.int64], bytes]:
     return offsets, b"".join(texts)
 
 
-def _fingerprints(messages: Sequence[bytes | None]) -> NDArray[np.uint64]:
+def fingerprints(messages: Sequence[bytes | None]) -> NDArray[np.uint64]:
     """XXH3-128 of each message id, uint64[n, 2], low word first, zeros where there is none."""
     digest = xxhash.xxh3_128_digest
     written = b"".join(bytes(16) if m is None else digest(m) for m in messages)
@@ -487,10 +489,13 @@ def _fingerprints(messages: Sequence[bytes | None]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(big_endian[:, ::-1], "<u8")
 
 
-def _identities(
+def identities(
     names: Sequence[str], kinds: NDArray[np.int32], messages: Sequence[bytes | None]
 ) -> NDArray[np.uint64]:
-    """`core.identity.event_word_of_id` of each event, uint64[n], 0 for a change."""
+    """`core.identity.event_word_of_id` of each event, uint64[n], 0 for a change.
+
+    `kinds` int32[n] into `names`, UPSERT for a change; a message of None counts as b"".
+    """
     offsets, data = _joined([b"" if m is None else m for m in messages])
     words = np.zeros((len(kinds), 2), np.uint64)
     of_names = np.array([hash_bytes(name.encode()) for name in names] + [0], np.uint64)

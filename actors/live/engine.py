@@ -144,9 +144,16 @@ class Engine:
             batch=os.urandom(BATCH_BYTES) if number else batch,
         )
         self._put_people(decoded)
+        return self._take(decoded, source or batch, deadline_s)
+
+    def send_frame(self, frame: Frame, *, deadline_s: float = DEADLINE_S) -> Reply:
+        """Take in what was read into columns already. Waits and raises as `send` does."""
+        return self._take(Decoded(frame, np.arange(frame.rows)), frame.source, deadline_s)
+
+    def _take(self, decoded: Decoded, source: bytes, deadline_s: float) -> Reply:
         end = time.monotonic() + deadline_s
         receipts = self._deliver(split(decoded.frame, self.partitions), end)
-        return self._reply(decoded, receipts, source or batch)
+        return self._reply(decoded, receipts, source)
 
     def submit(self, frame: Frame, partition: int | None = None) -> list[Future[Receipt]]:
         """Send a frame on its way without waiting: a receipt for each partition that it concerns.

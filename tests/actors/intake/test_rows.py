@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.intake.frame import NOT_STATED_MS
-from actors.intake.rows import Decoded, RowsError, decode_json, decode_rows
+from actors.intake.rows import Decoded, Reject, RowsError, Unreadable, decode_json, decode_rows
 from core.audience import INT64_MIN
 from core.identity import event_word_of_id
 from core.tenant_schema import TenantSchema
@@ -387,3 +387,10 @@ def test_a_standard_name_with_a_wrong_value_is_refused(
     (reject,) = decode_rows([row], TenantSchema(), batch=b"b").rejects
     assert (reject.pointer, reject.code) == (pointer, code)
     assert said in reject.message
+
+
+def test_what_a_gateway_could_not_read_is_refused_with_its_reason() -> None:
+    rows = [Unreadable("a merge is not supported", "unsupported", ("alias",)), {"customer": "a"}]
+    decoded = decode_rows(rows, TenantSchema())
+    assert decoded.rejects == [Reject(0, "/0/alias", "unsupported", "a merge is not supported")]
+    assert decoded.rows.tolist() == [1]

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from actors.intake.bulk import frame_of_columns
 from actors.live import seat
 from actors.live.control import ControlLog
 from actors.live.data_dir import DataDir, Manifest
@@ -117,6 +119,14 @@ def test_rows_that_are_refused_are_told_and_written_down(start: Start, tmp_path:
     assert json.loads(lines[1])["place"] == "/2/set/age"
     assert "old" not in "".join(lines)
     assert engine.status()["rejects"] == {"unknown-event": 1, "wrong-type": 2}
+
+
+def test_columns_go_the_same_way_as_rows(start: Start, opener: Opener) -> None:
+    engine = start()
+    numbers = np.arange(3, dtype=np.uint64)
+    frame = frame_of_columns(["c1", "c2", "c1"], event="a", message=numbers, source=b"crm")
+    assert (engine.send_frame(frame).accepted, engine.send_frame(frame).rejects) == (3, [])
+    assert sum(len(batch) for disk in opener.disks.values() for batch in disk.batches) == 6
 
 
 def test_a_numbered_batch_counts_once(start: Start, opener: Opener) -> None:
