@@ -320,47 +320,25 @@ class _Journey:
             made = {"type": "wait", "title": title, "for": elapsed(timeout_ms), "next": otherwise}
             self.draft.add(own, node.pointer, made)
             return
-        if (
-            len(children) == 1
-            and names[0]
-            and (found := self.segments.event(names[0], children[0].at("segmentId")))
-        ):
-            self.wait_event(node, own, found, (timeout_ms, targets[0], otherwise), title)
+        places = [child.at("segmentId") for child in children]
+        found = [
+            None if name is None else self.segments.event(name, place)
+            for name, place in zip(names, places, strict=True)
+        ]
+        events = [each for each in found if each is not None]
+        if len(events) == len(found):
+            # Exact also where the segment's key is that of the entering event.
+            wait = self.draft.new_id(f"{own}-event")
+            already = [(each.already, to) for each, to in zip(events, targets, strict=True)]
+            self.draft.ask(own, node.pointer, already, wait, title)
+            heard = [(each.event, each.where, to) for each, to in zip(events, targets, strict=True)]
+            self.draft.listen(wait, node.pointer, heard, timeout_ms, otherwise)
             return
         tests = [
-            (self.segment(child, "segmentId"), target)
-            for child, target in zip(children, targets, strict=True)
+            (self.segment(child, "segmentId") if each is None else each.already, target)
+            for child, each, target in zip(children, found, targets, strict=True)
         ]
-        node.note(
-            "approximated",
-            f"wait {own}",
-            "Dittofeed goes on at the moment the person joins",
-            self.draft.looks(timeout_ms),
-            ("segmentChildren",),
-        )
-        self.draft.watch(own, node.pointer, tests, timeout_ms, otherwise, title=title)
-
-    def wait_event(
-        self,
-        node: Fields,
-        own: str,
-        found: tuple[str, Test | None, Test],
-        ways: tuple[int | float, str, str],
-        title: str | None,
-    ) -> None:
-        """Wait for the event by which somebody joins a segment, unless they are in it already."""
-        event, where, already = found
-        timeout_ms, target, otherwise = ways
-        wait = self.draft.new_id(f"{own}-event")
-        self.draft.condition(own, node.pointer, already, target, wait, title)
-        made = {
-            "type": "wait_event",
-            "event": event,
-            "where": where,
-            "timeout": elapsed(timeout_ms),
-            "next": {"event": target, "timeout": otherwise},
-        }
-        self.draft.add(wait, node.pointer, made)
+        self.draft.watch(own, node.pointer, tests, timeout_ms, otherwise, title)
 
     def add_RandomCohortNode(self, node: Fields, own: str) -> None:  # noqa: N802
         """Send shares of the people into branches, drawn anew at each visit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.convert.draft import Draft, Test, all_of, any_of, elapsed
 from core.convert.fields import Fields
@@ -35,6 +35,14 @@ _EMAIL_EVENTS = {
 _QUOTED_PATH = re.compile(r"""\$?\[(["'])(.*)\1\]""")
 
 
+class Joining(NamedTuple):
+    """An event that makes people join a segment, its filter, and what tells who is in already."""
+
+    event: str
+    where: Test | None
+    already: Test
+
+
 class Segments:
     """The segments that are known by definition; all others are groups of their name."""
 
@@ -58,8 +66,8 @@ class Segments:
             return {"group": group}
         return _Reader(self, name, pointer, definition).whole()
 
-    def event(self, name: str, pointer: str) -> tuple[str, Test | None, Test] | None:
-        """The event that makes people join a segment: its name, its filter, and when they are in.
+    def event(self, name: str, pointer: str) -> Joining | None:
+        """The event that makes people join a segment.
 
         None where it takes more than one event, or something else.
         """
@@ -71,7 +79,7 @@ class Segments:
         if operator != "at_least" or entry.get("times") not in (None, 1):
             return None
         made = _Reader(self, name, pointer, definition).whole()
-        return str(made["did"]), made.get("where"), made
+        return Joining(str(made["did"]), made.get("where"), made)
 
 
 class _Reader:

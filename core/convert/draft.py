@@ -68,6 +68,26 @@ def only_reads_events(test: Test) -> bool:
     )
 
 
+def _reads_entry(test: Any) -> bool:
+    """Whether a condition asks for the entering event, be it in a filter of past ones."""
+    if isinstance(test, dict):
+        return "entry" in test or any(_reads_entry(part) for part in test.values())
+    return isinstance(test, list) and any(_reads_entry(part) for part in test)
+
+
+def _unlike(texts: Sequence[str], otherwise: str, taken: Sequence[str] = ()) -> list[str]:
+    """Names of ports made of texts, each another one and none of those `taken`."""
+    names: list[str] = []
+    for text in texts:
+        name = base = id_of(text, otherwise)
+        number = len(names)
+        while name in names or name in taken:
+            number += 1
+            name = f"{base}-{number}"
+        names.append(name)
+    return names
+
+
 def all_of(tests: Sequence[Test]) -> Test | None:
     """All the tests as one, None where there is none."""
     if len(tests) > 1:
@@ -156,7 +176,90 @@ class Draft:
         node = {"type": "condition", "title": title, "if": test, "next": {"yes": yes, "no": no}}
         return self.add(node_id, pointer, node)
 
+    def ask(
+        self,
+        node_id: str,
+        pointer: str,
+        tests: Sequence[tuple[Test, str]],
+        otherwise: str,
+        title: str | None = None,
+    ) -> None:
+        """Add conditions, one behind the other: the first that holds says what follows."""
+        for number, (test, target) in enumerate(tests):
+            last = number == len(tests) - 1
+            after = otherwise if last else self.new_id(f"{node_id}-else")
+            self.condition(node_id, pointer, test, target, after, title)
+            node_id, title = after, None
+
+    def listen(
+        self,
+        node_id: str,
+        pointer: str,
+        events: Sequence[tuple[str, Test | None, str]],
+        timeout_ms: int | float,
+        otherwise: str,
+        title: str | None = None,
+    ) -> None:
+        """Add a wait for events, each with its filter and the node that follows then."""
+        made: dict[str, Any] = {"type": "wait_event", "title": title}
+        if len(events) == 1:
+            event, where, target = events[0]
+            made |= {"event": event, "where": where}
+            following = {"event": target}
+        else:
+            ports = _unlike([event for event, *_ in events], "event", taken=("timeout",))
+            tests = {
+                port: {"event": event} | ({} if where is None else {"where": where})
+                for port, (event, where, _) in zip(ports, events, strict=True)
+            }
+            made |= {"type": "wait_any", "events": tests}
+            following = dict(zip(ports, (target for *_, target in events), strict=True))
+        made |= {"timeout": elapsed(timeout_ms), "next": following | {"timeout": otherwise}}
+        self.add(node_id, pointer, made)
+
     def watch(
+        self,
+        node_id: str,
+        pointer: str,
+        tests: Sequence[tuple[Test, str]],
+        timeout_ms: int | float,
+        otherwise: str,
+        title: str | None = None,
+    ) -> None:
+        """Add a wait until one of the tests holds, each with the node that follows then.
+
+        What asks for the entering event alone never changes, so it is asked on arrival. A test that
+        asks for it and for more can't be waited for: then the flow looks, and a note says so.
+        """
+        varying = [(test, target) for test, target in tests if not only_reads_events(test)]
+        if any(_reads_entry(test) for test, _ in varying):
+            self.note(
+                pointer,
+                f"wait {node_id}",
+                "approximated",
+                "what is waited for depends on the entering event, which a wait does not read",
+                self.looks(timeout_ms),
+            )
+            self.look(node_id, pointer, tests, timeout_ms, otherwise, title=title)
+            return
+        if len(varying) < len(tests):
+            wait = self.new_id(f"{node_id}-wait")
+            self.ask(node_id, pointer, tests, wait, title)
+            node_id, title = wait, None
+        made: dict[str, Any] = {"title": title, "timeout": elapsed(timeout_ms)}
+        if not varying:
+            made = {"type": "wait", "for": made["timeout"], "next": otherwise}
+        else:
+            met = varying[-1][1]
+            if any(target != met for _, target in varying):
+                met = self.new_id(f"{node_id}-which")
+            made |= {"type": "wait_condition", "if": any_of([test for test, _ in varying])}
+            made["next"] = {"met": met, "timeout": otherwise}
+        self.add(node_id, pointer, made)
+        if varying and met != varying[-1][1]:
+            self.ask(met, pointer, varying[:-1], varying[-1][1])
+
+    def look(
         self,
         node_id: str,
         pointer: str,
@@ -166,38 +269,33 @@ class Draft:
         *,
         arrival: Sequence[tuple[Test, str]] | None = None,
         title: str | None = None,
-    ) -> str:
-        """Add a wait until one of the tests holds, each with the node that follows then.
+    ) -> None:
+        """Add looks whether one of the tests holds, for what `watch` can't wait for.
 
-        A flow has no such wait of its own, so it looks on arrival and then `CHECKS` times at equal
-        distances, the last time at the timeout; `otherwise` follows when none ever held. `arrival`
-        are the tests on arrival, all of them unless stated.
+        They are on arrival and then `CHECKS` times at equal distances, the last at the timeout;
+        `otherwise` follows when none ever held. `arrival` are the tests on arrival, all of them
+        unless stated.
         """
         step_ms = max(1, round(timeout_ms / CHECKS))
         looks = CHECKS if timeout_ms >= CHECKS else 0
-        name, shown = node_id, title
+        name = node_id
         for look in range(looks + 1):
             asked = tests if look or arrival is None else arrival
-            wait = otherwise
+            after = otherwise
             if look < looks:
-                wait = self.new_id(f"{node_id}-wait-{look + 1}") if asked else name
-            for number, (test, target) in enumerate(asked):
-                last = number == len(asked) - 1
-                after = wait if last else self.new_id(f"{node_id}-or")
-                self.condition(name, pointer, test, target, after, shown)
-                name, shown = after, None
+                after = self.new_id(f"{node_id}-wait-{look + 1}") if asked else name
+            self.ask(name, pointer, asked, after, None if look else title)
             if look == looks:
                 break
             name = self.new_id(f"{node_id}-look-{look + 1}")
             # The last stretch takes up what rounding left, so that the timeout itself is exact.
             span = timeout_ms - step_ms * (looks - 1) if look == looks - 1 else step_ms
+            shown = None if look or asked else title
             made = {"type": "wait", "title": shown, "for": elapsed(span), "next": name}
-            self.add(wait, pointer, made)
-            shown = None
-        return node_id
+            self.add(after, pointer, made)
 
     def looks(self, timeout_ms: int | float, *, arrival: bool = True) -> str:
-        """What `watch` does, in words."""
+        """What `look` does, in words."""
         step = elapsed(max(1, round(timeout_ms / CHECKS)))
         first = "on arrival and then " if arrival else ""
         return f"it is asked {first}every {step}, {CHECKS} times"
@@ -212,12 +310,7 @@ class Draft:
         title: str | None,
     ) -> str:
         """Add a split into branches of a name, a share of 100 and the node that follows."""
-        names: list[str] = []
-        for wanted, _, _ in branches:
-            name = base = id_of(wanted, "branch")
-            while name in names:
-                name = f"{base}-{names.count(name) + len(names)}"
-            names.append(name)
+        names = _unlike([wanted for wanted, *_ in branches], "branch")
         shares = weights([share for _, share, _ in branches])
         node = {
             "type": "split",

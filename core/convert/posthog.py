@@ -139,7 +139,7 @@ class _Workflow(Entrance):
 
     def add_conditional_branch(self, action: Fields, config: Fields, own: str, node: str) -> None:
         """The first branch whose conditions hold."""
-        title, name = action.text("name"), node
+        title = action.text("name")
         ms = self.duration_ms(config, "delay_duration")
         ways: list[tuple[Test, str]] = []
         for index, condition in enumerate(config.parts("conditions")):
@@ -170,18 +170,12 @@ class _Workflow(Entrance):
                 "approximated",
                 f"delay of {own}",
                 "PostHog looks every 10 minutes",
-                self.draft.looks(ms),
+                "it goes on at the moment one of them holds",
                 ("delay_duration",),
             )
-            self.draft.watch(node, action.pointer, ways, ms, otherwise, title=title)
+            self.draft.watch(node, action.pointer, ways, ms, otherwise, title)
         else:
-            for number, (test, into) in enumerate(ways):
-                last = number == len(ways) - 1
-                no = otherwise if last else self.draft.new_id(f"{own}-else")
-                self.draft.condition(
-                    name, action.pointer, test, into, no, title if not number else None
-                )
-                name = no
+            self.draft.ask(node, action.pointer, ways, otherwise, title)
 
     def add_random_cohort_branch(self, action: Fields, config: Fields, own: str, node: str) -> None:
         """Shares of the people."""
@@ -246,23 +240,19 @@ class _Workflow(Entrance):
                     "only later events count",
                 )
         events = [*asked.events, *more]
-        made: dict[str, Any]
         if not events and not asked.person:
             action.note(
                 "approximated", f"wait {own}", "it waits for nothing", "a wait for the time alone"
             )
             made = {"type": "wait", "title": title, "for": elapsed(ms), "next": timed_out}
             self.draft.add(node, action.pointer, made)
-        elif len(events) == 1 and not asked.person:
-            made = {
-                "type": "wait_event",
-                "title": title,
-                "event": events[0].event,
-                "where": events[0].where,
-                "timeout": elapsed(ms),
-                "next": {"event": met, "timeout": timed_out},
-            }
-            self.draft.add(node, action.pointer, made)
+        elif not asked.person:
+            heard = [(each.event, each.where, met) for each in events]
+            self.draft.listen(node, action.pointer, heard, ms, timed_out, title)
+        elif not events:
+            test = all_of(asked.person)
+            assert test is not None
+            self.draft.watch(node, action.pointer, [(test, met)], ms, timed_out, title)
         else:
             # What was done since the last look was done while waiting; on arrival nothing was yet.
             since = elapsed(max(1, round(ms / CHECKS)))
@@ -270,15 +260,15 @@ class _Workflow(Entrance):
             own_events, others = ways[: len(asked.events)], ways[len(asked.events) :]
             joined = all_of([*([d] if (d := any_of(own_events)) else []), *asked.person])
             tests = [(t, met) for t in (joined, *others) if t is not None]
-            arrival = [(joined, met)] if joined is not None and not own_events else []
+            arrival = [] if joined is None or own_events else [(joined, met)]
             action.note(
                 "approximated",
                 f"wait {own}",
-                "PostHog goes on as soon as it holds",
+                "a wait listens to events, or asks of the person, not both",
                 self.draft.looks(ms, arrival=bool(arrival)),
             )
             at = action.pointer
-            self.draft.watch(node, at, tests, ms, timed_out, arrival=arrival, title=title)
+            self.draft.look(node, at, tests, ms, timed_out, arrival=arrival, title=title)
 
     def add_wait_until_time_window(
         self, action: Fields, config: Fields, own: str, node: str

@@ -95,7 +95,8 @@ class Filters:
             part.skip("type", "order", "name", "id", "custom_name", "math")
             part.done("the event")
         if not events:
-            person = [*inner, *person]
+            # There is no event to filter but the entering one.
+            person = [*map(of_entry, inner), *person]
         if filters.flag("filter_test_accounts"):
             filters.note(
                 "approximated",

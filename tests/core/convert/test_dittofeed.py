@@ -210,25 +210,68 @@ def test_N20_a_wait_for_an_event_is_exact_and_sees_what_was_done_before() -> Non
     assert log[1:3] == ["05-05 10:00 wait yes", "05-05 10:00 hi next"]
 
 
-def test_N20_a_wait_for_segments_looks_six_times_and_says_so() -> None:
+def test_N20_a_wait_for_segments_goes_on_when_somebody_joins_one() -> None:
     made = of(
         [wait_for(86400, ("paid", "hi"), ("vips", "vip"), timeout="bye"), message("hi"),
          message("vip"), message("bye")],
         name="J", segments=[PAID],
     )  # fmt: skip
-    assert ("/definition/nodes/0/segmentChildren", "wait wait") in told(made, "approximated")
-    assert "every 4 hours, 6 times" in made.text
+    assert told(made) == [
+        ("/definition/nodes/0/segmentChildren/1/segmentId", "segment 'vips'"),
+    ]
     signup, paid = [("05-05 10:00", "signup")], ("05-05 15:30", "plan", "paid")
     no_plan = {"plan": None}
     log = journey(made, signup, changes=[paid], attributes=no_plan)
-    # Two looks, each for both segments, then the third sees it.
-    assert [line for line in log if line.endswith("hi next")] == ["05-05 18:00 hi next"]
-    log = journey(made, signup, changes=[("05-06 10:00", "plan", "paid")], attributes=no_plan)
-    assert [line for line in log if line.endswith("hi next")] == ["05-06 10:00 hi next"]
-    log = journey(made, signup, attributes=no_plan, types={"plan": "string"})
-    assert [line for line in log if line.endswith("bye next")] == ["05-06 10:00 bye next"]
+    assert log[1:4] == [
+        "05-05 15:30 wait met",
+        "05-05 15:30 wait-which yes",
+        "05-05 15:30 hi next",
+    ]
+    log = journey(made, signup, changes=[("05-06 10:00:00.001", "plan", "paid")],
+                  attributes=no_plan)  # fmt: skip
+    assert log[1:3] == ["05-06 10:00 wait timeout", "05-06 10:00 bye next"]
     log = journey(made, signup, attributes=no_plan, types={"plan": "string"}, groups=["vips"])
-    assert "05-05 10:00 vip next" in log
+    assert log[1:4] == [
+        "05-05 10:00 wait met",
+        "05-05 10:00 wait-which no",
+        "05-05 10:00 vip next",
+    ]
+
+
+def test_N20_a_wait_for_events_of_several_segments_is_exact_with_a_key() -> None:
+    keyed = segment("bought", type="KeyedPerformed", event="buy", key="order")
+    made = of(
+        [wait_for(86400, ("came", "hi"), ("bought", "vip"), timeout="bye"), message("hi"),
+         message("vip"), message("bye")],
+        {"key": "order"}, name="J", segments=[CAME, keyed],
+    )  # fmt: skip
+    assert made.notes == ()
+    signup = ("05-05 10:00", "signup", {"order": "a"})
+    log = journey(made, [signup, ("05-05 11:00", "buy", {"order": "b"}),
+                         ("05-05 12:17", "buy", {"order": "a"})])  # fmt: skip
+    assert log[1:5] == [
+        "05-05 10:00 wait no",
+        "05-05 10:00 wait-else no",
+        "05-05 12:17 wait-event buy",
+        "05-05 12:17 vip next",
+    ]
+    log = journey(made, [("05-04 10:00", "buy", {"order": "a"}), signup])
+    assert log[2:4] == ["05-05 10:00 wait-else yes", "05-05 10:00 vip next"]
+    log = journey(made, [signup, ("05-05 13:00", "visit")])
+    assert log[3:5] == ["05-05 13:00 wait-event visit", "05-05 13:00 hi next"]
+
+
+def test_N20_a_wait_for_a_key_and_more_looks_six_times_and_says_so() -> None:
+    keyed = segment("bought", type="KeyedPerformed", event="buy", key="order", times=2)
+    made = of(
+        [wait_for(86400, ("bought", "hi"), timeout="bye"), message("hi"), message("bye")],
+        {"key": "order"}, name="J", segments=[keyed],
+    )  # fmt: skip
+    assert told(made) == [("/definition/nodes/0", "wait wait")]
+    assert "every 4 hours, 6 times" in made.text
+    events = [("05-05 10:00", "signup"), ("05-05 11:00", "buy"), ("05-05 11:30", "buy")]
+    log = journey(made, [(at, name, {"order": "a"}) for at, name in events])
+    assert [line for line in log if line.endswith("hi next")] == ["05-05 14:00 hi next"]
 
 
 def test_N20_cohorts_are_drawn_at_each_visit_by_their_shares() -> None:

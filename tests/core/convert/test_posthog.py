@@ -99,33 +99,81 @@ def test_N20_waiting_for_an_event_is_exact() -> None:
     assert log[1:] == ["05-08 10:00 wait timeout", "05-08 10:00 late next", "05-08 10:00 x end"]
 
 
-def test_N20_waiting_for_several_events_looks_six_times() -> None:
+WAITS = [("t", "wait"), ("wait", "late"), ("wait", "x", 0), ("late", "x")]
+PAID = {"filters": {"properties": [person("plan", value="paid")]}}
+
+
+def test_N20_waiting_for_several_events_goes_on_at_the_first() -> None:
     wait = action(
         "wait", "wait_until_condition", condition={"filters": None},
         events=[{"filters": asks("click")}, {"filters": asks("open")}], max_wait_duration="1d",
     )  # fmt: skip
-    edges = [("t", "wait"), ("wait", "late"), ("wait", "x", 0), ("late", "x")]
-    made = of(wait, mail("late"), edges=edges)
-    assert told(made) == [("/actions/1", "wait wait")]
+    made = of(wait, mail("late"), edges=WAITS)
+    assert made.notes == ()
     log = journey(made, [("05-05 09:00", "open"), SIGNUP, ("05-05 15:00", "open")])
-    assert log[-1] == "05-05 18:00 x end"
-    # What was done more than a look before the wait is not what is waited for.
+    assert log[1:] == ["05-05 15:00 wait open", "05-05 15:00 x end"]
+    # What was done before the wait is not what is waited for.
     log = journey(made, [("05-05 02:00", "open"), SIGNUP])
-    assert "05-06 10:00 late next" in log
+    assert log[1:3] == ["05-06 10:00 wait timeout", "05-06 10:00 late next"]
 
 
-def test_N20_waiting_for_a_property_looks_on_arrival_too() -> None:
-    paid = {"filters": {"properties": [person("plan", value="paid")]}}
-    wait = action("wait", "wait_until_condition", condition=paid, max_wait_duration="6h")
-    edges = [("t", "wait"), ("wait", "late"), ("wait", "x", 0), ("late", "x")]
-    made = of(wait, mail("late"), edges=edges)
+def test_N20_waiting_for_a_property_goes_on_when_it_holds() -> None:
+    wait = action("wait", "wait_until_condition", condition=PAID, max_wait_duration="6h")
+    made = of(wait, mail("late"), edges=WAITS)
+    assert made.notes == ()
     assert journey(made, [SIGNUP], attributes={"plan": "paid"})[1:] == [
-        "05-05 10:00 wait yes",
+        "05-05 10:00 wait met",
         "05-05 10:00 x end",
     ]
     paid_later = [("05-05 11:30", "plan", "paid")]
     log = journey(made, [SIGNUP], changes=paid_later, attributes={"plan": None})
-    assert log[-1] == "05-05 12:00 x end"
+    assert log[1:] == ["05-05 11:30 wait met", "05-05 11:30 x end"]
+    log = journey(made, [SIGNUP], attributes={"plan": "free"})
+    assert log[1:3] == ["05-05 16:00 wait timeout", "05-05 16:00 late next"]
+
+
+def test_N20_waiting_for_a_property_of_the_entering_event_is_asked_once() -> None:
+    big = {"filters": {"properties": [{"key": "amount", "operator": "gt", "value": "10"}]}}
+    wait = action("wait", "wait_until_condition", condition=big, max_wait_duration="6h")
+    made = of(wait, mail("late"), edges=WAITS)
+    assert made.notes == ()
+    assert nodes_of(made)["wait"]["if"] == {"entry": "amount", "above": "10"}
+    assert nodes_of(made)["wait-wait"]["for"] == "6 hours"
+
+
+def test_N20_waiting_for_events_or_a_property_looks_six_times() -> None:
+    wait = action(
+        "wait", "wait_until_condition", condition=PAID, events=[{"filters": asks("click")}],
+        max_wait_duration="1d",
+    )  # fmt: skip
+    made = of(wait, mail("late"), edges=WAITS)
+    assert told(made) == [("/actions/1", "wait wait")]
+    assert "every 4 hours, 6 times" in made.text
+    paid_later = [("05-05 11:30", "plan", "paid")]
+    log = journey(made, [SIGNUP], changes=paid_later, attributes={"plan": None})
+    assert log[-1] == "05-05 14:00 x end"
+    log = journey(made, [("05-05 09:00", "click"), SIGNUP, ("05-05 18:30", "click")],
+                  attributes={"plan": "free"})  # fmt: skip
+    assert log[-1] == "05-05 22:00 x end"
+
+
+def test_N20_a_branch_with_a_delay_goes_on_when_a_condition_holds() -> None:
+    big = {"filters": {"properties": [{"key": "amount", "operator": "gt", "value": "10"}]}}
+    by = action("by", "conditional_branch", conditions=[PAID, big], delay_duration="6h")
+    edges = [("t", "by"), ("by", "a", 0), ("by", "b", 1), ("by", "x"), ("a", "x"), ("b", "x")]
+    made = of(by, mail("a"), mail("b"), edges=edges)
+    assert told(made) == [("/actions/1/config/delay_duration", "delay of by")]
+
+    def way(amount: int) -> list[str]:
+        events = [("05-05 10:00", "signup", {"amount": amount})]
+        paid_later = [("05-05 11:30", "plan", "paid")]
+        return journey(made, events, changes=paid_later, attributes={"plan": None})[1:-1]
+
+    assert way(11) == ["05-05 10:00 by no", "05-05 10:00 by-else yes", "05-05 10:00 b next"]
+    assert way(10) == [
+        "05-05 10:00 by no", "05-05 10:00 by-else no", "05-05 11:30 by-wait met",
+        "05-05 11:30 a next",
+    ]  # fmt: skip
 
 
 def test_N20_the_first_condition_that_holds_is_taken() -> None:
