@@ -39,7 +39,7 @@ def back_up(environment: Environment, to: Path) -> Head:
     """
     environment.make_room_in_map()
     with _new_folder(to) as part:
-        create_format(part)
+        create_format(part, environment.what)
         with environment.reading() as txn:
             head = environment.head_in(txn)
             try:
@@ -49,7 +49,9 @@ def back_up(environment: Environment, to: Path) -> Head:
                 if error.code in (*NO_SPACE, errno.EIO):
                     raise no_space(to, 0) from error
                 raise StoreError(
-                    f"copying failed: {error}", advice="Verify the partition", file=str(to)
+                    f"copying failed: {error}",
+                    advice=f"Verify the {environment.what}",
+                    file=str(to),
                 ) from error
         SideFile(part / SIDE, create=True, number=head.transactions).close()
         _sync(part / DATA)

@@ -21,7 +21,7 @@ import lmdb
 
 from actors import failpoints
 from actors.store.errors import CorruptError, FencedError, HaltedError, MisuseError, StoreError
-from actors.store.folder import DATA, NO_SPACE, SIDE, no_space, opened_twice
+from actors.store.folder import DATA, NO_SPACE, PARTITION, SIDE, no_space, opened_twice
 from actors.store.frames import RESTORE
 from actors.store.head import HEAD_KEY, Head, pack_head, unpack_head
 from actors.store.side_file import SideFile
@@ -38,7 +38,7 @@ Transaction = Any  # lmdb.Transaction; its stub cannot be named at run time
 
 @dataclass
 class Changes:
-    """What one write transaction does. Databases are named as in DATABASES, keys are whole."""
+    """What one write transaction does. Databases are named as at the opening, keys are whole."""
 
     head: Head
     puts: list[tuple[str, bytes, bytes]] = field(default_factory=list)  # database, key, record
@@ -55,14 +55,25 @@ class Environment:
     """An open LMDB environment with its head. Any thread may read; writers take turns."""
 
     def __init__(
-        self, folder: Path, map_bytes: int, *, create: bool = False, readonly: bool = False
+        self,
+        folder: Path,
+        map_bytes: int,
+        *,
+        create: bool = False,
+        readonly: bool = False,
+        databases: tuple[str, ...] = DATABASES,
+        what: str = PARTITION,
     ) -> None:
         """Open it and check that no transaction vanished, but write nothing to an existing one.
+
+        One of the `databases` is `meta`, which holds the head; `what` names it all for people.
 
         With `readonly` nobody else may have it open: LMDB's table of readers is left alone.
         Raises CorruptError, NoSpaceError, OSError.
         """
         self.folder = folder
+        self.what = what
+        self._names = databases
         self.file = str(folder / DATA)
         self.closed_because: StoreError | None = None
         self._pid = os.getpid()
@@ -84,7 +95,7 @@ class Environment:
                     name: self._lmdb.open_db(
                         name.encode(), txn=None if readonly else txn, create=create
                     )
-                    for name in DATABASES
+                    for name in databases
                 }
             self.head = self._read_head()
         except lmdb.Error as error:
@@ -112,7 +123,7 @@ class Environment:
                 mode=0o600,
                 create=create,
                 readonly=readonly,
-                max_dbs=len(DATABASES),
+                max_dbs=len(self._names),
                 max_readers=READERS_MAX,
                 max_spare_txns=0,
                 writemap=False,
@@ -123,7 +134,7 @@ class Environment:
             raise no_space(self.folder, 0) from error
         except (lmdb.Error, MemoryError) as error:
             if "already open" in str(error):
-                raise opened_twice(self.folder) from error
+                raise opened_twice(self.folder, self.what) from error
             raise self._corrupt(str(error)) from error
         if not readonly:
             environment.reader_check()
@@ -199,6 +210,14 @@ class Environment:
         cursor = txn.cursor(db=self._databases[database])
         if cursor.set_range(start):
             yield from cursor
+
+    def rows_before(
+        self, txn: Transaction, database: str, end: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys below `end`, the greatest first, with their records."""
+        cursor = txn.cursor(db=self._databases[database])
+        if cursor.prev() if cursor.set_range(end) else cursor.last():
+            yield from cursor.iterprev()
 
     def keys(self, txn: Transaction, database: str) -> Iterator[bytes]:
         """Every key in order."""
@@ -311,15 +330,15 @@ class Environment:
 
     def _superseded(self, stored: bytes | None) -> FencedError | CorruptError:
         if stored is None:
-            return self._corrupt("the partition's head is gone")
+            return self._corrupt(f"the head of the {self.what} is gone")
         found = unpack_head(stored, self.file)
         if found.epoch > self.head.epoch:
             return FencedError(
-                f"opening {found.epoch} took the partition over from opening {self.head.epoch}",
+                f"opening {found.epoch} took the {self.what} over from opening {self.head.epoch}",
                 advice="Stop this process; it can store and send nothing any more",
                 file=self.file,
             )
-        return self._corrupt("another writer changed the partition within the same opening")
+        return self._corrupt(f"another writer changed the {self.what} within the same opening")
 
     def _reserve(self, changes: Changes) -> bool:
         """Make the file long enough for the transaction; False if the disk has no room for that.
@@ -397,7 +416,7 @@ class Environment:
         """Raise HaltedError or FencedError if it stopped, MisuseError if closed or inherited."""
         if os.getpid() != self._pid:
             raise MisuseError(
-                "the partition was opened before this process was forked",
+                f"the {self.what} was opened before this process was forked",
                 advice="Open it in the process that uses it, or start that by spawn",
                 file=str(self.folder),
             )
@@ -427,7 +446,7 @@ class Environment:
             if self.closed_because is None:
                 self._side.sync()
             self.halt(
-                MisuseError("the partition is closed", advice="Open it again", file=self.file)
+                MisuseError(f"the {self.what} is closed", advice="Open it again", file=self.file)
             )
 
     def _close_if_over(self) -> None:
@@ -444,6 +463,6 @@ class Environment:
     def _halted(self, doing: str, error: BaseException) -> HaltedError:
         return HaltedError(
             f"{doing} failed: {str(error) or type(error).__name__}",
-            advice="Check the disk, then open the partition again: it tells what was stored",
+            advice=f"Check the disk, then open the {self.what} again: it tells what was stored",
             file=self.file,
         )

@@ -30,7 +30,7 @@ LOCK = "lock"
 STARTS = "starts"
 QUARANTINED = "quarantined"
 
-FORMAT_NAME = "headrace partition"
+PARTITION = "partition"  # what a folder holds, for people and in its format file
 FORMAT_VERSION = 1
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -44,12 +44,13 @@ class FolderLock:
     that lost its right from writing is the epoch.
     """
 
-    def __init__(self, folder: Path, *, takeover: bool = False) -> None:
+    def __init__(self, folder: Path, *, takeover: bool = False, what: str = PARTITION) -> None:
         """Take the lock. With `takeover` it is taken from a holder that no longer answers.
 
-        Raises InUseError if it is held, and OSError.
+        `what` names for people what the folder holds. Raises InUseError if it is held, and OSError.
         """
         self.path = folder / LOCK
+        self._what = what
         self._fd = self._replace() if takeover else self._take()
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
@@ -80,9 +81,9 @@ class FolderLock:
 
     def _in_use(self, holder: str) -> InUseError:
         if holder == str(os.getpid()):
-            return opened_twice(self.path.parent)
+            return opened_twice(self.path.parent, self._what)
         return InUseError(
-            f"the partition is open in process {holder or 'unknown'}",
+            f"the {self._what} is open in process {holder or 'unknown'}",
             advice="Stop that process; if it hangs, kill it or open with takeover",
             file=str(self.path.parent),
         )
@@ -107,10 +108,10 @@ class FolderLock:
             self._fd = -1
 
 
-def opened_twice(folder: Path) -> InUseError:
-    """The error for a partition that this process has open."""
+def opened_twice(folder: Path, what: str = PARTITION) -> InUseError:
+    """The error for what this process has open."""
     return InUseError(
-        "this process has the partition open already",
+        f"this process has the {what} open already",
         advice="Close the other opening first, or share it",
         file=str(folder),
     )
@@ -125,40 +126,40 @@ def _drop_inherited_locks() -> None:
 os.register_at_fork(after_in_child=_drop_inherited_locks)
 
 
-def create_format(folder: Path) -> None:
+def create_format(folder: Path, what: str = PARTITION) -> None:
     """Make the folder, if it is not there, and say in it what it is. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    statement = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "engine": "lmdb 0.9"}
+    statement = {"format": f"headrace {what}", "version": FORMAT_VERSION, "engine": "lmdb 0.9"}
     write_synced(folder / FORMAT, json.dumps(statement).encode() + b"\n")
 
 
-def check_format(folder: Path) -> None:
-    """Raise FormatError unless the folder says that it is a partition of this version."""
+def check_format(folder: Path, what: str = PARTITION) -> None:
+    """Raise FormatError unless the folder says that it is a `what` of this version."""
     path = folder / FORMAT
     try:
         statement = json.loads(path.read_bytes())
         name, version = statement["format"], statement["version"]
     except FileNotFoundError:
         raise FormatError(
-            "there is no partition here",
+            f"there is no {what} here",
             advice="Check the path, or open it with create=True",
             file=str(folder),
         ) from None
     except (ValueError, KeyError, TypeError):
         raise FormatError(
             "the file does not say what the folder holds",
-            advice="Verify the partition, and restore it from its last backup",
+            advice=f"Verify the {what}, and restore it from its last backup",
             file=str(path),
         ) from None
-    if name != FORMAT_NAME:
+    if name != f"headrace {what}":
         raise FormatError(
-            f"the folder holds {name!r} instead of {FORMAT_NAME!r}",
+            f"the folder holds {name!r} instead of 'headrace {what}'",
             advice="Check the path",
             file=str(path),
         )
     if version != FORMAT_VERSION:
         raise FormatError(
-            f"the partition has format version {version!r}; this release reads {FORMAT_VERSION}",
+            f"the {what} has format version {version!r}; this release reads {FORMAT_VERSION}",
             advice="Open it with the release that wrote it",
             file=str(path),
         )

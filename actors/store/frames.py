@@ -23,6 +23,7 @@ VERSION = 1
 KEY_BYTES_MAX = 511  # LMDB's own limit
 RECORD_BYTES_MAX = 1 << 20
 SLICE_BYTES_MAX = 8 << 20
+ROW_BYTES_MAX = 20 << 20  # a flow document of full size, and what stands beside it
 
 _FIELDS = struct.Struct("<4sBBHIQ")
 _CHECKSUM = struct.Struct("<Q")
@@ -40,6 +41,7 @@ class Kind(IntEnum):
     SLICE = 6  # a piece of a snapshot [the snapshot that wrote it]
     MANIFEST = 7  # what a snapshot consists of [the snapshot]
     ERASURE = 8  # that a customer was erased, in a ledger [its number there]
+    ROW = 9  # a row of the control plane [0]
 
 
 BYTES_MAX = {
@@ -51,6 +53,7 @@ BYTES_MAX = {
     Kind.SLICE: SLICE_BYTES_MAX,
     Kind.MANIFEST: SLICE_BYTES_MAX,
     Kind.ERASURE: 24,
+    Kind.ROW: ROW_BYTES_MAX,
 }
 
 

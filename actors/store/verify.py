@@ -95,7 +95,7 @@ def inspect(folder: Path) -> Report:
 
 
 def _findings(folder: Path) -> Iterator[Finding]:
-    problem = _structure(folder)
+    problem = structure(folder)
     size = (folder / DATA).stat().st_size if (folder / DATA).exists() else 0
     yield Finding("structure", not problem, problem or f"{size:,} bytes")
     if problem:
@@ -127,7 +127,7 @@ def _findings(folder: Path) -> Iterator[Finding]:
             environment.close()
 
 
-def _structure(folder: Path) -> str:
+def structure(folder: Path) -> str:
     """What py-lmdb's verifier has to say against the file, empty if nothing."""
     done = subprocess.run(
         [sys.executable, "-m", "lmdb", "verify", "-e", str(folder)],
