@@ -70,9 +70,14 @@ class Rows:
 
     def __init__(self, plane: Plane, tenant: str | None) -> None:
         """Bind the rows of a tenant, or of the operator."""
-        self.tenant = tenant
+        self._tenant = tenant
         self._plane = plane
         self._space = operator_space() if tenant is None else tenant_space(tenant)
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose they are: a tenant's, or the operator's if None."""
+        return self._tenant
 
     @property
     def space(self) -> bytes:
@@ -272,6 +277,8 @@ class Plane:
                     changed = self._changed(snapshot)
                 if snapshot.puts:
                     self._store(snapshot.puts, changed)
+                for call in snapshot.stored_then:
+                    call()
             finally:
                 here.writing = False
 

@@ -6,7 +6,7 @@ ends and is seen by the transaction's own reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -35,6 +35,11 @@ class Owned(Protocol):
     """A capability for one owner's rows."""
 
     @property
+    def tenant(self) -> str | None:
+        """Whose they are: a tenant's, or the operator's if None."""
+        ...
+
+    @property
     def space(self) -> bytes:
         """What stands before the owner's keys."""
         ...
@@ -58,11 +63,15 @@ class Count:
 
 
 class Snapshot:
-    """The rows at one moment; `puts` holds what a write will put, and None for what it deletes."""
+    """The rows at one moment; `puts` holds what a write will put, and None for what it deletes.
+
+    `stored_then` is called when all of that is stored.
+    """
 
     def __init__(self, environment: Environment, txn: Any) -> None:
         """Read with `txn`, an LMDB transaction, until `end`."""
         self.puts: dict[bytes, bytes | None] = {}
+        self.stored_then: list[Callable[[], None]] = []
         self._environment = environment
         self._txn = txn
         self._ended = False
@@ -163,6 +172,11 @@ class ReadTxn:
         self._snapshot = snapshot
         self._owner = owner
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose rows it is bound to: a tenant's, or the operator's if None."""
+        return self._owner.tenant
+
     def get(self, table: str, key: str) -> Record | None:
         """The record, a new map each time, or None; also for a key that nothing can have.
 
@@ -261,6 +275,14 @@ class WriteTxn(ReadTxn):
         self._put(self._space(table) + number_key(number).encode(), record)
         self._put(key, {"last": number})
         return number
+
+    def when_stored(self, call: Callable[[], None]) -> None:
+        """Call this in the same thread once everything is stored, and never if it is not.
+
+        It must be quick, must not raise, and begins no write.
+        """
+        self._snapshot.check()
+        self._snapshot.stored_then.append(call)
 
     def clear(self, table: str) -> int:
         """Delete all records of a table; returns how many. Its numbers go on."""
