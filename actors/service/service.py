@@ -1,0 +1,156 @@
+"""Hold together what serves a data directory: control plane, keys, tenants and their engines.
+
+The clock is handed in, so that whoever drives the service drives all of its times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from actors.live.data_dir import is_data_dir
+from actors.live.engine import Engine
+from actors.live.shard import ShardOptions
+from actors.live.starting import Hosting, Making, start_engine
+from actors.service.access import OPERATOR, ROLES
+from actors.service.keys import Keys
+from actors.service.plane import Plane
+from actors.service.tenants import FIRST, Tenant, Tenants
+from core.errors import HeadraceError
+
+FOLDER = "service"
+FLUSH_S = 60.0
+FIRST_KEY = "first admin key"
+
+
+def wall_ms() -> int:
+    """The machine's clock, ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """An open service; make one with `open`."""
+
+    def __init__(
+        self, folder: Path, plane: Plane, tenants: Tenants, now_ms: Callable[[], int]
+    ) -> None:
+        """Take over what `open` opened."""
+        self.folder = folder
+        self.plane = plane
+        self.tenants = tenants
+        self.keys = Keys(plane)
+        self.now_ms = now_ms
+        self.first_key = ""
+        """The admin key that this opening made, told once; "" where there are keys already."""
+        self._stopped = threading.Event()
+        self._tending = threading.Thread(target=self._tend, name="service", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        first: Engine,
+        *,
+        hosting: Hosting | None = None,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> Service:
+        """Open what is in `folder` beside the first tenant's engine, which is open already.
+
+        `hosting` is how that one is hosted; of it, further tenants take on whether messages are
+        sent and who drives the clock. Raises HeadraceError as opening the plane does.
+        """
+        options = hosting.options if hosting else ShardOptions()
+        theirs = Hosting(inline=True, relays=hosting.relays if hosting else True, options=options)
+        plane = Plane.open(folder / FOLDER)
+        try:
+            tenants = Tenants(
+                folder, plane, first, lambda path, tenant: _start(path, tenant, first, theirs)
+            )
+            service = cls(folder, plane, tenants, now_ms)
+            service._begin(first)
+        except BaseException:
+            plane.close()
+            raise
+        service._tending.start()
+        return service
+
+    def _begin(self, first: Engine) -> None:
+        """Write down the first tenant, and make the first key, unless that was done before."""
+        operator = self.plane.operator
+        with operator.write() as txn:
+            own = txn.within(self.plane.tenant(FIRST))
+            if txn.get("tenants", FIRST) is None:
+                tenant = Tenant(FIRST, first.manifest.tenant, self.now_ms())
+                self.tenants.put(txn, tenant)
+            if self.keys.list(own, limit=1):
+                return
+            scopes = ROLES["admin"] | {OPERATOR}
+            minted = self.keys.mint(
+                own, None, name=FIRST_KEY, now_ms=self.now_ms(), role="admin", scopes=scopes
+            )
+        self.first_key = minted.secret
+
+    def engine(self, tenant_id: str) -> Engine:
+        """The engine of a tenant, opened if it is not. Raises HeadraceError."""
+        return self.tenants.engine(tenant_id)
+
+    def statuses(self) -> dict[str, dict[str, Any]]:
+        """What each open engine says of itself, by tenant."""
+        return self.tenants.statuses()
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Why the service cannot do its work now: a part and what is wrong; [] when it can."""
+        found = [("control-plane", "it is halted")] if self.plane.halted else []
+        for tenant, status in self.statuses().items():
+            found += [(f"tenant {tenant}", problem) for problem in _problems_of(status)]
+        return found
+
+    def close(self) -> None:
+        """Close all but the first tenant's engine. Again does nothing."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        if self._tending.ident is not None:
+            self._tending.join()
+        self.tenants.close()
+        with contextlib.suppress(HeadraceError):
+            self.keys.flush()
+        self.plane.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def _tend(self) -> None:
+        while not self._stopped.wait(FLUSH_S):
+            with contextlib.suppress(HeadraceError):
+                self.keys.flush()  # What stays unwritten is told by the next flush.
+
+
+def _start(folder: Path, tenant: Tenant, first: Engine, hosting: Hosting) -> Engine:
+    """The engine of a further tenant: made with the zone and partitions of the first."""
+    making = Making()
+    if not is_data_dir(folder):
+        zone, partitions = first.manifest.zone, first.partitions
+        making = Making(tenant=tenant.name, zone=zone, partitions=partitions)
+    return start_engine(folder, making, hosting)
+
+
+def _problems_of(status: Mapping[str, Any]) -> list[str]:
+    found = []
+    for shard in status["shards"]:
+        if "partitions" not in shard:
+            found.append(shard.get("error") or "a shard does not answer yet")
+            continue
+        closed = {p["state"] for p in shard["partitions"].values()} - {"open"}
+        if closed:
+            found.append(f"partitions are {', '.join(sorted(closed))}")
+        if shard["disk"] == "full":
+            found.append(f"the disk is {shard['disk_used']:.0%} full")
+    return found
