@@ -42,7 +42,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who makes a change, and if it comes by the API with which key, from where, in which request."""
+    """Who makes a change; if it comes by the API, with which key, from where, in which request."""
 
     actor: str
     key_id: str | None = None
