@@ -10,7 +10,15 @@ from pathlib import Path
 from actors.audience import read_schema
 from actors.audience_facts import read_facts
 from api.console import console
-from api.documents import find_violations, open_content, open_shape, read_bytes, summary, tell
+from api.documents import (
+    find_violations,
+    open_content,
+    open_shape,
+    read_bytes,
+    segments_for,
+    summary,
+    tell,
+)
 from core.document import read_flow
 from core.lint_shares import wanted
 
@@ -24,23 +32,27 @@ def run(
     as_json: bool,
     content: Path | None = None,
     beside: Sequence[Path] = (),
+    segments: Path | None = None,
 ) -> int:
     """Print the violations of a flow file; return 1 where any is an error, else 0.
 
     It is held against an audience folder, a content list, and flows that run `beside` it, as far
-    as they are given. Raises HeadraceError where one of these can't be read.
+    as they are given; the segments are those of `segments_for`. Raises HeadraceError where one of
+    these can't be read.
     """
     schema, facts = None, None
+    named = segments_for(path, segments)
     if audience is not None:
         schema = read_schema(audience)
-        shape, _ = read_flow(read_bytes(path), name=str(path))
+        shape, _ = read_flow(read_bytes(path), name=str(path), segments=named)
         facts = None if shape is None else read_facts(audience, wanted(shape))
     flow, _, violations = find_violations(
         path,
         schema,
+        segments=named,
         facts=facts,
         content=None if content is None else open_content(content),
-        others=[open_shape(other) for other in beside],
+        others=[open_shape(other, segments_for(other, segments)) for other in beside],
         now_ms=time.time_ns() // 1_000_000,
     )
     failed = flow is None or any(v.severity == "error" for v in violations)

@@ -14,6 +14,7 @@ that nothing counts twice.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -26,7 +27,7 @@ from typing import Any, Literal, Self
 
 from actors.live.data_dir import read_manifest, socket_path
 from actors.live.errors import BusyError, DownError, UnknownError
-from actors.live.replies import Done, InFlight, Reply
+from actors.live.replies import Done, Entrants, InFlight, Reply
 from actors.store.folder import os_errors
 from api.unix_socket import connect
 from api.wire import FORMAT, WireError, error_of, read_message, send_message
@@ -104,6 +105,20 @@ class Client:
         """State what customers and events look like; what had a type keeps it."""
         return self._command("set_schema", schema=dict(schema))
 
+    def set_segments(self, segments: str | Mapping[str, Any], *, name: str = "segments") -> Done:
+        """State the segments that flows may name, and the priorities of groups, all of them.
+
+        They are a segments file's text, or what such a file holds; `name` is told in errors. What
+        was published keeps what its segments meant: publish a flow again to let it have the new
+        ones. The answer's warnings tell which flows that concerns.
+        """
+        document = segments if isinstance(segments, str) else json.dumps(dict(segments))
+        return self._command("set_segments", document=document, name=name)
+
+    def segments(self) -> dict[str, Any]:
+        """The segments as they were set last, as a segments file holds them."""
+        return dict(self._call("segments"))
+
     def publish(self, document: str, *, name: str = "flow", in_flight: InFlight = "pin") -> Done:
         """Publish a flow, or its next version, to everybody or nobody.
 
@@ -135,9 +150,13 @@ class Client:
         found = self._call("state_of", customer=customer)
         return None if found is None else dict(found)
 
-    def counts(self, flow: str) -> Counters:
-        """What a flow counted."""
-        return Counters(**self._call("counts", flow=flow))
+    def counts(self, flow: str, version: int | None = None) -> Counters:
+        """What a version of a flow counted, the newest unless stated."""
+        return Counters(**self._call("counts", flow=flow, version=version))
+
+    def entrants(self, flow: str) -> Entrants:
+        """Who entered each version of a flow, and by its totals all of them, for good."""
+        return Entrants(**self._call("entrants", flow=flow))
 
     def flows(self) -> list[dict[str, Any]]:
         """Every flow with its newest version and its status: active, paused or stopped."""

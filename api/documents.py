@@ -15,15 +15,17 @@ from core import limits
 from core.audience import AudienceSchema
 from core.audience_facts import AudienceFacts
 from core.content import Content
-from core.document import located, read_content, read_flow, read_responses
+from core.document import located, read_content, read_flow, read_responses, read_segments
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.lint import lint
 from core.responses import Responses
+from core.segments import Segments
 from core.violations import Violation
 
 COLOURS = {"error": "bold red", "warning": "yellow", "info": "blue"}
 
+SEGMENTS = "segments.yaml"  # beside a flow: the segments that it may name
 TOLD_MAX = 20  # violations where something else was asked for; `headrace check` tells all
 
 
@@ -69,6 +71,7 @@ def find_violations(
     path: Path,
     schema: AudienceSchema | None,
     *,
+    segments: Segments | None = None,
     content: Content | None = None,
     others: Sequence[Flow] = (),
     now_ms: int | None = None,
@@ -76,27 +79,29 @@ def find_violations(
 ) -> tuple[Flow | None, bytes, list[Violation]]:
     """Read and lint a flow file; the flow is None where it can't be read as one.
 
-    What is given beside it is as for `core.lint.lint`.
+    `segments` are those that it may name; what else is given is as for `core.lint.lint`.
     """
     text = read_bytes(path)
-    flow, violations = read_flow(text, name=str(path))
+    flow, violations = read_flow(text, name=str(path), segments=segments)
     if flow is not None:
         found = lint(flow, schema, content=content, others=others, now_ms=now_ms, facts=facts)
         violations = [*violations, *located(found, text, name=str(path))]
     return flow, text, violations
 
 
-def open_flow(path: Path, schema: AudienceSchema | None = None) -> Opened:
-    """Read and lint a flow file; ViolationsError where it has errors."""
-    flow, text, violations = find_violations(path, schema)
+def open_flow(
+    path: Path, schema: AudienceSchema | None = None, segments: Segments | None = None
+) -> Opened:
+    """Read and lint a flow file that may name `segments`; ViolationsError where it has errors."""
+    flow, text, violations = find_violations(path, schema, segments=segments)
     if flow is None or any(v.severity == "error" for v in violations):
         raise ViolationsError(str(path), violations)
     return Opened(flow, text, violations)
 
 
-def open_shape(path: Path) -> Flow:
+def open_shape(path: Path, segments: Segments | None = None) -> Flow:
     """Read a flow file for what it says, unjudged; ViolationsError where it can't be read."""
-    flow, violations = read_flow(read_bytes(path), name=str(path))
+    flow, violations = read_flow(read_bytes(path), name=str(path), segments=segments)
     if flow is None:
         raise ViolationsError(str(path), violations)
     return flow
@@ -110,9 +115,33 @@ def open_content(path: Path) -> Content:
     return content
 
 
-def open_responses(path: Path) -> Responses:
-    """Read a responses file; ViolationsError where it has errors."""
-    responses, violations = read_responses(read_bytes(path), name=str(path))
+def segments_for(
+    flow: Path, stated: Path | None = None, tenants: Segments | None = None
+) -> Segments | None:
+    """The segments that a flow file may name, None without any; ViolationsError for a wrong file.
+
+    They are those of the file that was `stated`, else a tenant's, else of `segments.yaml` beside
+    the flow.
+    """
+    if stated is None and tenants is not None:
+        return tenants
+    beside = flow.parent / SEGMENTS
+    if stated is None and not beside.is_file():
+        return None
+    return open_segments(stated or beside)
+
+
+def open_segments(path: Path) -> Segments:
+    """Read a segments file; ViolationsError where it has errors."""
+    segments, violations = read_segments(read_bytes(path), name=str(path))
+    if segments is None:
+        raise ViolationsError(str(path), violations)
+    return segments
+
+
+def open_responses(path: Path, segments: Segments | None = None) -> Responses:
+    """Read a responses file that may name `segments`; ViolationsError where it has errors."""
+    responses, violations = read_responses(read_bytes(path), name=str(path), segments=segments)
     if responses is None:
         raise ViolationsError(str(path), violations)
     return responses

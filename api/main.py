@@ -70,6 +70,10 @@ app = typer.Typer(
     help="Dry-run marketing flows on real past customers, then run them live.",
 )
 
+SegmentsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Named segments; default: segments.yaml beside the flow."),
+]
 FlowFile = Annotated[Path, typer.Argument(metavar="FLOW", help="The flow document, YAML or JSON.")]
 
 
@@ -115,6 +119,7 @@ def simulate(
         Path | None,
         typer.Option(metavar="FILE", help="Assumed responses to messages (YAML or JSON)."),
     ] = None,
+    segments: SegmentsFile = None,
     replicates: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="Repeat the responses so often.")
     ] = 1,
@@ -175,6 +180,8 @@ def simulate(
                 seed=seed,
                 salt=found.salt if salt is None else salt,
                 responses=responses,
+                segments=segments,
+                tenants=found.segments,
                 replicates=replicates,
                 entry_rate=found.entry_rate if entry_rate is None else entry_rate,
                 coupons=tuple(coupons or ()),
@@ -206,6 +213,7 @@ def check(
         list[Path] | None,
         typer.Option(metavar="FLOW", help="A flow that runs beside it; may be repeated."),
     ] = None,
+    segments: SegmentsFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the violations as JSON.")] = False,
 ) -> None:
     """Check a flow: tell what is wrong, where, and what to do.
@@ -216,7 +224,14 @@ def check(
     from api.documents import violations_told
 
     with violations_told():
-        failed = run(flow, audience, as_json=json, content=content, beside=beside or ())
+        failed = run(
+            flow,
+            audience,
+            as_json=json,
+            content=content,
+            beside=beside or (),
+            segments=segments,
+        )
     raise typer.Exit(failed)
 
 
@@ -233,12 +248,13 @@ def overlap_(
         str | None, typer.Option(metavar="TIME", help="Entries end before this.")
     ] = None,
     salt: Annotated[str | None, typer.Option(metavar="TEXT", help="Salt of assignments.")] = None,
+    segments: SegmentsFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Count the people whom several flows would let in."""
     from api.overlap import overlap, present
 
-    present(overlap(flows, audience, from_, until, salt), as_json=json)
+    present(overlap(flows, audience, from_, until, salt, segments), as_json=json)
 
 
 TemplatesOption = Annotated[
@@ -328,15 +344,17 @@ def listing(
     responses: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A responses file to compile with it.")
     ] = None,
+    segments: SegmentsFile = None,
 ) -> None:
     """Print the compiled program of a flow as text."""
-    from api.documents import open_flow, open_responses, violations_told
+    from api.documents import open_flow, open_responses, segments_for, violations_told
     from core.compiler import compile_flow
     from core.listing import listing as text_of
 
     with violations_told():
-        opened = open_flow(flow)
-        model = None if responses is None else open_responses(responses)
+        named = segments_for(flow, segments)
+        opened = open_flow(flow, None, named)
+        model = None if responses is None else open_responses(responses, named)
     typer.echo(text_of(compile_flow(opened.flow, model)), nl=False)
 
 
@@ -472,6 +490,10 @@ def serve(
             "--schema", metavar="FILE", help="Attributes and events, YAML or JSON, from now on."
         ),
     ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Segments and groups, YAML or JSON, from now on."),
+    ] = None,
     no_send: Annotated[
         bool, typer.Option("--no-send", help="Messages wait in the outbox.")
     ] = False,
@@ -489,6 +511,7 @@ def serve(
             Making(tenant, partitions, salt, zone),
             Hosting(inline, shards or 0, address, not no_send),
             schema_,
+            segments,
             quiet,
         )
     )

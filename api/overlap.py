@@ -15,7 +15,7 @@ from actors.audience import load_audience, read_schema
 from actors.coupled_dry_run import coupled_dry_run
 from actors.entrants import Entrants, Flags
 from api.console import console
-from api.documents import open_flow, violations_told
+from api.documents import open_flow, segments_for, violations_told
 from api.window import read_window
 from core.binding import bind
 from core.compiler import compile_flow, needs_of
@@ -57,8 +57,11 @@ def overlap(
     begin: str | None = None,
     until: str | None = None,
     salt: str | None = None,
+    segments: Path | None = None,
 ) -> Overlap:
     """Dry-run each flow, without responses, and count the people whom two of them share.
+
+    The segments that a flow may name are those of `segments_for`.
 
     HeadraceError for fewer than two flows, two of one id, or what `simulate` would refuse.
     """
@@ -70,7 +73,7 @@ def overlap(
     found: dict[str, Entrants] = {}
     for path in flows:
         with violations_told():
-            flow = open_flow(path, schema).flow
+            flow = open_flow(path, schema, segments_for(path, segments)).flow
         if flow.flow in found:
             raise HeadraceError(
                 f"two of the flows have the id {flow.flow!r}",

@@ -20,10 +20,13 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.live.engine import Engine
+from actors.live.publishing import segments_of
+from actors.live.replies import Done
 from actors.live.shard import describe
 from actors.live.starting import Hosting, Making, start_engine
 from actors.yaml_file import load_yaml
 from api.console import console
+from api.documents import open_segments, violations_told
 from api.server import Server
 from core.tenant_schema import TenantSchema
 
@@ -41,6 +44,7 @@ class Request:
     making: Making
     hosting: Hosting
     schema: Path | None = None
+    segments: Path | None = None
     quiet: bool = False
 
 
@@ -52,6 +56,10 @@ def run(request: Request) -> None:
     schema = None
     if request.schema is not None:
         schema = load_yaml(request.schema, TenantSchema, "the schema")
+    segments = None
+    if request.segments is not None:
+        with violations_told():
+            segments = open_segments(request.segments)
     out = console(stderr=True)
     stop = threading.Event()
     if not request.quiet:
@@ -63,6 +71,9 @@ def run(request: Request) -> None:
         with engine, _signals(stop):
             if schema is not None and schema != engine.schema:
                 engine.set_schema(schema.to_json())
+            if segments is not None and segments != segments_of(engine.control.standing):
+                text = segments.model_dump_json()
+                _tell(out, engine.set_segments(text, name=str(request.segments)))
             server = Server(engine, engine.data.socket)
             server.start()
             try:
@@ -71,6 +82,12 @@ def run(request: Request) -> None:
                 server.close()
     if not request.quiet:
         out.print("stopped", soft_wrap=True)
+
+
+def _tell(out: Console, done: Done) -> None:
+    for warning in done.warnings:
+        told = f"{warning['message']}. {warning['advice']}"
+        out.print(f"[yellow]warning[/] {escape(told)}", soft_wrap=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from actors.live.backup import back_up
 from actors.live.backup_manifest import check_new
 from actors.live.engine import Engine
 from actors.live.errors import DownError, LiveError
+from actors.live.publishing import segments_of
 from api.unix_socket import listen
 from api.wire import (
     FORMAT,
@@ -74,6 +75,8 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "send": lambda engine, **a: asdict(engine.send(**a)),
     "sequence_of": lambda engine, **a: engine.sequence_of(**a),
     "set_schema": lambda engine, **a: asdict(engine.set_schema(**a)),
+    "set_segments": lambda engine, **a: asdict(engine.set_segments(**a)),
+    "segments": lambda engine: segments_of(engine.control.standing).model_dump(mode="json"),
     "publish": lambda engine, **a: asdict(engine.publish(**a)),
     "stop": lambda engine, **a: asdict(engine.stop(**a)),
     "pause": lambda engine, **a: asdict(engine.pause(**a)),
@@ -81,6 +84,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "erase": lambda engine, **a: asdict(engine.erase(**a)),
     "state_of": lambda engine, **a: engine.state_of(**a),
     "counts": lambda engine, **a: counters_map(engine.counts(**a)),
+    "entrants": lambda engine, **a: asdict(engine.entrants(**a)),
     "status": lambda engine: engine.status(),
     "export_journal": lambda engine, **a: _begin_export(engine, **a),
     "back_up": lambda engine, **a: _begin_backup(engine, **a),

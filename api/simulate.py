@@ -18,7 +18,7 @@ from actors.coupled_dry_run import CoupledDryRun, coupled_dry_run
 from actors.dry_run import Cancel, DryRunResult
 from actors.log_writer import log_writer
 from api.console import console
-from api.documents import Opened, open_flow, open_responses, violations_told
+from api.documents import Opened, open_flow, open_responses, segments_for, violations_told
 from api.interrupts import stopped_by_ctrl_c
 from api.outputs import check_outputs, write_text
 from api.progress import CHECKING
@@ -34,6 +34,7 @@ from core.limits import PEOPLE_MAX
 from core.options import DEFAULT_SALT, RunOptions
 from core.report import AudienceFacts, Report, RunFacts
 from core.report_build import build_report
+from core.segments import Segments
 from core.story import tell as tell_story
 
 OK, REFUSED, INTERRUPTED = 0, 3, 130
@@ -43,7 +44,8 @@ OK, REFUSED, INTERRUPTED = 0, 3, 130
 class Request:
     """What was asked for on the command line; times are texts, None for their defaults.
 
-    `name` is the audience's for people, where it is not that of its folder.
+    `name` is the audience's for people, where it is not that of its folder. `segments` is a file
+    of segments, `tenants` are those of the tenant whose journal the audience is, if they were set.
     """
 
     flow: Path
@@ -55,6 +57,8 @@ class Request:
     seed: int = 0
     salt: str | None = None
     responses: Path | None = None
+    segments: Path | None = None
+    tenants: Segments | None = None
     replicates: int = 1
     entry_rate: int | None = None
     coupons: tuple[str, ...] = ()
@@ -73,11 +77,14 @@ def run(request: Request, progress: Progress) -> Report:
     began = time.monotonic()
     progress(CHECKING, 0, 1)
     outputs = {"--log": request.log, "--json": request.json, "--html": request.html}
-    check_outputs(outputs, (request.flow, request.responses, request.audience))
+    check_outputs(outputs, (request.flow, request.responses, request.segments, request.audience))
     schema = read_schema(request.audience)
     with violations_told():
-        opened = open_flow(request.flow, schema)
-        responses = None if request.responses is None else open_responses(request.responses)
+        segments = segments_for(request.flow, request.segments, request.tenants)
+        opened = open_flow(request.flow, schema, segments)
+        responses = (
+            None if request.responses is None else open_responses(request.responses, segments)
+        )
     options = _options(request, opened, schema)
     progress(CHECKING, 1, 1)
     program = compile_flow(opened.flow, responses)

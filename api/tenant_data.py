@@ -22,6 +22,7 @@ from actors.live.reading import reading
 from actors.store.folder import os_errors
 from api.backups import copy
 from api.progress import Report as Progress
+from core.segments import Segments
 from core.tenant_schema import TenantSchema
 
 PREFIX = ".simulate-"
@@ -31,13 +32,15 @@ PREFIX = ".simulate-"
 class Found:
     """An audience folder, and of a tenant's journal whose it is and what his flows run with.
 
-    That is the salt of assignments, and the rate of entries of flows that state none.
+    That is the salt of assignments, the rate of entries of flows that state none, and the
+    segments that flows name, None where none were set.
     """
 
     folder: Path
     name: str = ""
     salt: str | None = None
     entry_rate: int | None = None
+    segments: Segments | None = None
 
 
 @contextmanager
@@ -73,8 +76,10 @@ def _exported(data_dir: Path, progress: Progress) -> Iterator[Found]:
         with held(source) as manifest:
             _export(source, manifest, work / "audience", progress)
             with reading(source / "control") as store:
-                schema = TenantSchema.of(ControlLog(store).standing.schema)
-        yield Found(work / "audience", manifest.tenant, manifest.salt, schema.entry_rate)
+                standing = ControlLog(store).standing
+            schema = TenantSchema.of(standing.schema)
+            segments = Segments.model_validate(standing.segments) if standing.segments else None
+        yield Found(work / "audience", manifest.tenant, manifest.salt, schema.entry_rate, segments)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

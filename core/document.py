@@ -7,9 +7,10 @@ What the document *means* is the business of `core.lint`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +21,7 @@ from core.flow import Flow
 from core.json_text import mark_json, read_json
 from core.marks import Text, placed, there
 from core.responses import Responses
+from core.segments import Segments, check_segments, resolve_document
 from core.shape import shape_violations
 from core.violations import Violation, violation
 from core.yaml_text import read_yaml
@@ -27,18 +29,50 @@ from core.yaml_text import read_yaml
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_flow(text: str | bytes, *, name: str) -> tuple[Flow | None, list[Violation]]:
+def read_flow(
+    text: str | bytes, *, name: str, segments: Segments | None = None
+) -> tuple[Flow | None, list[Violation]]:
     """The flow in `text`, or None and what is wrong.
 
     `name` is the file's name: .json is read as JSON, .yaml and .yml as YAML, anything else by its
-    first character.
+    first character. `segments`, which must have passed `check_segments`, are those that its
+    conditions may name: the flow has what they stand for.
     """
-    return _read(Flow, text, name)
+    return _read(Flow, text, name, segments or Segments())
 
 
-def read_responses(text: str | bytes, *, name: str) -> tuple[Responses | None, list[Violation]]:
-    """The responses model in `text`, or None and what is wrong; `name` as for `read_flow`."""
-    return _read(Responses, text, name)
+def read_responses(
+    text: str | bytes, *, name: str, segments: Segments | None = None
+) -> tuple[Responses | None, list[Violation]]:
+    """The responses model in `text`, or None and what is wrong; all else as for `read_flow`."""
+    return _read(Responses, text, name, segments or Segments())
+
+
+def read_segments(text: str | bytes, *, name: str) -> tuple[Segments | None, list[Violation]]:
+    """The segments in `text`, or None and all that is wrong; `name` as for `read_flow`."""
+    segments, violations = _read(Segments, text, name)
+    if segments is None:
+        return None, violations
+    found = check_segments(segments)
+    return (None, located(found, text, name=name)) if found else (segments, [])
+
+
+def resolved_text(text: str, *, name: str, segments: Segments) -> str:
+    """A flow's text that means without segments what `text` means with them.
+
+    It is `text` itself where that names none, else JSON. Only for a text of which `read_flow` makes
+    a flow.
+    """
+    if not _may_name(text, segments):
+        return text
+    stated = read_values(text, name=name)
+    plain, _ = resolve_document(stated, segments)
+    return text if plain is stated else json.dumps(plain, ensure_ascii=False)
+
+
+def read_values(text: str, *, name: str) -> Any:
+    """The mappings, lists and scalars of a document that is sound; `name` as for `read_flow`."""
+    return _parsed(text.removeprefix("\ufeff"), name).value
 
 
 def read_document(
@@ -72,12 +106,16 @@ def located(violations: Iterable[Violation], text: str | bytes, *, name: str) ->
     return placed(known, marks)
 
 
-def _read(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:
+def _read(
+    model: type[M], text: str | bytes, name: str, segments: Segments | None = None
+) -> tuple[M | None, list[Violation]]:
     with collection_paused():
-        return _made(model, text, name)
+        return _made(model, text, name, segments)
 
 
-def _made(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[Violation]]:
+def _made(
+    model: type[M], text: str | bytes, name: str, segments: Segments | None
+) -> tuple[M | None, list[Violation]]:
     decoded, violations = _decoded(text)
     if decoded is None:
         return None, violations
@@ -88,13 +126,24 @@ def _made(model: type[M], text: str | bytes, name: str) -> tuple[M | None, list[
         return None, placed(parsed.violations, parsed.marks)
     if oversize := _oversize(parsed):
         return None, oversize
-    try:
-        return model.model_validate(parsed.value), []
-    except ValidationError as error:
-        violations = shape_violations(error, model, parsed.value)
+    value: Any = parsed.value
+    if segments is not None and _may_name(decoded, segments):
+        value, violations = resolve_document(value, segments)
+    if not violations:
+        try:
+            return model.model_validate(value), []
+        except ValidationError as error:
+            violations = shape_violations(error, model, value)
     if _is_json(decoded, name):
         parsed.marks = mark_json(decoded)
+    if value is not parsed.value:
+        violations = [replace(v, pointer=there(parsed.marks, v.pointer)) for v in violations]
     return None, placed(violations, parsed.marks)
+
+
+def _may_name(text: str, segments: Segments) -> bool:
+    """Whether a document can name a segment, or a group of several priorities, so written."""
+    return segments.deduplicate or "segment" in text or "\\" in text
 
 
 def _decoded(text: str | bytes) -> tuple[str | None, list[Violation]]:

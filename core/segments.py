@@ -15,20 +15,20 @@ entered, left or re-checked as time passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, StrictBool, TypeAdapter, ValidationError
 
 from core import limits
 from core.conditions import Condition, Model, Name
-from core.document import located, read_document
 from core.shape import shape_violations
 from core.violations import Violation, close_to, listed, quoted, violation
 
 SEGMENTS_MAX = 10_000
 GROUPS_MAX = 1_000
 PARTS_MAX = 100_000  # of a condition with all its segments put in: names can double with each step
+PUT_IN_MAX = 200_000  # parts of all the conditions of a document together that have segments
 
 Tree = Any
 """A condition as a document states it: mappings, lists and scalars."""
@@ -61,18 +61,11 @@ class _Size(NamedTuple):
     depth: int
 
 
-def read_segments(text: str | bytes, *, name: str) -> tuple[Segments | None, list[Violation]]:
-    """The segments in `text`, or None and all that is wrong; `name` as for `read_flow`."""
-    segments, violations = read_document(Segments, text, name=name)
-    if segments is None:
-        return None, violations
-    found = check_segments(segments)
-    return (None, located(found, text, name=name)) if found else (segments, [])
-
-
 def check_segments(segments: Segments) -> list[Violation]:
     """What is wrong with them: shapes, absent names, circles, sizes, repeated groups."""
     found = _misshapen(segments)
+    for owner, tree in segments.segments.items():
+        found += _unclear(tree, ("segments", owner))
     found += _unknown(segments)
     found += _circles(segments)
     for place, group in enumerate(segments.groups):
@@ -91,49 +84,124 @@ def resolve(tree: Tree, segments: Segments, steps: _Steps = ()) -> tuple[Tree, l
     nothing is changed in place. `steps` lead to it, for the pointers of violations. The segments
     must have passed `check_segments`.
     """
-    if isinstance(tree, Model):
-        stated = tree.model_dump(mode="json", by_alias=True, exclude_none=True)
-        plain, violations = resolve(stated, segments, steps)
-        return (tree if violations else _CONDITION.validate_python(plain)), violations
-    found = [
-        _unknown_segment(name, segments, (*steps, *place))
-        for place, name in references(tree)
-        if name not in segments.segments
-    ]
-    if found:
-        return tree, found
-    order = _dependencies_first([name for _, name in references(tree)], segments)
-    sizes: dict[str, _Size] = {}
-    trees: dict[str, Tree] = {}
-    for name in order:
-        sizes[name] = _measured(segments.segments[name], sizes)
-    size = _measured(tree, sizes)
-    if size.parts > PARTS_MAX or size.depth > limits.FLOW_DEPTH_MAX:
-        return tree, [_too_large(size, steps)]
-    for name in order:
-        trees[name] = _replaced(segments.segments[name], trees)
-    return _replaced(tree, trees), []
+    return _Resolution(segments).condition(tree, steps)
 
 
 def resolve_document(document: Tree, segments: Segments) -> tuple[Tree, list[Violation]]:
-    """A flow document, as parsed, with the segments in the conditions of all its `if` resolved."""
-    violations: list[Violation] = []
+    """A flow or responses document, as parsed, with the segments in all its `if` resolved.
 
-    def walked(value: Tree, steps: _Steps) -> Tree:
+    Where de-duplication is on, starts on a group leave out whoever is in one of higher priority.
+    Nothing is changed in place; a document that names nothing is returned itself.
+    """
+    resolution = _Resolution(segments)
+    resolved = resolution.part(document, ())
+    return resolved, sorted(resolution.violations)
+
+
+class _Resolution:
+    """Puts segments into the conditions of one document; each is worked out once."""
+
+    def __init__(self, segments: Segments) -> None:
+        self.segments = segments
+        self.violations: list[Violation] = []
+        self._sizes: dict[str, _Size] = {}
+        self._trees: dict[str, Tree] = {}
+        self._put_in = 0
+
+    def part(self, value: Tree, steps: _Steps) -> Tree:
+        """A part of a document, resolved; itself where nothing is to be replaced."""
         if isinstance(value, list):
-            return [walked(part, (*steps, place)) for place, part in enumerate(value)]
+            parts = [self.part(part, (*steps, place)) for place, part in enumerate(value)]
+            return value if _same(parts, value) else parts
         if not isinstance(value, Mapping):
             return value
         made: dict[Any, Any] = {}
         for key, part in value.items():
             if key == "if":
-                made[key], found = resolve(part, segments, (*steps, key))
-                violations.extend(found)
+                made[key], found = self.condition(part, (*steps, key))
+                self.violations += found
             else:
-                made[key] = walked(part, (*steps, key))
-        return made
+                made[key] = self.part(part, (*steps, key))
+        if len(steps) == 2 and steps[0] == "nodes":
+            made = _started(made, self.segments)
+        return value if _same(list(made.values()), list(value.values())) else made
 
-    return walked(document, ()), sorted(violations)
+    def condition(self, tree: Tree, steps: _Steps) -> tuple[Tree, list[Violation]]:
+        """As `resolve`; all conditions together become only so large."""
+        if isinstance(tree, Model):
+            stated = tree.model_dump(mode="json", by_alias=True, exclude_none=True)
+            plain, violations = self.condition(stated, steps)
+            return (tree if violations else _CONDITION.validate_python(plain)), violations
+        found = [*_unclear(tree, steps)]
+        named = list(references(tree))
+        found += [
+            _unknown_segment(name, self.segments, (*steps, *place))
+            for place, name in named
+            if name not in self.segments.segments
+        ]
+        if found or not named:
+            return tree, found
+        order = _dependencies_first([name for _, name in named], self.segments, self._sizes)
+        for name in order:
+            self._sizes[name] = _measured(self.segments.segments[name], self._sizes)
+            self._trees[name] = _replaced(self.segments.segments[name], self._trees)
+        size = _measured(tree, self._sizes)
+        if size.parts > PARTS_MAX or len(steps) + size.depth > limits.FLOW_DEPTH_MAX:
+            return tree, [_too_large(size, steps)]
+        before, self._put_in = self._put_in, self._put_in + size.parts
+        if self._put_in > PUT_IN_MAX:
+            return tree, [_too_many(steps)] if before <= PUT_IN_MAX else []
+        return _replaced(tree, self._trees), []
+
+
+def _started(node: dict[Any, Any], segments: Segments) -> dict[Any, Any]:
+    """A node; a start on a group as one on those of the group who count as being in it."""
+    group = node.get("group")
+    if node.get("type") != "on_group" or not isinstance(group, str):
+        return node
+    condition = group_condition(group, segments)
+    if condition == {"group": group}:
+        return node
+    rest = {key: part for key, part in node.items() if key not in ("type", "group")}
+    return {"type": "on_segment", "if": condition, **rest}
+
+
+def _same(parts: Sequence[Tree], others: Sequence[Tree]) -> bool:
+    return len(parts) == len(others) and all(
+        one is other for one, other in zip(parts, others, strict=True)
+    )
+
+
+def named_in(document: Tree) -> Iterator[tuple[_Steps, Tree]]:
+    """What a flow document, as parsed, leaves to a tenant's segments: (steps to it, what stands).
+
+    These are all `{segment: NAME}` in its conditions, and the nodes that start on a group.
+    """
+    waiting: list[tuple[_Steps, Tree]] = [((), document)]
+    while waiting:
+        steps, part = waiting.pop()
+        if isinstance(part, list):
+            waiting += [((*steps, place), each) for place, each in enumerate(part)]
+        elif isinstance(part, Mapping):
+            if steps[:1] == ("nodes",) and len(steps) == 2 and part.get("type") == "on_group":
+                yield steps, {"group": part.get("group")}
+            for key, each in part.items():
+                if key == "if":
+                    for place, name in references(each):
+                        yield (*steps, key, *place[:-1]), {"segment": name}
+                else:
+                    waiting.append(((*steps, key), each))
+
+
+def meaning(named: Tree, segments: Segments) -> Tree:
+    """The condition that `{segment: NAME}` stands for, or a start on `{group: NAME}`.
+
+    None for a segment that isn't there. The segments must have passed `check_segments`.
+    """
+    if "group" in named:
+        return group_condition(named["group"], segments)
+    found, violations = resolve(named, segments)
+    return None if violations else found
 
 
 def references(tree: Tree) -> Iterator[tuple[_Steps, str]]:
@@ -180,13 +248,34 @@ def _children(part: Mapping[str, Tree], steps: _Steps) -> Iterator[tuple[_Steps,
         yield (*steps, "not"), part["not"]
 
 
-def _dependencies_first(names: Iterable[str], segments: Segments) -> list[str]:
-    """Segments and all that they are made of, each behind what it needs itself.
+def _unclear(tree: Tree, steps: _Steps) -> Iterator[Violation]:
+    """What is wrong with the places where a condition mentions a segment, but not as a name."""
+    waiting: list[tuple[_Steps, Tree]] = [(steps, tree)]
+    while waiting:
+        at, part = waiting.pop()
+        if not isinstance(part, Mapping) or _named(part) is not None:
+            continue
+        if "segment" not in part:
+            waiting += reversed(list(_children(part, at)))
+        elif not isinstance(part["segment"], str):
+            what = "a segment is used by its name, which is text"
+            advice = "Write {segment: NAME}; what it is stands in the segments file."
+            yield violation("wrong-type", (*at, "segment"), what, advice)
+        else:
+            others = listed([key for key in part if key != "segment"])
+            what = f"a segment is a condition of its own, and here {others} stands beside it"
+            yield violation("unclear-condition", at, what, "Join conditions by `all` or `any`.")
+
+
+def _dependencies_first(
+    names: Iterable[str], segments: Segments, known: Iterable[str] = ()
+) -> list[str]:
+    """Segments and all that they are made of but is not `known`, each behind what it needs itself.
 
     Chains can be longer than Python's stack, so this walks on a stack of its own.
     """
     order: dict[str, None] = {}
-    begun: set[str] = set()
+    begun: set[str] = set(known)
     waiting = [(name, False) for name in names]
     while waiting:
         name, done = waiting.pop()
@@ -220,20 +309,31 @@ def _mapped(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def _measured(tree: Tree, known: Mapping[str, _Size]) -> _Size:
-    """How many parts a tree has with segments put in, and how deep it is nested."""
+    """How many parts a tree has with segments put in, and how deep its mappings and lists are."""
     if (name := _named(tree)) is not None:
         return known[name]
-    sizes = []
+    parts, depth = 1, _depth(tree)
     if isinstance(tree, Mapping):
-        sizes = [_measured(child, known) for _, child in _children(tree, ())]
-    return _Size(1 + sum(s.parts for s in sizes), 1 + max((s.depth for s in sizes), default=0))
+        for steps, child in _children(tree, ()):
+            size = _measured(child, known)
+            parts, depth = parts + size.parts, max(depth, len(steps) + size.depth)
+    return _Size(parts, depth)
+
+
+def _depth(value: Tree) -> int:
+    if isinstance(value, Mapping):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
 
 
 def _misshapen(segments: Segments) -> list[Violation]:
     """What is wrong with the conditions' shapes; a reference stands for any test there."""
 
     def stood_in(tree: Tree) -> Tree:
-        return {"group": "any"} if _named(tree) is not None else _mapped(tree, stood_in)
+        mentions = isinstance(tree, Mapping) and "segment" in tree
+        return {"group": "any"} if mentions else _mapped(tree, stood_in)
 
     plain = {"segments": {name: stood_in(tree) for name, tree in segments.segments.items()}}
     try:
@@ -253,7 +353,12 @@ def _unknown(segments: Segments) -> list[Violation]:
 
 
 def _unknown_segment(name: str, segments: Segments, steps: _Steps) -> Violation:
-    advice = close_to(name, segments.segments, "Define it in the segments file.")
+    otherwise = (
+        f"The segments are {listed(segments.segments)}."
+        if segments.segments
+        else "Define it in a segments file: none was given."
+    )
+    advice = close_to(name, segments.segments, otherwise)
     return violation("unknown-segment", steps, f"there is no segment {quoted(name)}", advice)
 
 
@@ -295,3 +400,8 @@ def _too_large(size: _Size, steps: _Steps) -> Violation:
     what = f"with all segments put in, the condition has {size.parts:,} parts, {size.depth:,} deep"
     most = f"At most {PARTS_MAX:,} parts and a depth of {limits.FLOW_DEPTH_MAX} are possible."
     return violation("out-of-range", steps, what, most)
+
+
+def _too_many(steps: _Steps) -> Violation:
+    what = f"up to here, conditions with segments put in have more than {PUT_IN_MAX:,} parts"
+    return violation("out-of-range", steps, what, "Use large segments in fewer places.")

@@ -205,7 +205,8 @@ def _quoted(value: Any) -> str:
 
 def _unclear_condition(steps: _Steps, value: Any, event_only: bool) -> Violation:
     what = "filter" if event_only else "condition"
-    kinds = Kinds.filter if event_only else Kinds.condition
+    # A segment is none of the model's kinds: it is replaced by what it stands for before.
+    kinds = Kinds.filter if event_only else (*Kinds.condition, "segment")
     names = f"A {what} names exactly one of {listed(kinds, 40)}."
     if not isinstance(value, dict):
         if value is None or value == []:

@@ -176,6 +176,8 @@ CODES: dict[str, Code] = {
     # Segments
     "unknown-segment": Code("error", "A condition names a segment that isn't there."),
     "segment-circle": Code("error", "Segments are defined by each other in a circle."),
+    "segment-in-use": Code("error", "A segment would be gone that a running flow names."),
+    "segment-changed": Code("warning", "A segment isn't what it was when the flow was published."),
     "repeated-group": Code("error", "A group is named twice among the priorities."),
     # The graph
     "too-many-nodes": Code("error", "The flow has more nodes than the limit."),

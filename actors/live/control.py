@@ -5,7 +5,9 @@ those that were down as soon as they are back. Commands are numbered from 1; eac
 journal of a store of its own, a compressed msgpack map with at least `kind` and `at_ms`:
 
     schema   schema: the tenant's schema as JSON
-    publish  flow, version, document: the flow's text, in_flight: pin, drop or reset
+    segments segments: the tenant's segments as JSON
+    publish  flow, version, document: the flow's text, in_flight: pin, drop or reset; authored: the
+             text as it was sent, where it names segments, which `document` has resolved
     stop     flow, in_flight: pin or drop
     pause    flow
     resume   flow
@@ -33,7 +35,7 @@ from actors.store.partition import Partition
 from core.options import DEFAULT_SALT
 
 SOURCE = b"control"  # of the cursors that say how far a partition got
-KINDS = ("schema", "publish", "stop", "pause", "resume", "grant", "erase")
+KINDS = ("schema", "segments", "publish", "stop", "pause", "resume", "grant", "erase")
 MAP_BYTES = 64 << 20
 COMMAND_BYTES_MAX = 64 << 20  # unpacked
 
@@ -62,13 +64,23 @@ class TenantSettings:
 
 @dataclass(slots=True)
 class FlowState:
-    """What the log says of a flow: its newest version, its text, and whether it takes people in."""
+    """What the log says of a flow: its newest version, its text, and whether it takes people in.
+
+    `authored` is the text as it was sent, None where that is `document`: a text that names segments
+    runs with what they stood for when it was published.
+    """
 
     flow: str
     version: int
     document: str
     status: str  # active, paused, stopped
     published_ms: int
+    authored: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The flow as somebody wrote it."""
+        return self.document if self.authored is None else self.authored
 
 
 @dataclass(slots=True)
@@ -76,6 +88,7 @@ class Standing:
     """What all commands together amount to."""
 
     schema: dict[str, Any] = field(default_factory=dict)
+    segments: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, FlowState] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)  # numbers of commands by request
 
@@ -86,10 +99,17 @@ class Standing:
             self.requests[command["request"]] = number
         if kind == "schema":
             self.schema = dict(command["schema"])
+        elif kind == "segments":
+            self.segments = dict(command["segments"])
         elif kind == "publish":
             name = command["flow"]
             self.flows[name] = FlowState(
-                name, command["version"], command["document"], "active", command["at_ms"]
+                name,
+                command["version"],
+                command["document"],
+                "active",
+                command["at_ms"],
+                command.get("authored"),
             )
         elif kind in ("stop", "pause", "resume"):
             status = {"stop": "stopped", "pause": "paused", "resume": "active"}[kind]

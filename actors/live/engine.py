@@ -41,14 +41,13 @@ from actors.live.errors import (
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
 from actors.live.jobs import Jobs
-from actors.live.publishing import judge
+from actors.live.publishing import judge, judge_segments
 from actors.live.rejects import RejectLog
-from actors.live.replies import Done, InFlight, Reply
+from actors.live.replies import Done, Entrants, InFlight, Reply
 from actors.live.store_look import StoreLook, look_at
 from actors.store.head import Head
 from core.counters import Counters
 from core.errors import HeadraceError
-from core.flow import Flow
 from core.hashing import hash_customer
 from core.tenant_schema import TenantSchema, schema_changes
 from core.violations import close_to
@@ -252,6 +251,20 @@ class Engine:
             command = {"kind": "schema", "schema": new.to_json()}
             return self._decide("", command, request)
 
+    def set_segments(self, document: str, *, name: str = "segments", request: str = "") -> Done:
+        """Let flows name other segments, from their next version on; see `core.segments`.
+
+        `document` is YAML or JSON, `name` its file, for errors. Versions that were published keep
+        what theirs meant: the warnings tell which. Raises FlowError with all that is wrong.
+        """
+        with self._commanding:
+            if request in self.control.standing.requests:
+                return self._again(request)
+            segments, doubts = judge_segments(document, name, self.control.standing)
+            command = {"kind": "segments", "segments": segments.model_dump(mode="json")}
+            done = self._decide("", command, request)
+            return replace(done, warnings=[v.to_json() for v in doubts])
+
     def publish(
         self,
         document: str,
@@ -264,38 +277,23 @@ class Engine:
 
         `in_flight` says what becomes of those inside an older version: they go on in it (pin),
         leave (drop), or enter the new one anew (reset). `name` is the document's file, for errors.
-        Raises FlowError with all that is wrong, content that isn't ready included, RefusedError for
-        the text that is published already, DownError while a partition is down, and what a
-        partition says against it.
+        Segments mean in this version for ever what they mean now. Raises FlowError with all that is
+        wrong, content that isn't ready included, RefusedError for what is published already,
+        DownError while a partition is down, and what a partition says against it.
         """
-        if request in self.control.standing.requests:
+        standing = self.control.standing
+        if request in standing.requests:
             return self._again(request)
-        running = list(self.control.standing.flows.values())
-        flow, doubts = judge(document, name, self.data.path, self._schema, running, self.now_ms())
+        found = judge(document, name, self.data.path, self._schema, standing, self.now_ms())
         _check_in_flight(in_flight, ("pin", "drop", "reset"))
         with self._commanding:
-            if request in self.control.standing.requests:
+            if request in standing.requests:
                 return self._again(request)
-            done = self._publish(flow, document, in_flight, request)
-            return replace(done, warnings=[v.to_json() for v in doubts if v.severity == "warning"])
-
-    def _publish(self, flow: Flow, document: str, in_flight: InFlight, request: str) -> Done:
-        known = self.control.standing.flows.get(flow.flow)
-        if known is not None and known.document == document and known.status != "stopped":
-            raise RefusedError(
-                f"this very document is version {known.version} of flow {flow.flow} already",
-                advice="Nothing needs to be done",
-            )
-        command = {
-            "kind": "publish",
-            "flow": flow.flow,
-            "version": 1 if known is None else known.version + 1,
-            "document": document,
-            "in_flight": in_flight,
-        }
-        if self._schema.entry_rate is not None:
-            command["entry_rate"] = self._schema.entry_rate
-        return self._decide(flow.flow, command, request)
+            command = {**found.command(standing), "in_flight": in_flight}
+            if self._schema.entry_rate is not None:
+                command["entry_rate"] = self._schema.entry_rate
+            doubts = [v.to_json() for v in found.doubts if v.severity == "warning"]
+            return replace(self._decide(found.flow.flow, command, request), warnings=doubts)
 
     def stop(
         self, flow: str, *, in_flight: Literal["pin", "drop"] = "pin", request: str = ""
@@ -428,20 +426,22 @@ class Engine:
         )
         return found
 
-    def counts(self, flow: str) -> Counters:
-        """What a flow counted, over all partitions. Raises RefusedError, DownError."""
+    def counts(self, flow: str, version: int | None = None) -> Counters:
+        """What a version counted, the newest unless stated. Raises RefusedError, DownError."""
+        return Counters.total(self._of_all(flow, "counts", version))
+
+    def entrants(self, flow: str) -> Entrants:
+        """Who entered each version of a flow, for good. Raises RefusedError, DownError."""
+        return Entrants.of(self._of_all(flow, "entrants"))
+
+    def _of_all(self, flow: str, question: str, *more: Any) -> list[Any]:
+        """What each partition answers to a question about a flow."""
         self._known(flow)
-        counts = [
-            done.result()
-            for done in [
-                self._pool.submit(self._of[n].call, "read", n, "counts", flow)
-                for n in range(self.partitions)
-            ]
+        asked = [
+            self._pool.submit(self._of[n].call, "read", n, question, flow, *more)
+            for n in range(self.partitions)
         ]
-        total: Counters = counts[0]
-        for other in counts[1:]:
-            total.add(other)
-        return total
+        return [done.result() for done in asked]
 
     def flows(self) -> list[FlowState]:
         """Every flow that was published, with its newest version and whether it takes people in."""

@@ -385,7 +385,7 @@ class LivePartition:
         if kind == "schema":
             TenantSchema.of(command["schema"])
             return None
-        if kind == "erase":
+        if kind in ("erase", "segments"):
             return None
         if kind != "publish":
             self._version(command["flow"], None)
@@ -436,6 +436,8 @@ class LivePartition:
             state.directory.adopt(schema)
             state.admission.settings = schema.settings
             return
+        if kind == "segments":
+            return  # versions have theirs in their documents
         if kind == "erase":
             hashes = np.array(command["hashes"], np.uint64)
             found = state.directory.find(hashes)

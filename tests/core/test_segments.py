@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from core.conditions import Condition
+from core.document import read_flow, read_responses, read_segments, read_values, resolved_text
 from core.segments import (
     PARTS_MAX,
     Segments,
     check_segments,
     group_condition,
-    read_segments,
+    meaning,
+    named_in,
     references,
     resolve,
     resolve_document,
@@ -107,10 +109,11 @@ def test_references_are_told_in_order_with_their_places() -> None:
         ({"a": {"all": [{"tag": 1}]}}, "wrong-type", "/segments/a/all/0/tag", "expected text"),
         (
             {"a": {"segment": "b", "tag": "x"}, "b": {"tag": "y"}},
-            "unknown-field",
-            "/segments/a/segment",
-            "segment",
+            "unclear-condition",
+            "/segments/a",
+            "here tag stands beside it",
         ),
+        ({"a": {"not": {"segment": 5}}}, "wrong-type", "/segments/a/not/segment", "its name"),
     ],
 )
 def test_segments_that_are_wrong_are_told_with_their_place(
@@ -212,3 +215,111 @@ def test_a_resolved_condition_is_true_where_the_named_one_is(
     assert list(references(plain)) == []
     TypeAdapter[Any](Condition).validate_python(plain)
     assert truth(plain, segments, held) == truth(tree, segments, held)
+
+
+FLOW = """\
+# A comment
+headrace: 1
+flow: f
+nodes:
+  t: {type: on_group, group: members, next: q}
+  q:
+    type: condition
+    if: {any: [{tag: x}, {segment: lapsed_buyers}]}
+    next: {yes: x, no: x}
+  x: {type: end}
+"""
+
+
+def test_a_flow_is_read_with_what_its_segments_stand_for() -> None:
+    flow, violations = read_flow(FLOW, name="f.yaml", segments=shop())
+    assert flow is not None, violations
+    written = FLOW.replace(
+        "{segment: lapsed_buyers}",
+        "{all: [{never_did: purchase, within: 90 days}, {did: purchase}]}",
+    ).replace(
+        "{type: on_group, group: members,",
+        "{type: on_segment, if: {all: [{group: members}, {not: {any: [{group: vip}]}}]},",
+    )
+    assert flow == read_flow(written, name="f.yaml")[0]
+
+
+def test_the_resolved_text_means_the_same_without_segments() -> None:
+    segments = shop()
+    other = "\ufeff" + FLOW.replace("tag: x", "tag: '\u00fc\U0001f600'")
+    for text, name in ((FLOW, "f.yaml"), (other, "f")):
+        plain = resolved_text(text, name=name, segments=segments)
+        assert plain != text
+        expected, _ = read_flow(text, name=name, segments=segments)
+        assert read_flow(plain, name="flow") == (expected, [])
+        assert resolved_text(plain, name="flow", segments=segments) == plain
+    without = FLOW.replace("{segment: lapsed_buyers}", "{tag: segment}")
+    off = segments.model_copy(update={"deduplicate": False})
+    assert resolved_text(without, name="f.yaml", segments=off) is without
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "pointer", "advice"),
+    [
+        ("{segment: lapsd}", "unknown-segment", "/nodes/q/if/segment", "Did you mean 'lapsed'?"),
+        ("{segment: other}", "unknown-segment", "/nodes/q/if/segment",
+         "The segments are lapsed, buyers, lapsed_buyers."),
+        ("{segment: 5}", "wrong-type", "/nodes/q/if/segment", "Write {segment: NAME}"),
+        ("{segment: lapsed, tag: x}", "unclear-condition", "/nodes/q/if", "`all` or `any`"),
+        ("{all: [{tag: y}, {segmnt: lapsed}]}", "unclear-condition", "/nodes/q/if/all/1",
+         "Did you mean 'segment'?"),
+    ],
+)  # fmt: skip
+def test_a_flow_that_names_segments_wrongly_is_told_where(
+    condition: str, code: str, pointer: str, advice: str
+) -> None:
+    text = FLOW.replace("{any: [{tag: x}, {segment: lapsed_buyers}]}", condition)
+    flow, (found,) = read_flow(text, name="f.yaml", segments=shop())
+    assert flow is None
+    assert (found.code, found.pointer, found.line) == (code, pointer, 8)
+    assert advice in found.advice
+
+
+def test_without_segments_every_name_is_unknown() -> None:
+    flow, (found,) = read_flow(FLOW, name="f.yaml")
+    assert (flow, found.code) == (None, "unknown-segment")
+    assert found.advice == "Define it in a segments file: none was given."
+    responses = {"for": {"if": {"segment": "buyers"}}, "outcomes": []}
+    text = json.dumps({"headrace_responses": 1, "rules": [responses]})
+    assert [v.code for v in read_responses(text, name="r.json")[1]] == ["unknown-segment"]
+    read, violations = read_responses(text, name="r.json", segments=shop())
+    assert violations == []
+    assert read is not None
+    assert read.rules[0].for_.if_ == TypeAdapter[Any](Condition).validate_python(BUYERS)
+
+
+def test_what_is_wrong_beside_a_segment_is_told_at_a_place_of_the_text() -> None:
+    text = FLOW.replace("    type: condition\n", "    type: condition\n    iff: 1\n")
+    _, (found,) = read_flow(text.replace("x}\n  x:", "x}\n  y:"), name="f.yaml", segments=shop())
+    assert (found.code, found.pointer, found.line) == ("unknown-field", "/nodes/q/iff", 8)
+
+
+def test_a_document_with_segments_grows_only_so_far() -> None:
+    wide = of({"wide": {"any": [{"tag": f"t{n}"} for n in range(9_999)]}})
+    nodes = {f"n{n}": {"type": "condition", "if": {"segment": "wide"}} for n in range(25)}
+    document = {"nodes": nodes}
+    _, (found,) = resolve_document(document, wide)
+    # Each has 10,000 parts: the 21st is one too many.
+    assert (found.code, found.pointer) == ("out-of-range", "/nodes/n20/if")
+    del nodes["n20"], nodes["n21"], nodes["n22"], nodes["n23"], nodes["n24"]
+    resolved, violations = resolve_document(document, wide)
+    assert violations == []
+    assert len(resolved["nodes"]["n19"]["if"]["any"]) == 9_999
+
+
+def test_what_a_document_leaves_to_segments_is_listed_with_its_place() -> None:
+    text = FLOW.replace("type: end", "type: end, guards: [{if: {not: {segment: lapsed}}}]")
+    found = dict(named_in(read_values(text, name="f.yaml")))
+    assert found == {
+        ("nodes", "t"): {"group": "members"},
+        ("nodes", "q", "if", "any", 1): {"segment": "lapsed_buyers"},
+        ("nodes", "x", "guards", 0, "if", "not"): {"segment": "lapsed"},
+    }
+    assert meaning({"segment": "lapsed_buyers"}, shop()) == {"all": [LAPSED, BUYERS]}
+    assert meaning({"group": "vip"}, shop()) == {"group": "vip"}
+    assert meaning({"segment": "none"}, shop()) is None

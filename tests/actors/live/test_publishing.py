@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.live.control import FlowState
+from actors.live.control import FlowState, Standing
 from actors.live.errors import FlowError
 from actors.live.publishing import judge
 from core.errors import HeadraceError
@@ -39,13 +39,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def codes(folder: Path, schema: TenantSchema = SCHEMA, *running: FlowState) -> list[str]:
-    _, found = judge(FLOW % "f", "f.yaml", folder, schema, running, NOW_MS)
-    return [v.code for v in found]
+    standing = Standing(flows={state.flow: state for state in running})
+    found = judge(FLOW % "f", "f.yaml", folder, schema, standing, NOW_MS)
+    assert (found.text, found.document) == (FLOW % "f", FLOW % "f")
+    return [v.code for v in found.doubts]
 
 
 def refusal(folder: Path, schema: TenantSchema = SCHEMA) -> list[tuple[str, str, int | None]]:
     with pytest.raises(FlowError) as caught:
-        judge(FLOW % "f", "f.yaml", folder, schema, (), NOW_MS)
+        judge(FLOW % "f", "f.yaml", folder, schema, Standing(), NOW_MS)
     return [(v.code, v.severity, v.line) for v in caught.value.violations]
 
 
@@ -83,4 +85,4 @@ def test_A176_what_a_running_flow_does_already_is_told(folder: Path) -> None:
 def test_a_template_that_cannot_be_read_is_told(folder: Path) -> None:
     (folder / "templates" / "hello.yaml").write_text("channels: {}\n")
     with pytest.raises(HeadraceError, match=r"hello\.yaml"):
-        judge(FLOW % "f", "f.yaml", folder, SCHEMA, (), NOW_MS)
+        judge(FLOW % "f", "f.yaml", folder, SCHEMA, Standing(), NOW_MS)
