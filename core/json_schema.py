@@ -212,6 +212,15 @@ def _complete(schema: Schema) -> None:
         mapping[name] = f"#/$defs/{model.__name__}"
         definitions[model.__name__]["properties"]["next"] = _next(model)
     definitions["Node"]["discriminator"] = {"propertyName": "type", "mapping": mapping}
+    # Reading replaces it by what it stands for, so no model has it.
+    definitions["SegmentTest"] = {
+        "type": "object",
+        "properties": {"segment": {"type": "string", "description": "The name of the segment."}},
+        "required": ["segment"],
+        "additionalProperties": False,
+        "description": "What a named segment stands for.",
+    }
+    definitions["Condition"]["oneOf"].append({"$ref": "#/$defs/SegmentTest"})
     definitions["Scalar"] = {"type": ["string", "number", "boolean"]}
     definitions["Number"] = {"type": "number"}
     definitions["Operand"] = {"anyOf": [{"$ref": "#/$defs/Scalar"}, {"$ref": "#/$defs/EntryRef"}]}
