@@ -1,0 +1,154 @@
+"""Put the HTTP application together: the only place that makes routers known."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from actors.live.basis import engine_version
+from actors.service.service import Service
+from api.http.docs_page import docs_routes
+from api.http.health_routes import health_routes
+from api.http.ingest import posthog_routes, segment_routes
+from api.http.ingest.bulk_routes import bulk_routes
+from api.http.ingest.cloudevents_routes import cloudevents_routes
+from api.http.ingest.customerio_routes import customerio_routes
+from api.http.ingest.intake import Intake
+from api.http.observing import Metrics, Observer, request_id
+from api.http.problems import Problem, ProblemBody, ProblemError, problem_of, respond
+from api.http.routing import Routes
+from api.http.security import Guard
+from core.errors import HeadraceError
+from core.violations import pointer
+
+OPEN_PATHS = (*segment_routes.OPEN_PATHS, *posthog_routes.OPEN_PATHS)
+DESCRIPTION = (
+    "Send events, publish flows, rehearse them, read reports. A key goes into the header "
+    "`Authorization: Bearer hr_live_...`; the tenant is the key's. What goes wrong is told as "
+    "`application/problem+json` with what to do."
+)
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "busy",
+}
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application in front of a service, which stays the caller's to close."""
+    metrics = Metrics(service)
+    intake = Intake(service, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        intake.close()
+
+    app = FastAPI(
+        title="Headrace",
+        version=engine_version(),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Observer, metrics=metrics),
+            Middleware(Guard, open_paths=OPEN_PATHS),
+        ],
+        exception_handlers={
+            ProblemError: _told,
+            HeadraceError: _told,
+            HTTPException: _http,
+            RequestValidationError: _invalid,
+        },
+    )
+    app.state.service = service
+    for routes in _routers(metrics, intake):
+        app.include_router(routes)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
+    """Every router: the next one is a line here."""
+    return (
+        health_routes(metrics),
+        docs_routes(),
+        bulk_routes(intake),
+        segment_routes.segment_routes(intake),
+        customerio_routes(intake),
+        posthog_routes.posthog_routes(intake),
+        cloudevents_routes(intake),
+    )
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the problem that all routes share."""
+    if app.openapi_schema is None:
+        found = FastAPI.openapi(app)
+        schemas = found.setdefault("components", {}).setdefault("schemas", {})
+        schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas["ProblemBody"] = schema
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for path in found["paths"].values():
+            for operation in path.values():
+                _drop_default_problems(operation)
+    return app.openapi_schema or {}
+
+
+def _drop_default_problems(operation: dict[str, Any]) -> None:
+    told = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+    if "HTTPValidationError" in told.get("schema", {}).get("$ref", ""):
+        del operation["responses"]["422"]
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    return respond(problem_of(error), request_id())
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: unknown paths, wrong methods, bodies it cannot read."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    detail, advice = str(error.detail), ""
+    if status == 404:
+        detail, advice = "there is nothing at this path", "See /docs for what there is"
+    elif status == 405:
+        detail, advice = f"{request.method} is not possible here", "See the header Allow"
+    code = _CODES.get(status, "invalid-request")
+    headers = dict(error.headers or {})
+    return respond(Problem(status, code, detail, advice, headers=headers), request_id())
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """A body or parameter that does not have the expected shape."""
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(each) for each in error.errors()]
+    broken = any(each["type"] == "json_invalid" for each in error.errors())
+    if broken:
+        problem = Problem(400, "invalid-json", "the body is no valid JSON", "Send JSON")
+    else:
+        first = faults[0]
+        detail = f"{first['pointer'] or 'the request'}: {first['message']}"
+        problem = Problem(422, "invalid", detail, "See /docs for an example", errors=faults)
+    return respond(problem, request_id())
+
+
+def _fault(found: dict[str, Any]) -> dict[str, Any]:
+    where, *steps = found["loc"]
+    place = pointer(tuple(steps)) if where == "body" else ".".join(map(str, steps))
+    return {"pointer": place, "code": found["type"].replace("_", "-"), "message": found["msg"]}

@@ -1,0 +1,179 @@
+"""Do what all formats have in common: find the key, read, translate, store, count, answer.
+
+The answer goes out when the engine has stored the rows. What it costs is paid in a pool of threads
+of its own, so that a busy intake leaves the event loop and other routes free; when too much waits
+for these, it is told at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from actors.live.replies import Reply
+from actors.service.access import Caller
+from actors.service.service import Service
+from api.http.ingest.translation import Places, Translation
+from api.http.limits import GZIP_MAGIC, Sizes, check_charset, decompressed, read_body
+from api.http.observing import Metrics, log, request_id, where
+from api.http.problems import Problem, problem_of, refuse, respond
+from api.http.routing import json_text
+from api.http.security import caller_of, caller_of_secret, secrets_in
+from core.tenant_schema import TenantSchema
+
+SCOPE = "events:write"
+THREADS = 8
+WAITING_MAX = 256  # requests under way; one more is told to come back
+DEADLINE_S = 5.0  # so long the engine is asked again while it is busy
+BUSY_MS = 1_000
+RESET = "X-RateLimit-Reset"
+
+Read = Callable[[bytes, Places, int], Translation]
+Answer = Callable[[Translation, Reply], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How clients of one product send, and what they understand.
+
+    `key_of` finds a key in a body, where the product has it there. `told` is the body of an error;
+    None stands for our own. `status_of` changes the statuses that clients would misunderstand.
+    """
+
+    name: str
+    sizes: Sizes
+    key_of: Callable[[bytes], str] | None = None
+    told: Callable[[Problem], Any] | None = None
+    status_of: Callable[[int], int] = int
+    magic: bool = False  # whether compressed bodies may come without Content-Encoding
+
+
+class Intake:
+    """The threads that take events in, and what is known of each tenant's schema."""
+
+    def __init__(self, service: Service, metrics: Metrics) -> None:
+        """Take in for the engines of `service`."""
+        self._service = service
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="intake")
+        self._places: dict[str, tuple[TenantSchema, Places]] = {}
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    async def take(
+        self, request: Request, dialect: Dialect, read: Read, answer: Answer
+    ) -> Response:
+        """Take the events of a request in, and answer. Nothing is raised."""
+        try:
+            with self._room():
+                body = await self._stored(request, dialect, read, answer)
+            return Response(json_text(body), 200, media_type="application/json")
+        except Exception as error:
+            return told(error, dialect)
+
+    def close(self) -> None:
+        """Let what is under way end."""
+        self._pool.shutdown()
+
+    async def _stored(self, request: Request, dialect: Dialect, read: Read, answer: Answer) -> Any:
+        caller: Caller | None = None
+        authorization = request.headers.get("authorization", "")
+        if dialect.key_of is None or next(secrets_in(authorization), ""):
+            caller = caller_of(request)
+            caller.need(SCOPE)
+        check_charset(request.headers.get("content-type", ""))
+        body = await read_body(request, dialect.sizes.body_bytes_max)
+        encoding = request.headers.get("content-encoding", "")
+        if dialect.magic and not encoding and body.startswith(GZIP_MAGIC):
+            encoding = "gzip"
+
+        def work() -> Any:
+            plain = decompressed(body, encoding, dialect.sizes.decoded_bytes_max)
+            known = caller
+            if known is None:
+                assert dialect.key_of is not None
+                secret = dialect.key_of(plain)
+                known = caller_of_secret(request, secret) if secret else caller_of(request)
+                known.need(SCOPE)
+            return self._take_in(known, dialect, plain, read, answer)
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
+
+    def _take_in(
+        self, caller: Caller, dialect: Dialect, body: bytes, read: Read, answer: Answer
+    ) -> Any:
+        engine = self._service.engine(caller.tenant)
+        found = read(body, self.places(caller.tenant, engine.schema), engine.now_ms())
+        for change, names in found.once:
+            _keep_first(engine.state_of, change, names)
+        reply = engine.send(found.rows, deadline_s=DEADLINE_S) if found.rows else Reply(0, 0)
+        self._metrics.took(dialect.name, reply, found.left_out.items())
+        return answer(found, reply)
+
+    def places(self, tenant: str, schema: TenantSchema) -> Places:
+        """What a tenant's schema has places for."""
+        known = self._places.get(tenant)
+        if known is None or known[0] is not schema:
+            self._places[tenant] = known = (schema, Places.of(schema))
+        return known[1]
+
+    def _room(self) -> _Room:
+        return _Room(self)
+
+
+class _Room:
+    """A place among the requests under way, for as long as the block takes."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def __enter__(self) -> None:
+        with self._intake._lock:
+            if self._intake._waiting >= WAITING_MAX:
+                raise refuse(
+                    429,
+                    "busy",
+                    f"{WAITING_MAX} requests are being taken in already",
+                    "Send it again a little later",
+                    retry_after_ms=BUSY_MS,
+                )
+            self._intake._waiting += 1
+
+    def __exit__(self, *args: object) -> None:
+        with self._intake._lock:
+            self._intake._waiting -= 1
+
+
+def _keep_first(
+    state_of: Callable[[str], Any], change: dict[str, Any], names: frozenset[str]
+) -> None:
+    """Take out of a change what counts only where there is no value yet, and there is one."""
+    state = state_of(change["customer"]) or {}
+    there = {*state.get("attributes", ()), *state.get("personal", ())}
+    for name in names & there:
+        del change["set"][name]
+
+
+def told(error: Exception, dialect: Dialect) -> Response:
+    """What a client of the dialect is told of an error."""
+    problem = problem_of(error)
+    if problem.status == 500:
+        failure = {"error": type(error).__name__, "at": where(error)}
+        log().error("intake failed", request_id=request_id(), format=dialect.name, **failure)
+    if dialect.told is None:
+        return respond(problem, request_id())
+    headers = problem.all_headers()
+    if problem.retry_after_ms:
+        headers[RESET] = str(int(time.time()) + problem.retry_after_s)
+    status = dialect.status_of(problem.status)
+    return Response(json_text(dialect.told(problem)), status, headers, "application/json")

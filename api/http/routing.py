@@ -1,0 +1,199 @@
+"""Declare routes in one way, so that all have a scope, a cost, problems, an example, an id.
+
+    routes = Routes("flows")
+
+    @routes.add("GET", "/v1/flows/{flow}", scope="flows:read", example={...})
+    def read_flow(call: Calling, flow: FlowId) -> FlowBody:
+        '''Read a flow. ...'''
+
+The application takes a `Routes` as it takes any router. A function's name is the id of its
+operation, the first line of its docstring the summary. `Calling` is who asks and what is at hand.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPBasic, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.live.engine import Engine
+from actors.service.access import Caller
+from actors.service.plane import Rows
+from actors.service.service import Service
+from api.http.limits import JSON_BYTES_MAX
+from api.http.observing import request_id
+from api.http.problems import declared, refuse
+from api.http.security import address_of, caller_of, service_of
+
+PAGE_MAX = 500
+PAGE_DEFAULT = 50
+ALWAYS = (400, 401, 403, 429, 500, 503)  # what any route with a key may answer
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+Item = TypeVar("Item")
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+# What the OpenAPI document says of keys; `caller_of` reads them.
+BEARER = HTTPBearer(auto_error=False, description="A key: `hr_live_...`", scheme_name="key")
+BASIC = HTTPBasic(auto_error=False, description="A key as the user", scheme_name="basic")
+
+
+class Strict(BaseModel):
+    """A body of a request: what it does not know is wrong."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as a route sees it. `ip` is the client's, `now_ms` the service's time."""
+
+    service: Service
+    caller: Caller
+    request_id: str
+    ip: str
+    now_ms: int
+
+    @property
+    def rows(self) -> Rows:
+        """The control plane's rows of the caller's tenant."""
+        return self.service.plane.tenant(self.caller.tenant)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the caller's tenant."""
+        return self.service.engine(self.caller.tenant)
+
+
+def _call(request: Request) -> Call:
+    service = service_of(request)
+    caller = caller_of(request)
+    return Call(service, caller, request_id(), address_of(request), service.now_ms())
+
+
+Calling = Annotated[Call, Depends(_call)]
+"""What a route takes to know who asks."""
+
+
+class Page(BaseModel, Generic[Item]):
+    """A page of a list. `next` is what to give as `after` for the next one, absent on the last."""
+
+    items: list[Item]
+    next: str | None = Field(None, description="Give it as `after` to get the next page")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page is asked for: at most `limit` items after the key `after`."""
+
+    limit: int
+    after: str
+
+    def page(self, items: Sequence[Item], key: Callable[[Item], str]) -> Page[Item]:
+        """The page of items, of which there is one more than `limit` if another page follows."""
+        shown = list(items[: self.limit])
+        more = len(items) > self.limit
+        return Page[Item](items=shown, next=_sealed(key(shown[-1])) if more else None)
+
+
+def _paging(
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items at most")] = PAGE_DEFAULT,
+    after: Annotated[str, Query(max_length=2048, description="`next` of the page before")] = "",
+) -> Paging:
+    return Paging(limit, _unsealed(after) if after else "")
+
+
+Pages = Annotated[Paging, Depends(_paging)]
+"""What a route takes that answers a page; it asks the store for `limit` + 1 items."""
+
+
+def _sealed(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _unsealed(after: str) -> str:
+    try:
+        padded = after + "=" * (-len(after) % 4)
+        return base64.b64decode(padded.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise refuse(
+            400, "invalid-page", "there is no such page", "Use `next` as it came", pointer="after"
+        ) from None
+
+
+class Routes(APIRouter):
+    """The routes of one noun."""
+
+    def __init__(self, noun: str) -> None:
+        """Begin without any; `noun` is their heading in the documentation."""
+        super().__init__(tags=[noun])
+
+    def add(
+        self,
+        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+        path: str,
+        *,
+        scope: str | None,
+        status: int = 200,
+        cost: int = 1,
+        problems: Sequence[int] = (),
+        example: Any = None,
+        responses: Mapping[int | str, dict[str, Any]] | None = None,
+        body_bytes_max: int = JSON_BYTES_MAX,
+        extra: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declare a route that needs `scope`, None for one that anybody may ask.
+
+        `status` is that of success, `example` its body; `problems` are the statuses it may answer
+        besides those that every route may. `cost` is what it takes of the rate limit. `responses`
+        and `extra` go into the OpenAPI document as they are, `more` to FastAPI.
+        """
+        always = ALWAYS if scope is not None else (400, 500)
+        told: dict[int | str, dict[str, Any]] = declared(*always, *problems)
+        if example is not None:
+            told[status] = {"content": {"application/json": {"example": example}}}
+        told.update(responses or {})
+        guards = [] if scope is None else [Depends(_needing(scope, cost)), *_DOCUMENTED]
+
+        def take(endpoint: Endpoint) -> Endpoint:
+            summary, _, rest = (endpoint.__doc__ or "").partition("\n")
+            self.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                status_code=status,
+                operation_id=endpoint.__name__,
+                summary=summary.rstrip("."),
+                description=" ".join(rest.split()) or summary,
+                responses=told,
+                dependencies=guards,
+                openapi_extra={"x-scope": scope, "x-cost": cost, **(extra or {})},
+                max_body_size=body_bytes_max,
+                response_model_exclude_none=True,
+                **more,
+            )
+            return endpoint
+
+        return take
+
+
+_DOCUMENTED = [Depends(BEARER), Depends(BASIC)]
+
+
+def _needing(scope: str, cost: int) -> Callable[[Request], Awaitable[None]]:
+    async def needing(request: Request) -> None:
+        caller_of(request).need(scope)
+
+    return needing
+
+
+def json_text(value: Any) -> bytes:
+    """A value as JSON."""
+    return msgspec.json.encode(value)
