@@ -128,6 +128,13 @@ class Counters:
             refused_late=z(n),
         )  # fmt: skip
 
+    @classmethod
+    def total(cls, parts: Sequence[Counters]) -> Counters:
+        """The sum of counts of the same flow, window and responses; the first one becomes it."""
+        for other in parts[1:]:
+            parts[0].add(other)
+        return parts[0]
+
     def add(self, other: Counters) -> None:
         """Add `other`, counts of the same flow, window and responses, to these in place."""
         for f in fields(self):

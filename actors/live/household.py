@@ -196,9 +196,15 @@ class Household:
         """Answer claims; see `LivePartition.grant`."""
         self.partition.grant(serial, through, answers, decisions)
 
-    def counts(self, flow: str) -> Counters:
-        """What the newest version of a flow counted here."""
-        return self.partition.counts(flow)
+    def counts(self, flow: str, version: int | None = None) -> Counters:
+        """What a version of a flow counted here, the newest unless stated."""
+        return self.partition.counts(flow, version)
+
+    def entrants(self, flow: str) -> list[tuple[int, int, int]]:
+        """Number, entries and people of each version of a flow here."""
+        versions = [v["version"] for v in self.partition.flows() if v["flow"] == flow]
+        counted = [(number, self.partition.counts(flow, number)) for number in versions]
+        return [(number, int(c.entries_by_hour.sum()), c.people) for number, c in counted]
 
     def state_of(self, customer: str) -> Mapping[str, Any] | None:
         """What is known of a customer, personal values included; None if unknown."""

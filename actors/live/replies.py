@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, Self
 
 InFlight = Literal["pin", "drop", "reset"]
 
@@ -20,6 +23,40 @@ class Reply:
     duplicates: int
     rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrants:
+    """Who entered a flow since it was first published: `versions` are its versions, ascending.
+
+    `entries` and `people` are in their order: entries into a version, and customers with at least
+    one into it. A flow's totals are the sums over its versions, so that whoever entered two of them
+    counts in both.
+    """
+
+    versions: list[int]
+    entries: list[int]
+    people: list[int]
+
+    @classmethod
+    def of(cls, parts: Iterable[Iterable[tuple[int, int, int]]]) -> Self:
+        """Those of a flow in all partitions, each with (version, entries, people)."""
+        entries, people = Counter[int](), Counter[int]()
+        for version, entered, persons in chain.from_iterable(parts):
+            entries[version] += entered
+            people[version] += persons
+        versions = sorted(entries)
+        return cls(versions, [entries[v] for v in versions], [people[v] for v in versions])
+
+    @property
+    def total_entries(self) -> int:
+        """Entries into all versions."""
+        return sum(self.entries)
+
+    @property
+    def total_people(self) -> int:
+        """Customers by version, added up."""
+        return sum(self.people)
 
 
 @dataclass(frozen=True, slots=True)

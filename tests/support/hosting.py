@@ -160,7 +160,7 @@ class FakePartition:
         self._may_fail("begin")
         self.disk.order.append("begun")
 
-    def counts(self, flow: str) -> Counters:
+    def counts(self, flow: str, version: int | None = None) -> Counters:
         assert FLOW is not None
         found = Counters.zeros(FLOW, 1, 0)
         found.customers = len(self.disk.events)
