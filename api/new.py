@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.console import console
-from api.documents import violations_told
+from api.documents import segments_for, violations_told
 from api.outputs import check_outputs, write_text
 from api.template import Template, make_flow
 from api.template_folder import BLANK, entries, find_template, open_template, save_template
 from api.template_kinds import KINDS, Value
 from core.errors import HeadraceError
 from core.yaml_text import read_yaml
+
+_SEGMENT = re.compile(r"""\bsegment["']?\s*:""")
 
 
 def write(
@@ -29,6 +32,7 @@ def write(
 ) -> None:
     """Write the flow of a template, a blank one unless named, to a file or to standard output.
 
+    A template may name the segments of `segments.yaml` beside the file, or where the command runs.
     HeadraceError where a parameter is wrong, which it names, or the file is there.
     """
     if output is not None:
@@ -40,7 +44,11 @@ def write(
                 file=str(output),
             )
     found = find_template(template or BLANK, folder)
-    made = make_flow(found, _pairs(settings, "--set"))
+    segments = None
+    if _SEGMENT.search(found.body):
+        with violations_told():
+            segments = segments_for(output or Path())
+    made = make_flow(found, _pairs(settings, "--set"), segments)
     text = made.text
     if output is None:
         print(text, end="")

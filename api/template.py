@@ -25,6 +25,7 @@ from core.errors import HeadraceError
 from core.flow import Flow
 from core.lint import lint
 from core.marks import placed
+from core.segments import Segments
 from core.shape import shape_violations
 from core.violations import Violation, quoted
 from core.yaml_text import read_yaml
@@ -259,15 +260,17 @@ def values_of(template: Template, given: Mapping[str, Value]) -> dict[str, Value
     return values
 
 
-def make_flow(template: Template, given: Mapping[str, Value]) -> Made:
-    """The flow of a template with these values for its parameters.
+def make_flow(
+    template: Template, given: Mapping[str, Value], segments: Segments | None = None
+) -> Made:
+    """The flow of a template with these values for its parameters; it may name `segments`.
 
     TemplateError where a value is wrong, by itself or where it stands; it names the parameter.
     """
     values = values_of(template, given)
     body = filled(template.body, lambda name, form: formed(form, values[name]))
     text = _heading(template, values) + body
-    flow, violations = read_flow(text, name="flow.yaml")
+    flow, violations = read_flow(text, name="flow.yaml", segments=segments)
     if flow is not None:
         violations = located(lint(flow), text, name="flow.yaml")
     errors = [v for v in violations if v.severity == "error"]

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from api.documents import open_flow
+from api.documents import open_flow, segments_for
 from api.outputs import write_text
 from api.template import Template, TemplateError, read_template, without_heading
 from api.template_kinds import Value, kind_of
@@ -117,7 +117,7 @@ def save_template(
             advice="Choose another name, or state --replace",
             file=str(target),
         )
-    opened = open_flow(flow_file)
+    opened = open_flow(flow_file, None, segments_for(flow_file))
     text = _template_text(opened.flow, opened.text, parameters, summary, flow_file)
     read_template(text, name, str(target))
     try:

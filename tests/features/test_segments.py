@@ -7,6 +7,11 @@ The names carry the ids of what was promised.
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +20,15 @@ import pytest
 
 from actors.live.engine import Engine
 from actors.live.errors import FlowError, RefusedError
+from api.client import Client
 from both_ways import ALWAYS, ran, told
 from cases import ask, on, wait
-from command import call, simulate
+from command import call, ended, simulate
 from core.segments import Segments
+from house import CHECKOUT
 from importing import import_files
 from segmented import Segmented, agreed, open_engine
+from serving import serving
 
 VISITS = [("05-04 10:00", "visit"), ("05-05 10:00", "visit")]
 NAMED = {
@@ -459,3 +467,62 @@ def test_a_tenants_dry_run_takes_the_tenants_segments(tmp_path: Path) -> None:
     engine.close()
     assert dry() == 2
     assert dry("--segments", tmp_path / "segments.yaml") == 1
+
+
+def test_a_template_keeps_the_names_of_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_TEMPLATES", str(tmp_path / "templates"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.yaml").write_text(FLOW % "f")
+    assert "there is no segment 'near'" in call("save-template", "f.yaml", "mine").words
+    (tmp_path / "segments.yaml").write_text(SEGMENTS % "Bonn")
+    assert call("save-template", "f.yaml", "mine").code == 0
+    assert "if: {segment: near}" in call("new", "--template", "mine").out
+    new = ("new", "--template", "mine", "--set", "flow=g", "--output")
+    assert call(*new, "g.yaml").code == 0
+    assert call("check", "g.yaml").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    assert "there is no segment 'near'" in call(*new, "elsewhere/g.yaml").words
+    # A file that nobody asks is no reason to fail.
+    (tmp_path / "segments.yaml").write_text("no segments")
+    assert call("new").code == 0
+
+
+# -- the page
+
+PAGE = (CHECKOUT / "docs" / "customer-record.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
+
+
+def test_the_examples_of_the_page_do_what_it_says(tmp_path: Path) -> None:
+    for name in ("segments.yaml", "win-back.yaml", "set_segments.py"):
+        (tmp_path / name).write_text(BLOCKS[name])
+    done = call("check", tmp_path / "win-back.yaml", "--json")
+    assert (done.code, json.loads(done.out)) == (0, [])
+    (told,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    folder = tmp_path / "my-data"
+    with serving(folder, "--inline", "--no-send") as process:
+        script = subprocess.run(
+            [sys.executable, "set_segments.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (script.stderr, script.stdout) == ("", told)
+        process.send_signal(signal.SIGINT)
+        ended(process)
+    # Version 2 has 60 days, the file 90 still.
+    file = tmp_path / "segments.yaml"
+    with serving(folder, "--inline", "--no-send", "--segments", str(file)) as process:
+        with Client(folder) as client:
+            assert client.segments()["segments"]["lapsed"]["within"] == "90 days"
+            with pytest.raises(FlowError, match="would be gone"):
+                client.set_segments({})
+        process.send_signal(signal.SIGINT)
+        ended(process)
+    file.write_text("headrace_segments: 1\nsegments: {lapsed: {segment: none}}\n")
+    refused = call("serve", folder, "--inline", "--segments", file)
+    assert (refused.code, f"unknown-segment {file}:2" in refused.words) == (1, True)
