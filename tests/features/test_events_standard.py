@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from both_ways import ALWAYS, GO, told
-from cases import Case, on
+from both_ways import ALWAYS, GO, modelled, told
+from cases import Case, log_of, on
 from core.nodes import NODE_TYPES
 
 YES = ("05-04 11:00",)
@@ -205,15 +205,42 @@ def test_A194_a_branch_on_a_chosen_link_of_a_chosen_message() -> None:
         }
         for node, delay, name in (("first", "3 hours", "shop"), ("second", "1 hour", "shop"))
     ]
-    assert told(Case(nodes, [GO], responses=rules))[3:] == [
+    assert log_of(modelled(Case(nodes, [GO], responses=rules)))[3:] == [
         "05-04 13:00 w event",
         "05-04 13:00 x end",
     ]
     rules[0]["outcomes"][0]["properties"] = {"link": "home"}
-    assert told(Case(nodes, [GO], responses=rules))[3:] == [
+    assert log_of(modelled(Case(nodes, [GO], responses=rules)))[3:] == [
         "05-05 10:00 w timeout",
         "05-05 10:00 x end",
     ]
+
+
+@pytest.mark.parametrize(
+    ("click", "line"),
+    [
+        ({"template": "news", "link": "shop"}, "05-04 13:00 w event"),
+        ({"template": "news", "link": "home"}, "05-05 10:00 w timeout"),
+        ({"template": "more", "link": "shop"}, "05-05 10:00 w timeout"),
+    ],
+)
+def test_A194_a_recorded_click_says_of_which_message_and_link_it_is(
+    click: dict[str, Any], line: str
+) -> None:
+    nodes = {
+        "go": on("go", "first"),
+        "first": {"type": "send_email", "template": "news", "next": "second"},
+        "second": {"type": "send_email", "template": "more", "next": "w"},
+        "w": {
+            "type": "wait_email_clicked",
+            "template": "news",
+            "link": "shop",
+            "timeout": "1 day",
+            "next": {"event": "x", "timeout": "x"},
+        },
+    }
+    case = Case(nodes, [GO, ("05-04 13:00", "email_clicked", click)])
+    assert told(case)[3] == line
 
 
 def test_every_event_with_a_standard_name_is_a_trigger_and_a_wait() -> None:

@@ -26,9 +26,10 @@ from core.flow import Flow
 from core.instants import instant_ms
 from core.options import RunOptions
 from core.segments import Segments, group_condition
-from interpreters import INTERPRETERS, Interpreter
+from interpreters import Interpreter
+from live_side import EVERY_WAY
 
-every_interpreter = pytest.mark.parametrize("interpreter", INTERPRETERS.values(), ids=INTERPRETERS)
+every_way = pytest.mark.parametrize("interpreter", EVERY_WAY.values(), ids=EVERY_WAY)
 
 MAPPING = """
 headrace_mapping: 1
@@ -124,7 +125,7 @@ def runner(folder: Path, interpreter: Interpreter, flow: Flow) -> Callable[[str]
 # are then recent buyers of middling worth until Monday, 25 May.
 
 
-@every_interpreter
+@every_way
 def test_E07_a_flow_starts_when_the_rfm_status_changes(
     shop: Path, interpreter: Interpreter
 ) -> None:
@@ -136,7 +137,7 @@ def test_E07_a_flow_starts_when_the_rfm_status_changes(
     assert [log(customer) for customer in ("ann", "ben", "cyd")] == [expected, expected, []]
 
 
-@every_interpreter
+@every_way
 def test_C09_the_rfm_status_is_that_of_the_last_schedule(
     shop: Path, interpreter: Interpreter
 ) -> None:
@@ -154,7 +155,7 @@ def test_C09_the_rfm_status_is_that_of_the_last_schedule(
     }
 
 
-@every_interpreter
+@every_way
 def test_A106_every_time_a_customer_comes_near_the_flow_starts(
     shop: Path, interpreter: Interpreter
 ) -> None:
@@ -172,7 +173,7 @@ def test_A106_every_time_a_customer_comes_near_the_flow_starts(
     assert runner(shop, interpreter, leaving)("ann")[0] == "05-06 10:00 start next"
 
 
-@every_interpreter
+@every_way
 def test_A028_a_price_that_falls_reaches_those_who_looked_at_the_product(
     shop: Path, interpreter: Interpreter
 ) -> None:
@@ -190,7 +191,7 @@ def test_A028_a_price_that_falls_reaches_those_who_looked_at_the_product(
     }
 
 
-@every_interpreter
+@every_way
 @pytest.mark.parametrize("active", [False, True])
 def test_A033_a_group_leaves_out_those_of_a_higher_one_only_if_activated(
     shop: Path, interpreter: Interpreter, active: bool
@@ -213,14 +214,14 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "b"
 
 
-@every_interpreter
+@every_way
 def test_C16_a_condition_reads_the_churn_prediction_of_its_time(
     predicted: Path, interpreter: Interpreter
 ) -> None:
     check_prediction(predicted, interpreter, "churn", 0.8)
 
 
-@every_interpreter
+@every_way
 def test_C18_a_condition_reads_the_purchase_prediction_of_its_time(
     predicted: Path, interpreter: Interpreter
 ) -> None:

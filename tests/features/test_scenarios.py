@@ -12,7 +12,9 @@ import pytest
 
 from cases import END, Case, ask, log_of, on, send, wait_event
 from interpreters import INTERPRETERS, Interpreter
+from live_side import EVERY_WAY
 
+every_way = pytest.mark.parametrize("interpreter", EVERY_WAY.values(), ids=EVERY_WAY)
 every_interpreter = pytest.mark.parametrize("interpreter", INTERPRETERS.values(), ids=INTERPRETERS)
 
 FOLLOWED = {
@@ -34,7 +36,7 @@ def following(events: list[Any], **fields: Any) -> Case:
     )
 
 
-@every_interpreter
+@every_way
 def test_A036_whoever_opens_the_page_in_time_joins_the_group(interpreter: Interpreter) -> None:
     case = following([("05-04 10:00", "followed"), ("05-04 14:59:59.999", "opened")])
     assert case.log(interpreter) == [
@@ -46,7 +48,7 @@ def test_A036_whoever_opens_the_page_in_time_joins_the_group(interpreter: Interp
     ]
 
 
-@every_interpreter
+@every_way
 def test_A036_whoever_does_not_is_sent_the_page_again(interpreter: Interpreter) -> None:
     case = following([("05-04 10:00", "followed"), ("05-04 15:00:00.001", "opened")])
     assert case.log(interpreter) == [
@@ -58,7 +60,7 @@ def test_A036_whoever_does_not_is_sent_the_page_again(interpreter: Interpreter) 
     ]
 
 
-@every_interpreter
+@every_way
 def test_A036_the_same_user_may_follow_again_and_be_in_the_flow_twice(
     interpreter: Interpreter,
 ) -> None:
@@ -168,7 +170,7 @@ def carts(*events: Any) -> Case:
     )
 
 
-@every_interpreter
+@every_way
 def test_abandoned_cart_a_purchase_of_that_cart_ends_it(interpreter: Interpreter) -> None:
     case = carts(
         ("05-04 10:00", "cart_updated", {"cart_id": "A", "total": 20}),
@@ -182,7 +184,7 @@ def test_abandoned_cart_a_purchase_of_that_cart_ends_it(interpreter: Interpreter
     ]
 
 
-@every_interpreter
+@every_way
 def test_abandoned_cart_two_carts_are_followed_apart(interpreter: Interpreter) -> None:
     case = carts(
         ("05-04 09:00", "cart_updated", {"cart_id": "A", "total": 0}),

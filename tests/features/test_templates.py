@@ -25,6 +25,9 @@ from core.document import read_flow, read_responses
 from core.instants import instant_ms
 from core.options import RunOptions
 from core.reference import run
+from differential import Loaded
+from interpreters import run_machine
+from live_side import live_differs
 
 FROM = "2026-04-20"
 NAMES = [entry.name for entry in library()]
@@ -238,18 +241,24 @@ def test_A020_those_who_enter_are_those_in_the_files(name: str, tables: Tables) 
     assert PEOPLE[name](tables) == RAN[name].people
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_A133_both_interpreters_carry_a_template_out_alike(
-    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path / "shop"
+@pytest.fixture(scope="module")
+def small_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop of 400 customers over 120 days."""
+    folder = tmp_path_factory.mktemp("templates") / "small"
     make_sample(folder, customers=400, days=120, seed=3, lifecycle=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_A020_A133_both_interpreters_and_live_carry_a_template_out_alike(
+    name: str, small_shop: Path, tmp_path: Path
+) -> None:
     path = written(tmp_path, name, *GIVEN.get(name, ()))
     flow, _ = read_flow(path.read_bytes(), name=path.name)
     answers = EXAMPLES / "responses.yaml"
     responses, _ = read_responses(answers.read_bytes(), name=answers.name)
     assert flow is not None
-    audience = load_audience(folder, needs_of(compile_flow(flow, responses)))
+    audience = load_audience(small_shop, needs_of(compile_flow(flow, responses)))
     options = RunOptions(
         instant_ms("2026-05-01T00:00Z"),
         instant_ms("2026-06-30T00:00Z"),
@@ -260,6 +269,9 @@ def test_A133_both_interpreters_carry_a_template_out_alike(
     expected = run(flow, audience, options, responses).records
     assert run_compiled(flow, audience, options, responses)[0] == expected
     assert len(expected) > 10
+    unanswered = run_machine(flow, audience, options, None)
+    assert live_differs(Loaded(flow, audience, options, None), unanswered) is None
+    assert len(unanswered.records) > 10
 
 
 def test_A020_full_consumption_reward_rewards_once_who_reaches_the_target(

@@ -80,3 +80,16 @@ class CoupledTenant(Tenant):
         return Grants(
             np.array(offsets, np.int64), np.array(answers, ANSWER), np.array(decided, DECISION)
         )
+
+
+class PromptTenant(CoupledTenant):
+    """Answers what is claimed before anything later happens; its time goes from timer to timer."""
+
+    def tick(self, now_ms: int) -> None:
+        """Let the time pass, and answer what is claimed meanwhile."""
+        while True:
+            due = [ms for p in self.partitions if (ms := p.next_due_ms) is not None]
+            if min(due, default=now_ms + 1) <= now_ms:
+                super().tick(min(due))
+            elif not self.coordinate():
+                return

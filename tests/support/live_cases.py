@@ -29,12 +29,16 @@ MESSAGES = 1 << 40
 
 @dataclass(frozen=True)
 class Way:
-    """How a case is taken in: by how many partitions, rows in a frame, commits between restarts."""
+    """How a case is taken in: by how many partitions, rows in a frame, commits between restarts.
+
+    `ticks` is how often the time passes to just before the next row, a probability.
+    """
 
     partitions: int = 1
     batch: int = 4096
     restart_every: int = 0
     snapshots: bool = False
+    ticks: float = 0.3
 
 
 def live_options(case: dict[str, Any]) -> Loaded:
@@ -265,7 +269,10 @@ def run_live(
     flow: dict[str, Any] | None = None,
     kind: type[Tenant] | None = None,
 ) -> Tenant:
-    """Take a case in, all of it, up to its horizon; the tenant is still open."""
+    """Take a case in, all of it, up to its horizon; the tenant is still open.
+
+    Where entries end before the horizon, the flow is stopped then.
+    """
     tenant = (kind or Tenant)(folder, loaded, way)
     inputs = Inputs(loaded.audience)
     options = loaded.options
@@ -280,14 +287,25 @@ def run_live(
     end = int(np.searchsorted(inputs.ms, options.horizon_ms))
     for first, last in _cuts(inputs.ms, 0, before, way.batch):
         tenant.take(inputs.frame(np.arange(first, last)), start)
-    command = {"kind": "publish", "flow": loaded.flow.flow, "version": 1, "document": document}
-    tenant.command(1, command | {"at_ms": options.from_ms})
+    name = loaded.flow.flow
+    publish = {"kind": "publish", "flow": name, "version": 1, "document": document}
+    tenant.command(1, publish | {"at_ms": options.from_ms, "entry_rate": options.entry_rate})
     dice = Random(seed)
-    for first, last in _cuts(inputs.ms, before, end, way.batch):
-        tenant.take(inputs.frame(np.arange(first, last)), options.from_ms)
-        if dice.random() < 0.3 and last < end:
-            # The time passes no further than to just before the next input.
-            tenant.tick(int(inputs.ms[last]) - 1)
+
+    def feed(first: int, last: int) -> None:
+        for low, high in _cuts(inputs.ms, first, last, way.batch):
+            tenant.take(inputs.frame(np.arange(low, high)), options.from_ms)
+            if dice.random() < way.ticks and high < end:
+                # The time passes no further than to just before the next input.
+                tenant.tick(int(inputs.ms[high]) - 1)
+
+    if options.until_ms < options.horizon_ms:
+        stop = int(np.searchsorted(inputs.ms, options.until_ms))
+        feed(before, stop)
+        tenant.tick(options.until_ms - 1)
+        tenant.command(2, {"kind": "stop", "flow": name, "at_ms": options.until_ms})
+        before = stop
+    feed(before, end)
     tenant.tick(options.horizon_ms - 1)
     return tenant
 
