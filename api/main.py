@@ -497,13 +497,28 @@ def serve(
     no_send: Annotated[
         bool, typer.Option("--no-send", help="Messages wait in the outbox.")
     ] = False,
+    http: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the HTTP API is.")
+    ] = "127.0.0.1:8000",
+    no_http: Annotated[bool, typer.Option("--no-http", help="No HTTP API.")] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM, for https.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status.")] = False,
 ) -> None:
-    """Run flows for real customers; starting again goes on."""
+    """Run flows for real customers and serve the HTTP API; starting again goes on.
+
+    The first start prints an admin key, once.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise HeadraceError("--tls-cert and --tls-key go together")
     if inline and address is not None:
         raise HeadraceError("--inline does without Ray, so there is no --address to join")
     from actors.live.starting import Hosting, Making
-    from api.serve import Request, run
+    from api.serve import Listening, Request, run
 
     run(
         Request(
@@ -513,6 +528,7 @@ def serve(
             schema_,
             segments,
             quiet,
+            None if no_http else Listening(http, tls_cert, tls_key),
         )
     )
 

@@ -30,10 +30,20 @@ from api.documents import open_segments, violations_told
 from api.server import Server
 from core.tenant_schema import TenantSchema
 
+LOG = Path("log") / "http.jsonl"  # within the data directory
 LOOK_S = 1.0
 TELL_S = 60.0  # between two lines where there is no terminal
 STOPPING = b"\nheadrace: stopping; what was sent is being stored. Ctrl-C again aborts.\n"
 _STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where HTTP is served, `HOST:PORT`, and the files of a certificate and its key for TLS."""
+
+    address: str
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class Request:
     schema: Path | None = None
     segments: Path | None = None
     quiet: bool = False
+    http: Listening | None = None
 
 
 def run(request: Request) -> None:
@@ -77,11 +88,39 @@ def run(request: Request) -> None:
             server = Server(engine, engine.data.socket)
             server.start()
             try:
-                _show(engine, stop, out, quiet=request.quiet)
+                with _http(request, engine) as url:
+                    _show(engine, url, stop, out, quiet=request.quiet)
             finally:
                 server.close()
     if not request.quiet:
         out.print("stopped", soft_wrap=True)
+
+
+@contextmanager
+def _http(request: Request, engine: Engine) -> Iterator[str]:
+    """Within the block, the service is open and answers HTTP; yields where, "" if nowhere."""
+    if request.http is None:
+        yield ""
+        return
+    # Not before it is needed: the rest starts without it.
+    from actors.service.service import Service
+    from api.http.app import create_app
+    from api.http.observing import logging_to
+    from api.http.serving import Address, Certificate, HttpServer
+
+    wanted = request.http
+    address, certificate = Address.parse(wanted.address), None
+    if wanted.certificate is not None and wanted.key is not None:
+        certificate = Certificate(wanted.certificate, wanted.key)
+    with (
+        Service.open(request.folder, engine, hosting=request.hosting) as service,
+        logging_to(request.folder / LOG),
+        HttpServer(create_app(service), address, certificate) as server,
+    ):
+        if service.first_key:
+            told = f"admin key, shown this once: {service.first_key}"
+            console().print(told, soft_wrap=True, markup=False, highlight=False)
+        yield server.url
 
 
 def _tell(out: Console, done: Done) -> None:
@@ -109,11 +148,12 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _show(engine: Engine, stop: threading.Event, out: Console, *, quiet: bool) -> None:
+def _show(engine: Engine, url: str, stop: threading.Event, out: Console, *, quiet: bool) -> None:
     status = _settled(engine, stop)
     socket = engine.data.socket
     if not quiet:
-        ready = f"ready: {_summary(status)}; clients connect at {socket}"
+        places = f"{socket} and {url}" if url else str(socket)
+        ready = f"ready: {_summary(status)}; clients connect at {places}"
         out.print(escape(ready), soft_wrap=True)
     if quiet:
         stop.wait()

@@ -17,8 +17,10 @@ from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.service.access import OPERATOR, ROLES
+from actors.service.idempotency import Idempotency
 from actors.service.keys import Keys
 from actors.service.plane import Plane
+from actors.service.rate import Rates
 from actors.service.tenants import FIRST, Tenant, Tenants
 from core.errors import HeadraceError
 
@@ -43,6 +45,8 @@ class Service:
         self.plane = plane
         self.tenants = tenants
         self.keys = Keys(plane)
+        self.rates = Rates()
+        self.idempotency = Idempotency(plane)
         self.now_ms = now_ms
         self.first_key = ""
         """The admin key that this opening made, told once; "" where there are keys already."""
@@ -130,7 +134,10 @@ class Service:
     def _tend(self) -> None:
         while not self._stopped.wait(FLUSH_S):
             with contextlib.suppress(HeadraceError):
-                self.keys.flush()  # What stays unwritten is told by the next flush.
+                # What can't be written now is only kept a little longer, or told a little late.
+                self.keys.flush()
+                while self.idempotency.sweep(self.now_ms()):
+                    pass
 
 
 def _start(folder: Path, tenant: Tenant, first: Engine, hosting: Hosting) -> Engine:

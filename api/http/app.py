@@ -23,7 +23,7 @@ from api.http.ingest.customerio_routes import customerio_routes
 from api.http.ingest.intake import Intake
 from api.http.observing import Metrics, Observer, request_id
 from api.http.problems import Problem, ProblemBody, ProblemError, problem_of, respond
-from api.http.routing import Routes
+from api.http.routing import RepeatedError, Routes
 from api.http.security import Guard
 from core.errors import HeadraceError
 from core.violations import pointer
@@ -68,6 +68,7 @@ def create_app(service: Service) -> FastAPI:
             Middleware(Guard, open_paths=OPEN_PATHS),
         ],
         exception_handlers={
+            RepeatedError: _repeated,
             ProblemError: _told,
             HeadraceError: _told,
             HTTPException: _http,
@@ -114,6 +115,11 @@ def _drop_default_problems(operation: dict[str, Any]) -> None:
     told = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
     if "HTTPValidationError" in told.get("schema", {}).get("$ref", ""):
         del operation["responses"]["422"]
+
+
+async def _repeated(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RepeatedError)
+    return error.answer()
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -13,6 +13,8 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ FIELDS = frozenset(
     | {"tenant", "key_id", "format", "rows", "accepted", "refused", "code", "error", "at"}
 )
 LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LOG_BYTES_MAX = 16 << 20
+LOG_FILES_MAX = 8
 UNMATCHED = "(none)"
 LOGGER = "headrace.http"
 _GIVEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -63,6 +67,26 @@ def log() -> Any:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Within the block, the log goes to files of bounded size, of which `path` is the newest."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES_MAX - 1)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger(LOGGER)
+    before = (logger.level, logger.propagate)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        handler.close()
 
 
 def where(error: BaseException) -> str:
@@ -199,7 +223,10 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = known
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = known
+                for name, value in scope.get("state", {}).get("rate", {}).items():
+                    headers.setdefault(name, value)
             await send(message)
 
         told: dict[str, Any] = {}

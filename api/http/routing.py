@@ -14,27 +14,32 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.live.engine import Engine
+from actors.service import audit, idempotency
 from actors.service.access import Caller
+from actors.service.idempotency import Claim
 from actors.service.plane import Rows
 from actors.service.service import Service
+from actors.service.transactions import WriteTxn
 from api.http.limits import JSON_BYTES_MAX
 from api.http.observing import request_id
 from api.http.problems import declared, refuse
-from api.http.security import address_of, caller_of, service_of
+from api.http.security import address_of, caller_of, service_of, spend
 
 PAGE_MAX = 500
 PAGE_DEFAULT = 50
 ALWAYS = (400, 401, 403, 429, 500, 503)  # what any route with a key may answer
+IDEMPOTENCY_KEY = "Idempotency-Key"
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 Item = TypeVar("Item")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -59,6 +64,7 @@ class Call:
     request_id: str
     ip: str
     now_ms: int
+    claim: Claim | None = None
 
     @property
     def rows(self) -> Rows:
@@ -70,11 +76,94 @@ class Call:
         """The engine of the caller's tenant."""
         return self.service.engine(self.caller.tenant)
 
+    @contextmanager
+    def change(self, rows: Rows | None = None) -> Iterator[Change]:
+        """Change the control plane's rows, by default those of the caller's tenant.
 
-def _call(request: Request) -> Call:
+        All that the block does is stored when it ends, the response for the idempotency key and
+        what the audit log is told included, or nothing of it.
+        """
+        with (rows or self.rows).write() as txn:
+            yield Change(self, txn)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change under way: its transaction, and how it is told."""
+
+    call: Call
+    txn: WriteTxn
+
+    def audit(
+        self,
+        action: str,
+        object: str,
+        *,
+        before: object = None,
+        after: object = None,
+        person: str | None = None,
+    ) -> None:
+        """Tell the audit log of the tenant whose rows are changed; see `actors.service.audit`."""
+        call = self.call
+        origin = audit.Origin.of(call.caller, call.ip, call.request_id)
+        audit.append(
+            self.txn,
+            origin,
+            action,
+            object,
+            now_ms=call.now_ms,
+            before=before,
+            after=after,
+            person=person,
+        )
+
+    def answer(
+        self,
+        body: BaseModel | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The response, which is kept for the request's idempotency key if it has one.
+
+        A secret that is shown once stands in it, so it is kept no longer than such a key lives.
+        """
+        data = b"" if body is None else body.model_dump_json(exclude_none=True).encode()
+        told = dict(headers or {})
+        if self.call.claim is not None:
+            own = self.txn.within(self.call.rows)
+            self.call.claim.store(own, idempotency.Response(status, data, told))
+        return Response(data, status, told, "application/json" if data else None)
+
+
+async def _call(request: Request) -> AsyncIterator[Call]:
     service = service_of(request)
     caller = caller_of(request)
-    return Call(service, caller, request_id(), address_of(request), service.now_ms())
+    call = Call(service, caller, request_id(), address_of(request), service.now_ms())
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None or request.method not in CHANGING:
+        yield call
+        return
+    asked = request.url.query.encode() + b"\0" + await request.body()
+    route = f"{request.method} {request.url.path}"
+    found = service.idempotency.claim(call.rows, route, key, asked, call.now_ms)
+    if isinstance(found, idempotency.Response):
+        raise RepeatedError(found)
+    with found as claim:
+        yield replace(call, claim=claim)
+
+
+class RepeatedError(Exception):
+    """A request that was carried out before; `response` is what was answered then."""
+
+    def __init__(self, response: idempotency.Response) -> None:
+        super().__init__("carried out before")
+        self.response = response
+
+    def answer(self) -> Response:
+        """The response of then, marked as that."""
+        kept = self.response
+        headers = {**kept.headers, "Idempotency-Replayed": "true"}
+        return Response(kept.body, kept.status, headers, "application/json" if kept.body else None)
 
 
 Calling = Annotated[Call, Depends(_call)]
@@ -160,6 +249,8 @@ class Routes(APIRouter):
         if example is not None:
             told[status] = {"content": {"application/json": {"example": example}}}
         told.update(responses or {})
+        if method in CHANGING and scope is not None:
+            extra = {**(extra or {}), "parameters": [_IDEMPOTENCY]}
         guards = [] if scope is None else [Depends(_needing(scope, cost)), *_DOCUMENTED]
 
         def take(endpoint: Endpoint) -> Endpoint:
@@ -184,12 +275,21 @@ class Routes(APIRouter):
         return take
 
 
+_IDEMPOTENCY = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "A new UUID for each request; the same one again gets the same answer",
+}
 _DOCUMENTED = [Depends(BEARER), Depends(BASIC)]
 
 
 def _needing(scope: str, cost: int) -> Callable[[Request], Awaitable[None]]:
     async def needing(request: Request) -> None:
-        caller_of(request).need(scope)
+        caller = caller_of(request)
+        caller.need(scope)
+        spend(request, caller, "api", cost)
 
     return needing
 

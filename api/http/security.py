@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actors.service.access import Caller
 from actors.service.errors import UnauthenticatedError
+from actors.service.rate import address_key
 from actors.service.service import Service
 
 PREFIX = "hr_"  # what every key begins with
@@ -34,6 +35,7 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Retry-Count",
     "Access-Control-Max-Age": "600",
 }
+FAILURES = "failures"
 _TEXT_MAX = 4096
 
 
@@ -69,9 +71,27 @@ def address_of(connection: HTTPConnection) -> str:
 def caller_of_secret(request: Request, secret: str) -> Caller:
     """Whose key it is. Raises ServiceError."""
     service = service_of(request)
-    caller = service.keys.authenticate(secret, address_of(request), service.now_ms())
+    now_ms = service.now_ms()
+    address = address_key(address_of(request))
+    service.rates.look("", address, FAILURES, now_ms).check()
+    try:
+        caller = service.keys.authenticate(secret, address_of(request), now_ms)
+    except UnauthenticatedError:
+        service.rates.take("", address, FAILURES, now_ms)
+        raise
     request.state.caller = caller
     return caller
+
+
+def spend(connection: HTTPConnection, caller: Caller, budget: str, cost: float) -> None:
+    """Take what a request costs out of its caller's budget, and tell what is left of it.
+
+    Raises LimitedError.
+    """
+    service = service_of(connection)
+    decision = service.rates.take(caller.tenant, caller.key_id, budget, service.now_ms(), cost)
+    connection.state.rate = decision.headers
+    decision.check()
 
 
 def caller_of(request: Request) -> Caller:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -60,6 +62,8 @@ class HttpServer:
         self, app: ASGIApp, address: Address, certificate: Certificate | None = None
     ) -> None:
         """Listen. Raises ListenError."""
+        if certificate is not None:
+            _check_certificate(certificate)
         self._socket = _listening(address)
         config = uvicorn.Config(
             app,
@@ -104,8 +108,27 @@ class HttpServer:
             self._thread.join(CLOSE_S + 5)
         self._socket.close()
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
+
+
+def _check_certificate(certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate.certificate, certificate.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ListenError(
+            f"the certificate and its key cannot be used: {error.strerror or error}",
+            advice="Name a PEM file for each",
+            file=str(certificate.certificate),
+        ) from None
 
 
 def _listening(address: Address) -> socket.socket:

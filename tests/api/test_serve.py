@@ -121,7 +121,7 @@ def test_sigterm_stops_it_in_good_order(tmp_path: Path) -> None:
 
 
 def test_quiet_prints_nothing(tmp_path: Path) -> None:
-    process = start("serve", tmp_path / "d", *INLINE, "--quiet")
+    process = start("serve", tmp_path / "d", *INLINE, "--no-http", "--quiet")
     end = time.monotonic() + 20
     while not (tmp_path / "d" / "headrace.sock").exists():
         assert time.monotonic() < end

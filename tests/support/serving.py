@@ -41,8 +41,9 @@ def write_templates(folder: Path) -> None:
 
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The process, once it serves; killed at the end if it is there still."""
-    process = start("serve", folder, *options)
+    """The process, once it serves, without HTTP unless told where; killed at the end if there."""
+    http = () if "--http" in options else ("--no-http",)
+    process = start("serve", folder, *options, *http)
     try:
         read_until(process, "ready:")
         yield process

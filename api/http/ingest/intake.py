@@ -27,7 +27,7 @@ from api.http.limits import GZIP_MAGIC, Sizes, check_charset, decompressed, read
 from api.http.observing import Metrics, log, request_id, where
 from api.http.problems import Problem, problem_of, refuse, respond
 from api.http.routing import json_text
-from api.http.security import caller_of, caller_of_secret, secrets_in
+from api.http.security import caller_of, caller_of_secret, secrets_in, spend
 from core.tenant_schema import TenantSchema
 
 SCOPE = "events:write"
@@ -104,16 +104,23 @@ class Intake:
                 secret = dialect.key_of(plain)
                 known = caller_of_secret(request, secret) if secret else caller_of(request)
                 known.need(SCOPE)
-            return self._take_in(known, dialect, plain, read, answer)
+            return self._take_in(request, known, dialect, plain, read, answer)
 
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
 
     def _take_in(
-        self, caller: Caller, dialect: Dialect, body: bytes, read: Read, answer: Answer
+        self,
+        request: Request,
+        caller: Caller,
+        dialect: Dialect,
+        body: bytes,
+        read: Read,
+        answer: Answer,
     ) -> Any:
         engine = self._service.engine(caller.tenant)
         found = read(body, self.places(caller.tenant, engine.schema), engine.now_ms())
+        spend(request, caller, "events", len(found.rows))
         for change, names in found.once:
             _keep_first(engine.state_of, change, names)
         reply = engine.send(found.rows, deadline_s=DEADLINE_S) if found.rows else Reply(0, 0)
