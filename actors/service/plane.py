@@ -277,10 +277,10 @@ class Plane:
                     changed = self._changed(snapshot)
                 if snapshot.puts:
                     self._store(snapshot.puts, changed)
-                for call in snapshot.stored_then:
-                    call()
             finally:
                 here.writing = False
+            for call in snapshot.stored_then:
+                call()
 
     @contextmanager
     def _opened(self) -> Iterator[Snapshot]:

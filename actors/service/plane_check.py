@@ -10,6 +10,7 @@ from actors.service.tables import TABLES
 from actors.service.transactions import (
     COUNT_KEY,
     META,
+    NUMBER_DIGITS,
     ROWS,
     Count,
     number_key,
@@ -43,7 +44,8 @@ def check_rows(environment: Environment, txn: Any) -> Report:
             continue
         if name:
             tables[table] += 1
-            lasts[key[: -len(name.encode())]] = name
+            if name.isdecimal() and len(name) == NUMBER_DIGITS:
+                lasts[key[:-NUMBER_DIGITS]] = name
         else:
             prefix = key[:-2] + key[-1:]
             sequences[prefix] = found["last"] if isinstance(found.get("last"), int) else 0

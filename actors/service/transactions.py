@@ -312,7 +312,7 @@ def packed(record: object) -> bytes:
 def _unfit(why: str) -> MisuseError:
     return MisuseError(
         f"the record can not be stored: {why}",
-        advice="Use maps with texts as keys, whole numbers of 64 bits, UTF-8, at most 500 levels",
+        advice="Use maps with texts as keys, whole numbers of 64 bits, UTF-8, at most 1,000 levels",
     )
 
 
