@@ -1,4 +1,7 @@
-"""Says of each promised feature where it is tested; the name of a test carries the ids."""
+"""Says of each promised feature where it is tested, and whether live as well.
+
+The name of a test carries the ids.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,22 @@ HEAD = """# Where each feature is tested
 
 Made by `make docs` from the names of tests, which bear the ids, and from
 `tests/features/checklist.txt`, which names some more. After each file is how many tests there are.
-An id that is open says why.
+An id that is open says why. Under live: whether a live
+partition decides just so in one of its tests at least, or why there is nothing to be live.
 
-| id | what | tests |
-|---|---|---|
+| id | what | tests | live |
+|---|---|---|---|
 """
+RUN_LIVE = ("both_ways", "live_cases", "live_side")
+"""Modules whose functions run flows live."""
+ONLY_MODELLED = "modelled"
+"""The function among them that does not."""
+NOT_LIVE = {
+    "checked before a flow is published": "A045 A046 A060 A069 A114 A152 A158 A165 A183",
+    "about writing flows": "A134",
+    "about what content may name": "A054 A055",
+}
+"""Why features have nothing that could run live, and which."""
 
 
 class Promise(NamedTuple):
@@ -64,9 +78,48 @@ def _names(text: str) -> Iterator[str]:
             yield node.name
 
 
+def live_tests(text: str) -> set[str]:
+    """Those tests of a module that run flows live, be it by functions that they call."""
+    tree = ast.parse(text)
+    live: set[str] = set()
+    used: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in RUN_LIVE:
+            live |= {name.name for name in node.names if _runs(name.name)}
+    for node in tree.body:
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        if isinstance(node, ast.FunctionDef):
+            used[node.name] = names
+        elif isinstance(node, ast.Assign):
+            used |= {target.id: names for target in node.targets if isinstance(target, ast.Name)}
+    while more := {name for name in used.keys() - live if used[name] & live}:
+        live |= more
+    return {name for name in live if name.startswith("test_")}
+
+
+def _runs(name: str) -> bool:
+    """Whether what is imported by this name runs something live, and is no constant."""
+    return name == "EVERY_WAY" or (not name.isupper() and name != ONLY_MODELLED)
+
+
+def ids_live() -> set[str]:
+    """The ids that a live partition was tested on."""
+    tested = ids_tested()
+    live = {
+        path: live_tests((TESTS / path).read_text(encoding="utf-8"))
+        for path in {path for places in tested.values() for path, _ in places}
+    }
+    return {
+        name
+        for name, places in tested.items()
+        if any(path.startswith("actors/live/") or test in live[path] for path, test in places)
+    }
+
+
 def features_page() -> str:
     """docs/features.md."""
-    tested, rows = ids_tested(), []
+    tested, rows, live = ids_tested(), [], ids_live()
+    reasons = {name: why for why, names in NOT_LIVE.items() for name in names.split()}
     for name, (what, _, why) in checklist().items():
         places: dict[str, list[str]] = {}
         for path, test in tested.get(name, []):
@@ -76,5 +129,6 @@ def features_page() -> str:
         )
         if why:
             shown = f"{shown}; open: {why}" if shown else f"open: {why}"
-        rows.append(f"| {name} | {what} | {shown} |")
+        told = "yes" if name in live else reasons.get(name, "")
+        rows.append(f"| {name} | {what} | {shown} | {told} |")
     return HEAD + "\n".join(rows) + "\n"
