@@ -50,6 +50,7 @@ from core.lint_repeats import repeats
 from core.lint_rivals import rivals
 from core.lint_shares import shares, zones
 from core.lint_surges import surges
+from core.lint_targets import targets
 from core.lint_types import attribute_types, nullable_negations, types
 from core.lint_values import entry_references, operands
 from core.lint_view import Rule, View
@@ -75,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     weights,
     reserved_branches,
     endings_of_tests,
+    targets,
     coupons,
     repeated_values,
     repeats,

@@ -411,6 +411,24 @@ def test_A173_an_end_of_the_whole_flow_takes_all_tokens_out() -> None:
     ]
 
 
+def test_A173_an_end_of_one_chain_leaves_the_others_going() -> None:
+    nodes = {
+        "go": on("go", ["w", "v"]),
+        "w": wait("1 day", "b"),
+        "v": wait("1 hour", "stop"),
+        "stop": {"type": "end"},
+        "b": {"type": "add_tag", "tag": "late", "next": "x"},
+    }
+    assert told(Case(nodes, [GO])) == [
+        "05-04 10:00 go next",
+        "05-04 11:00 v next",
+        "05-04 11:00 stop end",
+        "05-05 10:00 w next",
+        "05-05 10:00 b next",
+        "05-05 10:00 x end",
+    ]
+
+
 @pytest.mark.parametrize(
     ("clicked", "lines"),
     [
