@@ -18,7 +18,7 @@ from actors.coupled_dry_run import CoupledDryRun, coupled_dry_run
 from actors.dry_run import Cancel, DryRunResult
 from actors.log_writer import log_writer
 from api.console import console
-from api.documents import Opened, open_flow, open_responses, segments_for, violations_told
+from api.documents import SEGMENTS, Opened, open_flow, open_responses, segments_for, violations_told
 from api.interrupts import stopped_by_ctrl_c
 from api.outputs import check_outputs, write_text
 from api.progress import CHECKING
@@ -77,7 +77,8 @@ def run(request: Request, progress: Progress) -> Report:
     began = time.monotonic()
     progress(CHECKING, 0, 1)
     outputs = {"--log": request.log, "--json": request.json, "--html": request.html}
-    check_outputs(outputs, (request.flow, request.responses, request.segments, request.audience))
+    segments_file = request.segments or request.flow.parent / SEGMENTS
+    check_outputs(outputs, (request.flow, request.responses, segments_file, request.audience))
     schema = read_schema(request.audience)
     with violations_told():
         segments = segments_for(request.flow, request.segments, request.tenants)

@@ -29,6 +29,11 @@ SEGMENTS_MAX = 10_000
 GROUPS_MAX = 1_000
 PARTS_MAX = 100_000  # of a condition with all its segments put in: names can double with each step
 PUT_IN_MAX = 200_000  # parts of all the conditions of a document together that have segments
+GROUP_STARTS = (
+    "on_segment",
+    "on_schedule",
+    "on_anniversary",
+)  # that have a condition of who enters
 
 Tree = Any
 """A condition as a document states it: mappings, lists and scalars."""
@@ -40,8 +45,8 @@ _CONDITION: TypeAdapter[Any] = TypeAdapter(Condition)
 class Segments(Model):
     """The segments of a tenant by name, and his static groups by priority, format version 1.
 
-    `groups` are in order of priority, the highest first. With `deduplicate` a group that a flow
-    starts on leaves out whoever is in a group of higher priority.
+    `groups` are in order of priority, the highest first. With `deduplicate` a flow that starts on a
+    group leaves out whoever is in a group of higher priority.
     """
 
     headrace_segments: Literal[1] = 1
@@ -115,16 +120,42 @@ class _Resolution:
             return value if _same(parts, value) else parts
         if not isinstance(value, Mapping):
             return value
+        stated: Mapping[Any, Any] = value
+        for place, group in _starts_on(stated, steps):
+            stated = self._start(stated, place, group, steps)
         made: dict[Any, Any] = {}
-        for key, part in value.items():
+        for key, part in stated.items():
             if key == "if":
                 made[key], found = self.condition(part, (*steps, key))
                 self.violations += found
             else:
                 made[key] = self.part(part, (*steps, key))
-        if len(steps) == 2 and steps[0] == "nodes":
-            made = _started(made, self.segments)
         return value if _same(list(made.values()), list(value.values())) else made
+
+    def _start(
+        self, node: Mapping[Any, Any], place: _Steps, group: str, steps: _Steps
+    ) -> Mapping[Any, Any]:
+        """A node that starts on a group, on those of the group who count as being in it."""
+        condition = group_condition(group, self.segments)
+        if condition == {"group": group}:
+            return node
+        if not self._has_room(3 + self.segments.groups.index(group), steps):
+            return node
+        if not place:
+            rest = {key: part for key, part in node.items() if key not in ("type", "group")}
+            return {"type": "on_segment", "if": condition, **rest}
+        if place == ("if",):
+            return {**node, "if": condition}
+        parts = list(node["if"]["all"])
+        parts[int(place[-1])] = condition
+        return {**node, "if": {**node["if"], "all": parts}}
+
+    def _has_room(self, parts: int, steps: _Steps) -> bool:
+        """Whether so many more parts may be put in; it is told where that ends."""
+        before, self._put_in = self._put_in, self._put_in + parts
+        if before <= PUT_IN_MAX < self._put_in:
+            self.violations.append(_too_many(steps))
+        return self._put_in <= PUT_IN_MAX
 
     def condition(self, tree: Tree, steps: _Steps) -> tuple[Tree, list[Violation]]:
         """As `resolve`; all conditions together become only so large."""
@@ -148,22 +179,7 @@ class _Resolution:
         size = _measured(tree, self._sizes)
         if size.parts > PARTS_MAX or len(steps) + size.depth > limits.FLOW_DEPTH_MAX:
             return tree, [_too_large(size, steps)]
-        before, self._put_in = self._put_in, self._put_in + size.parts
-        if self._put_in > PUT_IN_MAX:
-            return tree, [_too_many(steps)] if before <= PUT_IN_MAX else []
-        return _replaced(tree, self._trees), []
-
-
-def _started(node: dict[Any, Any], segments: Segments) -> dict[Any, Any]:
-    """A node; a start on a group as one on those of the group who count as being in it."""
-    group = node.get("group")
-    if node.get("type") != "on_group" or not isinstance(group, str):
-        return node
-    condition = group_condition(group, segments)
-    if condition == {"group": group}:
-        return node
-    rest = {key: part for key, part in node.items() if key not in ("type", "group")}
-    return {"type": "on_segment", "if": condition, **rest}
+        return (_replaced(tree, self._trees) if self._has_room(size.parts, steps) else tree), []
 
 
 def _same(parts: Sequence[Tree], others: Sequence[Tree]) -> bool:
@@ -175,7 +191,8 @@ def _same(parts: Sequence[Tree], others: Sequence[Tree]) -> bool:
 def named_in(document: Tree) -> Iterator[tuple[_Steps, Tree]]:
     """What a flow document, as parsed, leaves to a tenant's segments: (steps to it, what stands).
 
-    These are all `{segment: NAME}` in its conditions, and the nodes that start on a group.
+    These are all `{segment: NAME}` in its conditions, and where nodes start on a `{group: NAME}`;
+    of an `on_group` the steps lead to the node.
     """
     waiting: list[tuple[_Steps, Tree]] = [((), document)]
     while waiting:
@@ -183,8 +200,8 @@ def named_in(document: Tree) -> Iterator[tuple[_Steps, Tree]]:
         if isinstance(part, list):
             waiting += [((*steps, place), each) for place, each in enumerate(part)]
         elif isinstance(part, Mapping):
-            if steps[:1] == ("nodes",) and len(steps) == 2 and part.get("type") == "on_group":
-                yield steps, {"group": part.get("group")}
+            for place, group in _starts_on(part, steps):
+                yield (*steps, *place), {"group": group}
             for key, each in part.items():
                 if key == "if":
                     for place, name in references(each):
@@ -227,6 +244,29 @@ def group_condition(group: str, segments: Segments) -> Tree:
     if not higher:
         return member
     return {"all": [member, {"not": {"any": [{"group": name} for name in higher]}}]}
+
+
+def _starts_on(node: Mapping[Any, Any], steps: _Steps) -> list[tuple[_Steps, str]]:
+    """The groups that a node at `steps` of a flow starts on, with the steps to each in the node.
+
+    A start on a group is an `on_group`, or one of `GROUP_STARTS` on a condition that is the group,
+    or `all` of the group and more.
+    """
+    if len(steps) != 2 or steps[0] != "nodes":
+        return []
+    if node.get("type") == "on_group":
+        return [((), node["group"])] if isinstance(node.get("group"), str) else []
+    if node.get("type") not in GROUP_STARTS:
+        return []
+    condition = node.get("if")
+    places: list[tuple[_Steps, Tree]] = [(("if",), condition)]
+    if isinstance(condition, Mapping) and isinstance(condition.get("all"), list):
+        places = [(("if", "all", n), part) for n, part in enumerate(condition["all"])]
+    return [
+        (place, part["group"])
+        for place, part in places
+        if isinstance(part, Mapping) and len(part) == 1 and isinstance(part.get("group"), str)
+    ]
 
 
 def _named(part: Tree) -> str | None:

@@ -165,7 +165,8 @@ def _pinned(state: FlowState) -> dict[tuple[str, str], Any]:
         for step in steps:
             part = part[step]
         [(kind, name)] = stands.items()
-        found[kind, name] = part.get("if", stands) if kind == "group" else part
+        # An `on_group` has the group or, where others are left out, is a start on a condition.
+        found[kind, name] = part.get("if", stands) if "type" in part else part
     return found
 
 

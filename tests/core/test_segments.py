@@ -252,7 +252,7 @@ def test_the_resolved_text_means_the_same_without_segments() -> None:
         assert plain != text
         expected, _ = read_flow(text, name=name, segments=segments)
         assert read_flow(plain, name="flow") == (expected, [])
-        assert resolved_text(plain, name="flow", segments=segments) == plain
+        assert resolved_text(plain, name="flow", segments=Segments()) is plain
     without = FLOW.replace("{segment: lapsed_buyers}", "{tag: segment}")
     off = segments.model_copy(update={"deduplicate": False})
     assert resolved_text(without, name="f.yaml", segments=off) is without
@@ -323,3 +323,33 @@ def test_what_a_document_leaves_to_segments_is_listed_with_its_place() -> None:
     assert meaning({"segment": "lapsed_buyers"}, shop()) == {"all": [LAPSED, BUYERS]}
     assert meaning({"group": "vip"}, shop()) == {"group": "vip"}
     assert meaning({"segment": "none"}, shop()) is None
+
+
+@pytest.mark.parametrize("kind", ["on_segment", "on_schedule", "on_anniversary"])
+def test_a_start_on_a_group_is_one_on_those_who_count_as_being_in_it(kind: str) -> None:
+    plain = group_condition("members", shop())
+    other = {"any": [{"group": "members"}, {"tag": "t"}]}
+
+    def started(condition: Any, segments: Segments, of_type: str = kind) -> Any:
+        document = {"nodes": {"t": {"type": of_type, "if": condition}}}
+        resolved, violations = resolve_document(document, segments)
+        assert violations == []
+        return resolved["nodes"]["t"]["if"]
+
+    assert started({"group": "members"}, shop()) == plain
+    assert started({"all": [BUYERS, {"group": "members"}, {"segment": "lapsed"}]}, shop()) == {
+        "all": [BUYERS, plain, LAPSED]
+    }
+    assert started(other, shop()) is other
+    off = shop().model_copy(update={"deduplicate": False})
+    assert started({"group": "members"}, off) == {"group": "members"}
+    for type_ in ("condition", "on_enter_segment"):
+        assert started({"group": "members"}, shop(), type_) == {"group": "members"}
+
+
+def test_groups_put_in_are_counted_too() -> None:
+    many = of({}, groups=[f"g{n}" for n in range(1_000)], deduplicate=True)
+    nodes = {f"n{n}": {"type": "on_group", "group": "g999"} for n in range(250)}
+    _, (found,) = resolve_document({"nodes": nodes}, many)
+    # Each has 1,002 parts: the 200th is one too many.
+    assert (found.code, found.pointer) == ("out-of-range", "/nodes/n199")

@@ -141,11 +141,19 @@ GROUPS = [
         ({}, ["both", "low"]),
     ],
 )
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"type": "on_group", "group": "all"},
+        {"type": "on_segment", "if": {"all": [{"not": {"tag": "x"}}, {"group": "all"}]}},
+        {"type": "on_schedule", "repeat": "daily", "at": "09:00", "if": {"group": "all"}},
+    ],
+    ids=lambda start: start["type"],
+)
 def test_A033_those_of_a_higher_group_are_left_out_only_if_the_account_says_so(
-    tmp_path: Path, named: dict[str, Any], entered: list[str]
+    tmp_path: Path, named: dict[str, Any], entered: list[str], start: dict[str, Any]
 ) -> None:
-    start = {"type": "on_group", "group": "all", "next": "x"}
-    case = of({"t": start}, {}, events=[], customers=GROUPS, named=named)
+    case = of({"t": {**start, "next": "x"}}, {}, events=[], customers=GROUPS, named=named)
     assert sorted({r.customer for r in ran(case).records}) == entered
     assert agreed(case, tmp_path / "d").people == len(entered)
 
