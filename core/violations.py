@@ -230,9 +230,7 @@ CODES: dict[str, Code] = {
     "idle-cap": Code("warning", "A cap that another one makes needless."),
     "unknown-node": Code("error", "The funnel or a wait names a node that isn't there."),
     "unknown-branch": Code("error", "A test ends in favour of a branch that it doesn't have."),
-    "target-disagrees": Code(
-        "warning", "The target of a test is no answer to what a branch does."
-    ),
+    "target-disagrees": Code("warning", "The target of a test is no answer to what a branch does."),
     "unknown-pool": Code("error", "A node takes coupons of a pool that isn't stated."),
     "unused-pool": Code("warning", "A pool of coupons that no node takes from."),
     "repeated-layer": Code("warning", "Two layers of the funnel share a name."),
