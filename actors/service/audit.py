@@ -211,7 +211,10 @@ def verify(txn: ReadTxn, anchor: tuple[int, bytes] | None = None) -> Verdict:
     problems: list[Problem] = []
     expected, previous = 1, START
     for key, record in txn.scan("audit"):
-        number = int(key) if key.isdecimal() else 0
+        if not key.isdecimal():
+            problems.append(Problem(0, f"is none: its key is {key!r}"))
+            continue
+        number = int(key)
         missing = range(expected, min(number, expected + PROBLEMS_MAX))
         problems += (Problem(each, "is missing") for each in missing)
         problems += _wrong(txn.tenant, number, record, previous, bool(missing))

@@ -16,7 +16,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from actors.service.errors import LimitedError
 
-BUCKETS_MAX = 100_000
+BUCKETS_MAX = 100_000  # of one budget
+DISORDER_MS = 1_000  # by how much requests may come out of order without the clock being set back
 TENANT_SHARE = 4  # the keys of a tenant have together what four of them may have
 
 
@@ -132,14 +133,16 @@ class Rates:
             own = self._own.get((tenant, name)) or self._budgets[name]
             capacity, per_second = own.capacity, own.per_second
             buckets = self._buckets[name]
-            bucket = self._filled(buckets, (tenant, key_id), capacity, per_second, now_ms)
+            bucket = self._filled(buckets, (tenant, key_id), capacity, per_second, now_ms, spend)
             wait_s = max(0.0, (min(cost, capacity) - bucket.level) / per_second)
             remaining = bucket.level
             shared = None
             # Addresses that belong to no tenant share nothing.
             if tenant:
                 capacity_all, per_second_all = TENANT_SHARE * capacity, TENANT_SHARE * per_second
-                shared = self._filled(buckets, (tenant, ""), capacity_all, per_second_all, now_ms)
+                shared = self._filled(
+                    buckets, (tenant, ""), capacity_all, per_second_all, now_ms, spend
+                )
                 short = min(cost, capacity_all) - shared.level
                 wait_s = max(wait_s, short / per_second_all)
                 remaining = min(remaining, shared.level)
@@ -161,17 +164,24 @@ class Rates:
         capacity: float,
         per_second: float,
         now_ms: int,
+        keep: bool,
     ) -> _Bucket:
-        """A bucket as full as it is by now; it becomes the last to be forgotten."""
-        bucket = buckets.pop(key, None)
-        if bucket is None:
+        """A bucket as full as it is by now; if it is kept, it becomes the last to be forgotten."""
+        bucket = buckets.get(key) or _Bucket(capacity, now_ms)
+        level, at_ms = bucket.level, bucket.at_ms
+        if now_ms >= at_ms:
+            level += (now_ms - at_ms) * per_second / 1_000
+            at_ms = now_ms
+        elif now_ms < at_ms - DISORDER_MS:
+            # The clock was set back: that fills nothing, and is not waited for.
+            at_ms = now_ms
+        level = min(capacity, level)
+        if not keep:
+            return _Bucket(level, at_ms)
+        if buckets.pop(key, None) is None:
             while len(buckets) >= self._buckets_max:
                 del buckets[next(iter(buckets))]
-            bucket = _Bucket(capacity, now_ms)
-        # A clock that was set back fills nothing, and is not waited for.
-        passed_ms = max(0, now_ms - bucket.at_ms)
-        bucket.level = min(capacity, bucket.level + passed_ms * per_second / 1_000)
-        bucket.at_ms = now_ms
+        bucket.level, bucket.at_ms = level, at_ms
         buckets[key] = bucket
         return bucket
 
