@@ -3,7 +3,7 @@
 It stands on the partitions' store and is as durable: fenced, checksummed, synchronised, counted.
 Whoever holds `plane.tenant("acme")` holds a capability for that tenant's rows: the prefix of its
 keys is put before them in this package and nowhere else, and no key leads out of it
-(docs/decisions/0036).
+(docs/decisions/0037).
 
     rows = plane.tenant("acme")
     with rows.write() as txn:

@@ -1,3 +1,5 @@
+"""Checks which role and scope may do what, and that nobody hands on more than he has."""
+
 import itertools
 
 import pytest

@@ -1,3 +1,5 @@
+"""Checks that the audit log tells who did what, and that no entry is changed in silence."""
+
 import hashlib
 import itertools
 import json

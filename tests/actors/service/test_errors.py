@@ -1,3 +1,5 @@
+"""Checks that refusals survive the way between processes."""
+
 import pickle
 
 import pytest

@@ -1,3 +1,5 @@
+"""Checks that a request is carried out once however often and from wherever it is sent."""
+
 import signal
 import threading
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Checks what a key looks like, and that a mistyped one is found."""
+
 import hashlib
 import re
 import zlib

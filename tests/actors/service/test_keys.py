@@ -1,3 +1,5 @@
+"""Checks who is let in by which key, until when and from where, and who may make them."""
+
 import statistics
 import threading
 import time

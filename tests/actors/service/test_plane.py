@@ -1,3 +1,5 @@
+"""Checks that the control plane stores all or nothing, notices damage, and makes nobody wait."""
+
 import errno
 import os
 import signal

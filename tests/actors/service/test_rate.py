@@ -1,3 +1,5 @@
+"""Checks that nobody gets more than his budget, and that waiting times are true."""
+
 import threading
 import time
 from math import inf, nan

@@ -1,3 +1,5 @@
+"""Checks that no owner's keys begin with another's, and that order is that of the texts."""
+
 import itertools
 
 import pytest

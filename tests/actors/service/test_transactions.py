@@ -1,3 +1,5 @@
+"""Checks that every owner sees his own rows, in order, as his transaction left them."""
+
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
