@@ -24,7 +24,7 @@ from core.lint_view import View
 from core.nodes import Send
 from core.segments import Segments, meaning, named_in
 from core.tenant_schema import TenantSchema
-from core.violations import Violation, at_publishing, quoted, violation
+from core.violations import Violation, at_publishing, close_to, quoted, violation
 
 KNOWN_MAX = 1_000  # documents that were read before, so that they need not be again
 
@@ -135,7 +135,8 @@ def _following(state: FlowState, segments: Segments) -> Iterator[Violation]:
         has = meaning({kind: name}, segments)
         if has is None:
             what = f"segment {quoted(name)} would be gone, and {running} names it"
-            advice = "Keep it, or stop the flow or publish it without the segment first."
+            cure = "Keep it, or stop the flow or publish it without the segment first."
+            advice = f"{close_to(name, segments.segments)} {cure}".lstrip()
             yield violation("segment-in-use", ("segments",), what, advice)
         elif has != had:
             what = f"{running} keeps {kind} {quoted(name)} as it was when it was published"

@@ -227,19 +227,20 @@ def test_a_published_version_keeps_what_its_segments_meant(tmp_path: Path) -> No
     assert told["message"] == "segment 'near' isn't what it is in version 1"
     with pytest.raises(RefusedError, match="version 2 of flow f already"):
         engine.publish(FLOW % "f")
-    engine.advance(1_000)
     engine.close()
+    assert call("verify", tmp_path / "d", "--quiet").code == 0
 
 
 def test_a_segment_that_a_running_flow_names_cannot_go(engine: Engine) -> None:
     engine.set_segments(near("Bonn", far={"not": {"segment": "near"}}))
     engine.publish(FLOW % "f")
-    for other in ('{"headrace_segments": 1}', near("Bonn").replace("near", "nearer")):
+    for other, meant in (("{}", "Keep it"), (near("Bonn").replace("near", "nearer"), "'nearer'?")):
         with pytest.raises(FlowError) as caught:
             engine.set_segments(other, name="s.json")
         (found,) = caught.value.violations
         assert (found.code, found.pointer) == ("segment-in-use", "/segments"[: len(found.pointer)])
         assert found.message == ("segment 'near' would be gone, and flow 'f' (version 1) names it")
+        assert meant in found.advice
         assert "stop the flow" in found.advice
     engine.set_segments(near("Bonn"))  # nobody names the other one
     engine.stop("f")
