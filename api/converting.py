@@ -13,14 +13,14 @@ from rich.markup import escape
 from api.console import console
 from api.documents import read_bytes
 from api.outputs import check_outputs, write_text
-from core.convert.notes import Converted, ConvertError, Note, one_line
+from core.convert.notes import Converted, ConvertError, Kind, Note, one_line
 from core.convert.products import convert, is_segment, product_of, read_source
 from core.errors import HeadraceError
 
 OK, FAILED = 0, 1
 KNOCK_FILE = "workflow.json"  # one of each folder, which has the workflow's name
 SUFFIX = ".yaml"
-COLOURS = {"left out": "bold red", "approximated": "yellow", "elsewhere": "dim"}
+COLOURS: dict[Kind, str] = {"left out": "bold red", "approximated": "yellow", "elsewhere": "dim"}
 
 
 @dataclass
@@ -153,7 +153,7 @@ def _about(source: Path, target: Path | None, made: Converted) -> dict[str, Any]
 def _summary(made: Converted) -> str:
     """How many nodes came along, in words."""
     noted, nodes = len(made.noted), len(made.sources)
-    kinds = [f"{n} {kind}" for kind in COLOURS if (n := made.count(kind))]  # type: ignore[arg-type]
+    kinds = [f"{n} {kind}" for kind in COLOURS if (n := made.count(kind))]
     told = f"; {', '.join(kinds)}" if kinds else ""
     return f"{nodes} nodes, {nodes - noted} as they were{told}"
 

@@ -6,7 +6,7 @@ recorded event has. Such a name has the type that the documents ask for (semanti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from core.audience import Audience, Kind
@@ -83,7 +83,8 @@ def absent_types(
     fractions, or text. A standard attribute has the type of `core.record`, whatever is asked of it.
     """
     uses: dict[_Name, _Uses] = {}
-    for name, value in _literals(flow, responses):
+    events = event_names(flow)
+    for name, value in _literals(flow, responses, events):
         _of(uses, name).values.append(value)
     for condition in _conditions(flow, responses):
         for test in walk(condition):
@@ -92,7 +93,7 @@ def absent_types(
     for node in flow.nodes.values():
         if isinstance(node, WaitDate):
             _of(uses, (False, node.attribute)).timed = True
-    for event in event_names(flow):
+    for event in events:
         change = change_of(event)
         if change is not None and change[0] == "attribute":
             _of(uses, (False, change[1]))
@@ -156,7 +157,9 @@ def _join(uses: dict[_Name, _Uses], one: _Uses, other: _Uses) -> None:
             uses[name] = one
 
 
-def _literals(flow: Flow, responses: Responses | None) -> Iterator[tuple[_Name, Scalar]]:
+def _literals(
+    flow: Flow, responses: Responses | None, events: Set[str]
+) -> Iterator[tuple[_Name, Scalar]]:
     """Yield the values that nodes and outcomes state, with the names they are for."""
     for node in flow.nodes.values():
         match node:
@@ -168,7 +171,7 @@ def _literals(flow: Flow, responses: Responses | None) -> Iterator[tuple[_Name, 
                 for listed in branches.values():
                     for value in listed:
                         yield (False, name), value
-    if MESSAGE_SENT in event_names(flow):
+    if MESSAGE_SENT in events:
         for name in RESERVED_PROPERTIES:
             yield (True, name), ""
     for outcome in [] if responses is None else responses.outcomes:

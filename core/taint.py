@@ -8,7 +8,7 @@ is called exact is equal in all replicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.flow import Flow
@@ -111,13 +111,20 @@ class _Taint:
     columns: set[Ref] = field(default_factory=set)
 
     def solved(self) -> Assumptions:
+        asked = {ref.name for n in self.flow.nodes.values() for ref in reads(n)}
+        asked |= {rule.event for rule in self.flow.settings.exit if rule.event is not None}
+        changes = [
+            (event, Ref(change[0], change[1]))
+            for event in asked
+            if (change := change_of(event)) is not None
+        ]
         before = -1
         while before != (before := self._size()):
             for node_id, node in self.flow.nodes.items():
                 known = self.begins if _enters(node) else self.left
                 if node_id not in known and self._reads_assumed(node_id, node):
                     known.add(node_id)
-            self._made_events()
+            self._made_events(changes)
             self._exits()
             self._entries()
             self._couplings()
@@ -142,17 +149,12 @@ class _Taint:
         sizes = [len(s) for s in (self.begins, self.entered, self.left, self.idle)]
         return sum(sizes) + len(self.columns) + len(self.events)
 
-    def _made_events(self) -> None:
+    def _made_events(self, changes: Sequence[tuple[str, Ref]]) -> None:
         """What an assumed message or change of a record makes happen is assumed too."""
         sends = (i for i, n in self.flow.nodes.items() if isinstance(n, Send))
         if any(i in self.left for i in sends):
             self.events |= {MESSAGE_SENT}
-        asked = {ref.name for n in self.flow.nodes.values() for ref in reads(n)}
-        asked |= {rule.event for rule in self.flow.settings.exit if rule.event is not None}
-        for event in asked:
-            change = change_of(event)
-            if change is not None and Ref(change[0], change[1]) in self.columns:
-                self.events |= {event}
+        self.events |= {event for event, changed in changes if changed in self.columns}
 
     def _exits(self) -> None:
         """An assumed exit may take anybody out anywhere."""

@@ -242,7 +242,7 @@ class Directory:
         """What `blocks` gives, as it is now whatever is changed afterwards, until `thaw`.
 
         Ids of customers erased or seen again meanwhile may show it: to do that again changes
-        nothing. Texts are not in it, but `texts_until` tells them later: they only ever grow.
+        nothing. Texts are not in it, but `texts` tells them later: they only ever grow.
         """
         n = len(self)
         self._frozen_as = {("", "created_ms"): "created_ms", ("", "zone_code"): "zone_code"}

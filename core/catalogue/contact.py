@@ -15,7 +15,7 @@ from core.catalogue.base import NodeBase
 from core.catalogue.channels import Reach
 from core.catalogue.decisions import ConditionNode
 from core.catalogue.record import AddToAttribute, AddToGroup, RemoveFromGroup, SetAttribute
-from core.catalogue.splits import Split, equal_weights, passage
+from core.catalogue.splits import drawn, passage
 from core.catalogue.words import Part, Whole
 from core.conditions import AttributeTest, Name
 from core.phrases import CHANNEL_NAMES
@@ -90,14 +90,7 @@ class DrawOwner(_Change):
 
     def done(self, node_id: str) -> Mapping[str, NodeBase]:
         """A split that leads to as many changes of `owner`."""
-        drawn = {str(place): f"{node_id}~{place}" for place in range(len(self.users))}
-        weights = equal_weights(list(drawn))
-        changes = {
-            helper: SetAttribute.helper(node_id, attribute="owner", value=user)
-            for helper, user in zip(drawn.values(), self.users, strict=True)
-        }
-        draw = Split.helper(drawn, branches=weights, sticky=False)
-        return {f"{node_id}~draw": draw, **changes, node_id: passage(self)}
+        return {**drawn(node_id, "owner", self.users), node_id: passage(self)}
 
 
 class AddToStage(_Change):

@@ -11,8 +11,7 @@ from core import limits
 from core.catalogue.actions import Action
 from core.catalogue.base import NodeBase, PortName
 from core.catalogue.channels import CHANNELS, Channel, Reach
-from core.catalogue.record import SetAttribute
-from core.catalogue.splits import Split, equal_weights
+from core.catalogue.splits import drawn
 from core.conditions import Condition, Model, Name
 from core.phrases import CHANNEL_NAMES
 
@@ -313,10 +312,4 @@ class WechatReply(Message):
         if self.pictures is None:
             return self.sent()
         name = f"picture:{node_id}"
-        drawn = {str(place): f"{node_id}~{place}" for place in range(len(self.pictures))}
-        draw = Split.helper(drawn, branches=equal_weights(list(drawn)), sticky=False)
-        told = {
-            helper: SetAttribute.helper(node_id, attribute=name, value=picture)
-            for helper, picture in zip(drawn.values(), self.pictures, strict=True)
-        }
-        return {f"{node_id}~draw": draw, **told, node_id: self.sent(variables={name: {}})}
+        return {**drawn(node_id, name, self.pictures), node_id: self.sent(variables={name: {}})}

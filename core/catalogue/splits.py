@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,7 +10,8 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from core import limits
 from core.catalogue.base import Category, NodeBase, PortName, Target, Weight
-from core.conditions import Model
+from core.catalogue.record import SetAttribute
+from core.conditions import Model, Scalar
 from core.phrases import describe_target, weights_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def equal_weights(branches: list[str]) -> dict[str, int]:
     """Weights of 10,000ths that differ by 1 at most, the first ones being the greater."""
     each, more = divmod(limits.WEIGHT_TOTAL, len(branches))
     return {name: each + (place < more) for place, name in enumerate(branches)}
+
+
+def drawn(node_id: str, attribute: str, values: Sequence[Scalar]) -> dict[str, NodeBase]:
+    """Helpers that draw an attribute's value, each with the same chance, before a node."""
+    places = {str(place): f"{node_id}~{place}" for place in range(len(values))}
+    draw = Split.helper(places, branches=equal_weights(list(places)), sticky=False)
+    changes = {
+        helper: SetAttribute.helper(node_id, attribute=attribute, value=value)
+        for helper, value in zip(places.values(), values, strict=True)
+    }
+    return {f"{node_id}~draw": draw, **changes}
 
 
 class Split(NodeBase):

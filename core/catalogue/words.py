@@ -37,7 +37,7 @@ class ConditionWord(Model):
 
     def meant(self) -> Condition:
         """The plain condition."""
-        raise NotImplementedError
+        raise TypeError(f"no condition for {type(self).__name__}")
 
 
 def _attribute(name: str, **comparison: Any) -> Condition:

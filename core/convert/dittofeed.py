@@ -184,7 +184,7 @@ class _Journey:
             raise fields.error("the number of seconds is missing", key)
         return ms
 
-    def add_DelayNode(self, node: Fields, own: str) -> None:  # noqa: N802 - Dittofeed's name
+    def add_DelayNode(self, node: Fields, own: str) -> None:
         """Wait for a time, until a time of day, or until a date of the person."""
         variant = node.need_part("variant")
         title = node.text("name")
@@ -246,7 +246,7 @@ class _Journey:
         )
         return slot
 
-    def add_SegmentSplitNode(self, node: Fields, own: str) -> None:  # noqa: N802
+    def add_SegmentSplitNode(self, node: Fields, own: str) -> None:
         """Ask whether the person is in a segment."""
         variant = node.need_part("variant")
         variant.one_of("type", ("Boolean",), "split")
@@ -255,7 +255,7 @@ class _Journey:
         variant.done("the split")
         self.draft.condition(own, node.pointer, test, yes, no, node.text("name"))
 
-    def add_MessageNode(self, node: Fields, own: str) -> None:  # noqa: N802
+    def add_MessageNode(self, node: Fields, own: str) -> None:
         """Send a message."""
         variant = node.need_part("variant")
         channel = CHANNELS[variant.one_of("type", tuple(CHANNELS), "channel")]
@@ -299,7 +299,7 @@ class _Journey:
         made |= {"template": template, "next": self.child(node, "child")}
         self.draft.add(own, node.pointer, made)
 
-    def add_WaitForNode(self, node: Fields, own: str) -> None:  # noqa: N802
+    def add_WaitForNode(self, node: Fields, own: str) -> None:
         """Wait until the person is in one of some segments, and no longer than a timeout."""
         timeout_ms = self.seconds_ms(node, "timeoutSeconds")
         otherwise = self.child(node, "timeoutChild")
@@ -340,7 +340,7 @@ class _Journey:
         ]
         self.draft.watch(own, node.pointer, tests, timeout_ms, otherwise, title)
 
-    def add_RandomCohortNode(self, node: Fields, own: str) -> None:  # noqa: N802
+    def add_RandomCohortNode(self, node: Fields, own: str) -> None:
         """Send shares of the people into branches, drawn anew at each visit."""
         children = node.parts("children")
         if not children:
@@ -378,7 +378,7 @@ class _Journey:
         title = node.text("name")
         self.draft.split(own, node.pointer, branches, sticky=False, title=title)
 
-    def add_RateLimitNode(self, node: Fields, own: str) -> None:  # noqa: N802
+    def add_RateLimitNode(self, node: Fields, own: str) -> None:
         """End the journey, as Dittofeed does at a node that it declares but can't run."""
         node.note(
             "left out",
@@ -388,7 +388,7 @@ class _Journey:
         )
         self.draft.add(own, node.pointer, {"type": "end"})
 
-    add_ExperimentSplitNode = add_RateLimitNode  # noqa: N815
+    add_ExperimentSplitNode = add_RateLimitNode
 
 
 def _by_name(resource: Fields) -> dict[str, Any]:

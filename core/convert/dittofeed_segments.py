@@ -136,14 +136,14 @@ class _Reader:
             found.append(self.node(self.nodes[child], depth + 1))
         return found
 
-    def of_And(self, node: Fields, depth: int) -> Test:  # noqa: N802 - Dittofeed's names
+    def of_And(self, node: Fields, depth: int) -> Test:
         return all_of(self.parts(node, depth)) or self.of_Everyone(node, depth)
 
-    def of_Or(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Or(self, node: Fields, depth: int) -> Test:
         nobody = "an `Or` without parts"
         return any_of(self.parts(node, depth)) or self.stand_in(node, nobody, "nobody is in it")
 
-    def of_Everyone(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Everyone(self, node: Fields, depth: int) -> Test:
         node.note(
             "approximated",
             "everyone",
@@ -152,20 +152,20 @@ class _Reader:
         )
         return {"not": {"group": "nobody"}}
 
-    def of_Manual(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Manual(self, node: Fields, depth: int) -> Test:
         node.skip("version")
         return self.stand_in(
             node, "manual list", "its members are not in the definition", self.name
         )
 
-    of_Broadcast = of_Manual  # noqa: N815
+    of_Broadcast = of_Manual
 
-    def of_RandomBucket(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_RandomBucket(self, node: Fields, depth: int) -> Test:
         share = node.number("percent")
         what = f"random share {share:g}" if share is not None else "random share"
         return self.stand_in(node, what, "conditions know no chance; a split does")
 
-    def of_SubscriptionGroup(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_SubscriptionGroup(self, node: Fields, depth: int) -> Test:
         group = node.text("subscriptionGroupId") or self.name
         reason = "what people agreed to lies in Dittofeed"
         if node.text("subscriptionGroupType") == "OptOut":
@@ -173,7 +173,7 @@ class _Reader:
             return {"not": self.stand_in(node, "subscription", reason, name)}
         return self.stand_in(node, "subscription", reason, f"subscribed: {group}")
 
-    def of_SubscriptionGroupUnsubscribed(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_SubscriptionGroupUnsubscribed(self, node: Fields, depth: int) -> Test:
         group = node.text("subscriptionGroupId") or self.name
         return self.stand_in(
             node,
@@ -182,7 +182,7 @@ class _Reader:
             f"unsubscribed: {group}",
         )
 
-    def of_Includes(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Includes(self, node: Fields, depth: int) -> Test:
         path, item = _path(node.text("path")), node.take("item")
         tag = f"{path}: {item}"
         node.note(
@@ -193,7 +193,7 @@ class _Reader:
         )
         return {"tag": tag}
 
-    def of_Trait(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Trait(self, node: Fields, depth: int) -> Test:
         path = _path(node.text("path"))
         operator = node.need_part("operator")
         if not path:
@@ -201,12 +201,12 @@ class _Reader:
             return self.stand_in(node, "trait without a name", "the segment is unfinished")
         return self.compared(node, {"attribute": path}, operator)
 
-    def of_Performed(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Performed(self, node: Fields, depth: int) -> Test:
         where = self.properties(node, "properties")
         within = node.span_ms("withinSeconds", 1000)
         return self.did(node, node.need("event"), where, within)
 
-    def of_KeyedPerformed(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_KeyedPerformed(self, node: Fields, depth: int) -> Test:
         key = node.need("key")
         where = self.properties(node, "properties")
         entry_key = self.segments.entry_key
@@ -221,7 +221,7 @@ class _Reader:
             where.insert(0, {"property": key, "is": {"entry": entry_key}})
         return self.did(node, node.need("event"), where, None)
 
-    def of_LastPerformed(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_LastPerformed(self, node: Fields, depth: int) -> Test:
         where = self.properties(node, "whereProperties") + self.properties(node, "hasProperties")
         node.note(
             "approximated",
@@ -231,7 +231,7 @@ class _Reader:
         )
         return self.did(node, node.need("event"), where, None)
 
-    def of_Email(self, node: Fields, depth: int) -> Test:  # noqa: N802
+    def of_Email(self, node: Fields, depth: int) -> Test:
         event = node.need("event").removeprefix("DF")
         if event not in _EMAIL_EVENTS:
             raise node.error(f"unknown event of e-mail {quoted(event)}", "event")
