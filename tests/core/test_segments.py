@@ -353,3 +353,38 @@ def test_groups_put_in_are_counted_too() -> None:
     _, (found,) = resolve_document({"nodes": nodes}, many)
     # Each has 1,002 parts: the 200th is one too many.
     assert (found.code, found.pointer) == ("out-of-range", "/nodes/n199")
+
+
+KEYS = st.sampled_from(["segment", "all", "any", "not", "if", "tag", "group", "type", "did", "x"])
+WORDS = st.sampled_from(["a", "b", "vip", "on_group", "on_segment", ""]) | st.integers(0, 2)
+ANYTHING = st.recursive(
+    WORDS | st.none() | st.booleans(),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part, max_size=3),
+    max_leaves=12,
+)
+NODES = st.dictionaries(
+    st.sampled_from(["n", "m"]),
+    ANYTHING | st.fixed_dictionaries({"type": WORDS, "if": ANYTHING, "group": WORDS}),
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "segments": ANYTHING | st.dictionaries(st.sampled_from(["a", "b"]), ANYTHING),
+            "groups": st.lists(WORDS, max_size=3) | ANYTHING,
+            "deduplicate": st.booleans() | WORDS,
+        },
+    ),
+    NODES | ANYTHING,
+)
+def test_whatever_is_written_is_told_and_never_raised(named: Any, nodes: Any) -> None:
+    segments, violations = read_segments(json.dumps(named), name="s.json")
+    assert (segments is None) == bool(violations)
+    assert all(v.message and v.advice and v.line for v in violations)
+    text = json.dumps({"headrace": 1, "flow": "f", "nodes": nodes})
+    flow, violations = read_flow(text, name="f.json", segments=segments)
+    assert (flow is None) == bool(violations)
+    assert all(v.message and v.advice and v.line for v in violations)
+    list(named_in(json.loads(text)))
