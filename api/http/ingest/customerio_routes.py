@@ -10,16 +10,19 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from actors.live.replies import Reply
+from actors.service import audit
 from api.http.ingest import customerio
 from api.http.ingest.declaring import Method, declare
 from api.http.ingest.intake import Dialect, Intake, Read, told
 from api.http.ingest.translation import Places, Translation
+from api.http.observing import request_id
 from api.http.problems import Problem, refuse
 from api.http.routing import Endpoint, Routes, json_text
-from api.http.security import caller_of, service_of
+from api.http.security import address_of, caller_of, service_of
 
 BASE = "/api/v1/customers/{customer:path}"
 _JSON = "application/json"
+ERASE = "customers:erase"
 
 
 class Nothing(BaseModel):
@@ -92,14 +95,12 @@ def customerio_routes(intake: Intake) -> Routes:
         """Change a customer's attributes."""
         return await take(request, customerio.read_attributes, customer)
 
-    @taking("DELETE", BASE, None)
+    @declare(routes, "DELETE", BASE, DIALECT, body=None, answer={}, model=Nothing, scope=ERASE)
     async def customerio_delete(request: Request, customer: str = _CUSTOMER) -> Response:
         """Erase a customer for good. The key needs the scope customers:erase."""
         try:
-            caller = caller_of(request)
-            caller.need("customers:erase")
-            service = service_of(request)
-            await run_in_threadpool(lambda: service.engine(caller.tenant).erase([customer]))
+            caller_of(request).need(ERASE)
+            await run_in_threadpool(_erase, request, customer)
         except Exception as error:
             return told(error, DIALECT)
         return Response(json_text({}), media_type=_JSON)
@@ -137,6 +138,16 @@ def customerio_routes(intake: Intake) -> Routes:
 
 
 _CUSTOMER = Path(max_length=511, description="The customer's id")
+
+
+def _erase(request: Request, customer: str) -> None:
+    caller, service = caller_of(request), service_of(request)
+    service.engine(caller.tenant).erase([customer])
+    origin = audit.Origin.of(caller, address_of(request), request_id())
+    with service.plane.tenant(caller.tenant).write() as txn:
+        audit.append(
+            txn, origin, "customer.erase", "customer", now_ms=service.now_ms(), person=customer
+        )
 
 
 def _suppressing(routes: Routes, verb: str) -> None:

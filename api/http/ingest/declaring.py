@@ -26,6 +26,7 @@ def declare(
     answer: Any,
     model: Any,
     problems: tuple[int, ...] = (),
+    scope: str = SCOPE,
     shown: bool = True,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route that hands its request to the intake.
@@ -41,7 +42,7 @@ def declare(
             each["content"] = {"application/json": {"schema": dict(OBJECT), "example": example}}
         told[status] = each
     keys = KEY_IN_HEADER if dialect.key_of is None else KEY_ANYWHERE
-    extra: dict[str, Any] = {"x-scope": SCOPE, "security": keys}
+    extra: dict[str, Any] = {"x-scope": scope, "security": keys}
     if body is not None:
         content = {
             media: {"schema": _schema(media, example), "example": example}

@@ -7,6 +7,7 @@ The properties that a library adds by itself begin with `$`, and count where the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ _VIEWS = {
     "$pageview": (PAGE_EVENT, "url", "$current_url"),
     "$screen": (SCREEN_EVENT, "screen", "$screen_name"),
 }
+_RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _CHANGES = frozenset({"$identify", "$set", "$set_once"})
 _MERGES = frozenset({"$create_alias", "$merge_dangerously"})
 
@@ -183,8 +185,9 @@ class _Reader:
         kind, key = properties.get("$group_type"), id_text(properties.get("$group_key"))
         if type(kind) is not str or key is None:
             raise RefusedError("missing-field", "a group has a type and a key", "properties")
-        if row["customer"] in (f"${kind}_{key}", f"{kind}_{key}"):
-            return GROUP_REFUSED  # The library makes up an id where there is no person.
+        made_up = (f"${kind}_{key}", f"{kind}_{key}")
+        if row["customer"] in made_up or _RANDOM.fullmatch(row["customer"]):
+            return GROUP_REFUSED  # Libraries make up an id where the caller named no person.
         if properties.get("$group_set"):
             found.left_out["group-traits"] += 1
         row["groups"] = {"add": [f"{kind}:{key}"]}

@@ -194,7 +194,10 @@ class _Reader:
     def identify(self, found: Translation, call: Call) -> dict[str, Any]:
         row = self.row(call)
         known = self._places.attributes
-        values = dict(mapping(call.traits, "traits"))
+        context = self.context(call)
+        # RudderStack's libraries put the traits into the context.
+        traits = context.get("traits") if call.traits is None else call.traits
+        values = dict(mapping(traits, "traits"))
         for given, ours in _SPELLED.items():
             if given in values and given not in known and ours in known:
                 values.setdefault(ours, values.pop(given))
@@ -203,7 +206,6 @@ class _Reader:
                 row["created"] = values.pop(name)
         if "timezone" in values and "timezone" not in known:
             row["zone"] = values.pop("timezone")
-        context = self.context(call)
         zone = context.get("timezone")
         if "zone" not in row and type(zone) is str and zone in zone_names():
             row["zone"] = zone
