@@ -43,7 +43,7 @@ from actors.service.transactions import (
     record_of,
 )
 from actors.store import backup, starts
-from actors.store.environment import Changes, Environment
+from actors.store.environment import READERS_MAX, Changes, Environment
 from actors.store.errors import CorruptError, FormatError, MisuseError
 from actors.store.folder import (
     DATA,
@@ -60,6 +60,7 @@ from actors.store.side_file import SideFile, read_number, sync_folder
 from actors.store.verify import Report, structure
 
 MAP_BYTES = 4 << 30  # addresses, not room on the disk: to grow it all readers have to be waited for
+PLACES_SPARE = 8  # for copies, checks and readers that died and were not cleared yet
 
 
 class Rows:
@@ -120,6 +121,8 @@ class Plane:
         self._lock = lock
         self._environment = environment
         self._turn = threading.Lock()
+        # LMDB has places for so many readers, and the store takes one too many for damage.
+        self._places = threading.BoundedSemaphore(READERS_MAX - PLACES_SPARE)
         self._here = threading.local()
         self._count = stored_count(environment)
         self.operator = Rows(self, None)
@@ -286,13 +289,14 @@ class Plane:
     def _opened(self) -> Iterator[Snapshot]:
         # What the block raises is its own: it must not pass through `reading`, which halts the
         # store for what it takes for damage of its own.
-        reading = self._environment.reading()
-        snapshot = Snapshot(self._environment, reading.__enter__())
-        try:
-            yield snapshot
-        finally:
-            snapshot.end()
-            reading.__exit__(None, None, None)
+        with self._places:
+            reading = self._environment.reading()
+            snapshot = Snapshot(self._environment, reading.__enter__())
+            try:
+                yield snapshot
+            finally:
+                snapshot.end()
+                reading.__exit__(None, None, None)
 
     def _changed(self, snapshot: Snapshot) -> Count:
         """The count of rows as it will be."""

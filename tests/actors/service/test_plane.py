@@ -105,6 +105,27 @@ def test_readers_and_writers_do_not_wait_for_each_other(plane: Plane) -> None:
     assert get(plane) == {"n": 2}
 
 
+def test_there_may_be_more_readers_than_lmdb_has_places(plane: Plane) -> None:
+    put(plane, n=1)
+    seen: list[object] = []
+    # So many must be able to read at once; the others wait for one of them to end.
+    begin = threading.Barrier(100)
+
+    def read(number: int) -> None:
+        with plane.operator.read() as txn:
+            if number < 100:
+                begin.wait(10)
+            seen.append(txn.get("flows", "a"))
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [{"n": 1}] * 300
+    assert not plane.halted
+
+
 def test_writers_take_turns(plane: Plane) -> None:
     put(plane, n=0)
 
