@@ -14,13 +14,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,7 +40,7 @@ from actors.service.idempotency import Claim
 from actors.service.plane import Rows
 from actors.service.service import Service
 from actors.service.transactions import WriteTxn
-from api.http.limits import JSON_BYTES_MAX
+from api.http.limits import JSON_BYTES_MAX, check_charset, decompressed, read_body
 from api.http.observing import request_id
 from api.http.problems import declared, refuse
 from api.http.security import address_of, caller_of, service_of, spend
@@ -234,17 +243,20 @@ class Routes(APIRouter):
         problems: Sequence[int] = (),
         example: Any = None,
         responses: Mapping[int | str, dict[str, Any]] | None = None,
-        body_bytes_max: int = JSON_BYTES_MAX,
+        body_bytes_max: int | None = JSON_BYTES_MAX,
         extra: dict[str, Any] | None = None,
         **more: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that needs `scope`, None for one that anybody may ask.
 
         `status` is that of success, `example` its body; `problems` are the statuses it may answer
-        besides those that every route may. `cost` is what it takes of the rate limit. `responses`
-        and `extra` go into the OpenAPI document as they are, `more` to FastAPI.
+        besides those that every route may. `cost` is what it takes of the rate limit. A body has at
+        most `body_bytes_max`; None says that the route reads it itself. `responses` and `extra` go
+        into the OpenAPI document as they are, `more` to FastAPI.
         """
         always = ALWAYS if scope is not None else (400, 500)
+        if method in CHANGING and body_bytes_max is not None:
+            always = (*always, 413, 415)
         told: dict[int | str, dict[str, Any]] = declared(*always, *problems)
         if example is not None:
             told[status] = {"content": {"application/json": {"example": example}}}
@@ -265,14 +277,38 @@ class Routes(APIRouter):
                 description=" ".join(rest.split()) or summary,
                 responses=told,
                 dependencies=guards,
-                openapi_extra={"x-scope": scope, "x-cost": cost, **(extra or {})},
-                max_body_size=body_bytes_max,
+                openapi_extra={"x-scope": scope or "", "x-cost": cost, **(extra or {})},
+                route_class_override=_bounded(body_bytes_max),
                 response_model_exclude_none=True,
                 **more,
             )
             return endpoint
 
         return take
+
+
+def _bounded(bytes_max: int | None) -> type[APIRoute]:
+    """The class of routes whose bodies have at most so many bytes."""
+    if bytes_max is None:
+        return APIRoute
+    most: int = bytes_max
+
+    class Bounded(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def handler(request: Request) -> Response:
+                if request.method in CHANGING:
+                    check_charset(request.headers.get("content-type", ""))
+                    encoding = request.headers.get("content-encoding", "")
+                    body = await read_body(request, most)
+                    # What the framework reads afterwards is this.
+                    request._body = decompressed(body, encoding, most)
+                return await handle(request)
+
+            return handler
+
+    return Bounded
 
 
 _IDEMPOTENCY = {

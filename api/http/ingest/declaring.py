@@ -58,6 +58,7 @@ def declare(
         extra=extra,
         response_model=model,
         include_in_schema=shown,
+        body_bytes_max=None,
     )
 
 

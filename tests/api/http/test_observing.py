@@ -1,0 +1,87 @@
+"""Request ids, the log, and the numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from actors.live.errors import BusyError
+from api.http.observing import FIELDS, LOGGER, allowed_only, logging_to
+from http_service import Served
+
+
+def test_a_request_keeps_the_id_that_it_came_with(service: Served) -> None:
+    answer = service.ask("GET", "/healthz", headers={"X-Request-Id": "abc-1"})
+    assert answer.headers["x-request-id"] == "abc-1"
+    for wrong in ("a b", "x" * 65, 'a"b'):
+        answer = service.ask("GET", "/healthz", headers={"X-Request-Id": wrong})
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_fields_that_are_not_listed_are_dropped() -> None:
+    assert allowed_only(None, "", {"status": 200, "email": "a@example.com"}) == {"status": 200}
+
+
+def test_the_log_holds_no_key_and_nothing_personal(service: Served, tmp_path: Path) -> None:
+    file = tmp_path / "log" / "http.jsonl"
+    with logging_to(file):
+        body = {"userId": "u-77", "traits": {"email": "ada@example.com"}}
+        service.ask("POST", "/v1/identify", json=body)
+        service.ask("PUT", "/api/v1/customers/u-77", json={"email": "ada@example.com"})
+        service.ask("GET", f"/v1/projects/{service.events}/settings?u-77", key="")
+        service.ask("GET", "/v1/u-77/ada@example.com")
+        service.engine.failures.append(ValueError("ada@example.com"))
+        service.ask("POST", "/v1/identify", json=body)
+    text = file.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["route"] for line in lines if line["event"] == "request"] == [
+        *["/v1/identify", "/api/v1/customers/{customer:path}"],
+        *["/v1/projects/{write_key}/settings", "(none)", "/v1/identify"],
+    ]
+    assert all(line.keys() <= FIELDS for line in lines)
+    for secret in ("u-77", "ada", service.events):
+        assert secret not in text
+    failed = next(line for line in lines if line["event"] == "intake failed")
+    assert failed["error"] == "ValueError"
+    assert failed["request_id"] == lines[-1]["request_id"]
+    assert LOGGER == "headrace.http"
+
+
+def numbers(service: Served) -> dict[str, float]:
+    text = service.ask("GET", "/metrics", key="").text
+    lines = [line.rpartition(" ") for line in text.splitlines() if line[:1] not in ("", "#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_numbers_tell_what_became_of_events(service: Served) -> None:
+    before = numbers(service)
+    row = {"customer": "n", "event": "signup", "message_id": "n-1"}
+    service.ask("POST", "/v1/events", json=[row, row, {"customer": "n", "event": "unheard of"}])
+    service.engine.failures.append(BusyError("full"))
+    service.ask("POST", "/v1/events", json=[row])
+    after = numbers(service)
+
+    def grew(name: str) -> float:
+        return after[name] - before.get(name, 0)
+
+    outcome = 'headrace_events_total{format="headrace",outcome="%s"}'
+    assert [grew(outcome % each) for each in ("accepted", "duplicate", "refused")] == [1, 1, 1]
+    requests = 'headrace_http_requests_total{method="POST",route="/v1/events",status="%s"}'
+    assert [grew(requests % each) for each in (200, 429)] == [1, 1]
+    assert after['headrace_queue_rows{shard="0-1",tenant="main"}'] == 0
+    assert after['headrace_partitions{state="open",tenant="main"}'] == 2
+
+
+def test_readiness_tells_the_truth(service: Served) -> None:
+    assert service.ask("GET", "/readyz", key="").json() == {"status": "ready"}
+    inner = service.engine.engine
+    known = dict(inner._statuses)
+    try:
+        for numbers, status in known.items():
+            inner._statuses[numbers] = {**status, "disk": "full", "disk_used": 0.99}
+        answer = service.ask("GET", "/readyz", key="")
+    finally:
+        inner._statuses.update(known)
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+    assert answer.headers["retry-after"] == "2"
