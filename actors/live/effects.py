@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.intake.frame import Frame, Sparse
+from actors.live.errors import RefusedError
 from actors.live.version import LiveVersion, frame_of_changes
 from actors.relay.effect_block import COLUMN, SendText, encode_effects
+from actors.relay.effects import NAMES_MAX
 from core.duration import DAY_MS
 from core.hashing import hash_parts
 from core.internal_events import MESSAGE_SENT
@@ -17,6 +20,10 @@ from core.nodes import Send
 
 EXPIRES_MS = 3 * DAY_MS
 """Nobody wants a message any more that could not be sent for so long."""
+NAMED: tuple[Any, ...] = (None, {})
+"""What a node states of a variable that is the attribute of that name."""
+STATED_MAX = 64 << 10
+"""Characters that a node may state for its message; an effect with them fits into a record."""
 VISIT_BITS = 16
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -28,6 +35,7 @@ def sends_of(version: LiveVersion) -> tuple[list[SendText], NDArray[np.int64]]:
     for i, (node_id, node) in enumerate(version.flow.nodes.items()):
         if isinstance(node, Send):
             place[i] = len(texts)
+            stated = list(node.variables.items())
             texts.append(
                 SendText(
                     flow=version.name,
@@ -36,12 +44,26 @@ def sends_of(version: LiveVersion) -> tuple[list[SendText], NDArray[np.int64]]:
                     channel=node.channel,
                     template=node.template,
                     to=node.to or "",
-                    variables=tuple(node.variables),
+                    variables=tuple(n for n, said in stated if said in NAMED),
+                    stated=tuple((n, as_json(said)) for n, said in stated if said not in NAMED),
                     expires_ms=EXPIRES_MS,
                     fresh_ms=EXPIRES_MS,
                 )
             )
     return texts, place
+
+
+def check_sends(version: LiveVersion) -> None:
+    """Raise RefusedError where what a send node says is more than an effect may hold."""
+    for text in sends_of(version)[0]:
+        size = sum(len(name) + len(said) for name, said in text.stated)
+        if size > STATED_MAX or len(text.variables) > NAMES_MAX:
+            raise RefusedError(
+                f"node {text.node} has variables of {size:,} characters, and names "
+                f"{len(text.variables)} attributes",
+                advice=f"State {STATED_MAX:,} characters and {NAMES_MAX} names at most: a template "
+                "finds the attributes that it shows by itself",
+            )
 
 
 def stored_effects(tenant: str, version: LiveVersion, effects: NDArray[Any]) -> list[bytes]:
@@ -59,6 +81,11 @@ def stored_effects(tenant: str, version: LiveVersion, effects: NDArray[Any]) -> 
     columns["send"] = place[effects["node"]]
     columns["visit"] = _visits(effects)
     return encode_effects(tenant, texts, columns)
+
+
+def as_json(said: Any) -> str:
+    """A value that a node states, as an effect carries it."""
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _visits(effects: NDArray[Any]) -> NDArray[np.uint32]:

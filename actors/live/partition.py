@@ -23,7 +23,7 @@ from actors.intake.frame import Frame
 from actors.live.basis import Basis, installed_basis, pack_tables
 from actors.live.carrying import carry_basis, carry_grant, carry_time
 from actors.live.control import SOURCE, Command, TenantSettings
-from actors.live.effects import stored_effects
+from actors.live.effects import check_sends, stored_effects
 from actors.live.errors import RefusedError
 from actors.live.places import state_of
 from actors.live.receipt import LiveReceipt
@@ -403,6 +403,7 @@ class LivePartition:
                 f"the document is of flow {fresh.name!r}, not {command['flow']!r}",
                 advice="Publish it under its own name",
             )
+        check_sends(fresh)
         return fresh
 
     def _new_version(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.relay.channels.base import Channel, Message
-from actors.relay.channels.render import MissingError, RenderError, Source, render
+from actors.relay.channels.render import MissingError, RenderError, Source, render, variables_of
 from actors.relay.effects import Effect
 from actors.relay.outcomes import Dead, Retry, Skipped
 
@@ -60,7 +61,7 @@ async def compose(
         if content is None:
             return Dead("no_template")
         to = effect.to or content.address
-        names = {to, *effect.variables}
+        names = {to, *effect.variables, *_shown(channel, content)}
         values = await people.values(effect.tenant, effect.customer, names, effect.committed_ms)
     except Exception as error:
         # The exception's text may hold a value, so only its kind is told.
@@ -71,7 +72,8 @@ async def compose(
     address = values.get(to)
     if not isinstance(address, str) or not 0 < len(address) <= ADDRESS_MAX:
         return Dead("no_address")
-    known = {**content.constants, **values}
+    stated = {name: json.loads(said) for name, said in effect.stated}
+    known = {**content.constants, **values, **stated}
     parts: dict[str, str] = {}
     for name, encoding in channel.parts.items():
         source = content.parts.get(name)
@@ -86,3 +88,12 @@ async def compose(
         except RenderError as error:
             return Dead(str(error))
     return Message(effect.key, address, parts, at_ms, effect.customer)
+
+
+def _shown(channel: Channel, content: Content) -> set[str]:
+    """The names in those parts of a template that the channel takes; none of a wrong one."""
+    found: set[str] = set()
+    for name, encoding in channel.parts.items():
+        if (source := content.parts.get(name)) is not None:
+            found |= variables_of(source, encoding)
+    return found

@@ -8,18 +8,19 @@ tenant, the sends, and the columns as raw little-endian bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.relay.effects import Effect, UnreadableError, encode_effect
+from actors.relay.effects import Effect, UnreadableError, encode_effect, pairs
 
 FORMAT = 1
 KEY = "headrace_effects"
-EFFECTS_MAX = 16_384  # of one block, so that it stays below a record's megabyte
+EFFECTS_MAX = 16_384  # of one block
+BLOCK_BYTES_MAX = 1 << 20  # as much as a record of the store takes
 _BEGIN = msgpack.packb({KEY: FORMAT})[1:]
 COLUMN = np.dtype(
     [
@@ -45,39 +46,39 @@ class SendText:
     variables: tuple[str, ...]
     expires_ms: int
     fresh_ms: int
+    stated: tuple[tuple[str, str], ...] = ()
 
 
 def encode_effects(
     tenant: str, sends: Sequence[SendText], effects: NDArray[np.void]
 ) -> list[bytes]:
-    """Blocks of at most EFFECTS_MAX `effects` (COLUMN records, `send` an index into `sends`)."""
-    said = [
-        [
-            s.flow,
-            s.version,
-            s.node,
-            s.channel,
-            s.template,
-            s.to,
-            s.variables,
-            s.expires_ms,
-            s.fresh_ms,
-        ]
-        for s in sends
-    ]
-    return [
-        bytes(
-            msgpack.packb(
-                {
-                    KEY: FORMAT,
-                    "tenant": tenant,
-                    "sends": said,
-                    "effects": effects[first : first + EFFECTS_MAX].tobytes(),
-                }
-            )
+    """Blocks of `effects` (COLUMN records, `send` an index into `sends`), in their order.
+
+    Each has at most EFFECTS_MAX of them, and fewer where its sends say much: a single one alone may
+    be longer than BLOCK_BYTES_MAX.
+    """
+    found: list[bytes] = []
+    todo = [effects[i : i + EFFECTS_MAX] for i in range(0, len(effects), EFFECTS_MAX)][::-1]
+    while todo:
+        part = todo.pop()
+        used = np.flatnonzero(np.bincount(part["send"], minlength=len(sends)))
+        place = np.zeros(len(sends), np.uint32)
+        place[used] = np.arange(len(used))
+        columns = part.copy()
+        columns["send"] = place[part["send"]]
+        block = msgpack.packb(
+            {
+                KEY: FORMAT,
+                "tenant": tenant,
+                "sends": [astuple(sends[send]) for send in used.tolist()],
+                "effects": columns.tobytes(),
+            }
         )
-        for first in range(0, len(effects), EFFECTS_MAX)
-    ]
+        if len(block) > BLOCK_BYTES_MAX and len(part) > 1:
+            todo += [part[len(part) // 2 :], part[: len(part) // 2]]
+        else:
+            found.append(bytes(block))
+    return found
 
 
 def expand(stored: Sequence[bytes]) -> list[bytes]:
@@ -124,9 +125,11 @@ def _send(
     variables: list[str],
     expires_ms: int,
     fresh_ms: int,
+    stated: Sequence[Any] = (),
 ) -> SendText:
+    names = tuple(variables)
     return SendText(
-        flow, version, node, channel, template, to, tuple(variables), expires_ms, fresh_ms
+        flow, version, node, channel, template, to, names, expires_ms, fresh_ms, pairs(list(stated))
     )
 
 
@@ -148,4 +151,5 @@ def _effect(
         committed_ms=committed_ms,
         expires_ms=committed_ms + send.expires_ms,
         fresh_until_ms=committed_ms + send.fresh_ms,
+        stated=send.stated,
     )

@@ -25,10 +25,11 @@ class Effect:
     """One send: who entered what, which node asks for which message, and how long it is wanted.
 
     `customer` and `entry` are the partition's numbers, below 2**63. `to` names the attribute that
-    holds the address, or is empty for the channel's usual one; `variables` names the attributes
-    that the message needs. `committed_ms` is when the machine decided, `expires_ms` when nobody
-    wants the message any more, `fresh_until_ms` until when the machine's answer about caps and
-    quiet hours holds; all three are UTC.
+    holds the address, or is empty for the channel's usual one; `variables` names attributes that
+    the message needs beside those that its template shows, and `stated` are names and values, as
+    JSON, that the flow itself gives it. `committed_ms` is when the machine decided, `expires_ms`
+    when nobody wants the message any more, `fresh_until_ms` until when the machine's answer about
+    caps and quiet hours holds; all three are UTC.
     """
 
     tenant: str
@@ -45,6 +46,7 @@ class Effect:
     committed_ms: int
     expires_ms: int
     fresh_until_ms: int
+    stated: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:
@@ -62,7 +64,7 @@ class Effect:
         return digest.hexdigest()
 
 
-_KINDS = {"str": str, "int": int, "tuple[str, ...]": list}
+_KINDS = {"str": str, "int": int, "tuple[str, ...]": list, "tuple[tuple[str, str], ...]": list}
 _FIELDS = tuple((field.name, _KINDS[str(field.type)]) for field in fields(Effect))
 
 
@@ -76,7 +78,9 @@ def encode_effect(effect: Effect) -> bytes:
 
 def decode_effect(data: bytes) -> Effect:
     """Return the effect that `encode_effect` wrote; raises UnreadableError for anything else."""
-    values = unpacked(data, "effect", len(_FIELDS))
+    values = unpacked(data, "effect", len(_FIELDS), without=1)
+    if len(values) < len(_FIELDS):  # from before flows' own values went along
+        values.append([])
     for (name, kind), value in zip(_FIELDS, values, strict=True):
         if type(value) is not kind:
             raise UnreadableError(f"effect: {name} is a {type(value).__name__}")
@@ -84,17 +88,28 @@ def decode_effect(data: bytes) -> Effect:
     if len(variables) > NAMES_MAX or any(type(name) is not str for name in variables):
         raise UnreadableError(f"effect: variables are not up to {NAMES_MAX} names")
     values[10] = tuple(variables)
+    values[14] = pairs(values[14])
     return Effect(*values)
 
 
-def unpacked(data: bytes, what: str, count: int) -> list[Any]:
-    """Return the `count` values behind the format's number; UnreadableError names `what`."""
+def pairs(stated: list[Any]) -> tuple[tuple[str, str], ...]:
+    """What a flow states for a message, as it was stored. UnreadableError for anything else."""
+    if any(type(pair) is not list or [*map(type, pair)] != [str, str] for pair in stated):
+        raise UnreadableError("effect: stated are not names with values")
+    return tuple((name, said) for name, said in stated)
+
+
+def unpacked(data: bytes, what: str, count: int, *, without: int = 0) -> list[Any]:
+    """Return the `count` values behind the format's number; UnreadableError names `what`.
+
+    The last `without` of them may be absent.
+    """
     try:
         values = msgpack.unpackb(data)
     except (ValueError, msgpack.UnpackException, RecursionError):
         raise UnreadableError(f"{what}: not msgpack") from None
     if type(values) is not list or not values or type(values[0]) is not int or values[0] != FORMAT:
         raise UnreadableError(f"{what}: not of format {FORMAT}")
-    if len(values) != count + 1:
+    if not count - without < len(values) <= count + 1:
         raise UnreadableError(f"{what}: {len(values) - 1} fields, expected {count}")
     return values[1:]

@@ -133,7 +133,7 @@ def asked_for(loaded: Loaded, records: list[Record]) -> list[tuple[Any, ...]]:
     numbers = dict(zip(map(audience.id_of, range(audience.customers)),
                        audience.id_hash.view(np.int64).tolist(), strict=True))  # fmt: skip
     return sorted(
-        (numbers[r.customer], r.time_ms, r.node, node.channel, node.template, tuple(node.variables))
+        (numbers[r.customer], r.time_ms, r.node, node.channel, node.template, *node.variables)
         for r in records
         if r.port == "next" and isinstance(node := nodes[r.node], Send)
     )
@@ -141,8 +141,15 @@ def asked_for(loaded: Loaded, records: list[Record]) -> list[tuple[Any, ...]]:
 
 def told(effect: Effect) -> tuple[Any, ...]:
     """Whom an effect reaches, when it was decided, and what it says."""
-    return (effect.customer, effect.committed_ms, effect.node, effect.channel, effect.template,
-            effect.variables)  # fmt: skip
+    names = (*effect.variables, *(name for name, _ in effect.stated))
+    return (
+        effect.customer,
+        effect.committed_ms,
+        effect.node,
+        effect.channel,
+        effect.template,
+        *names,
+    )
 
 
 def lived(loaded: Loaded) -> Lived:

@@ -241,6 +241,17 @@ def check(source: Source, encoding: Encoding) -> None:
     _compiled(source, encoding)
 
 
+def variables_of(source: Source, encoding: Encoding) -> frozenset[str]:
+    """The names of the values that a part reads, none of one that is no template."""
+    return _names(source.text, encoding, source.missing == "empty")
+
+
+@lru_cache(maxsize=TEMPLATES_MAX)
+def _names(text: str, encoding: Encoding, empty: bool) -> frozenset[str]:
+    template = None if len(text) > SOURCE_MAX else _parsed(text, encoding, empty)
+    return frozenset() if template is None else frozenset(template.global_variables())
+
+
 def render(
     source: Source,
     encoding: Encoding,

@@ -13,6 +13,7 @@ import pytest
 from actors.intake.rows import decode_rows
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path
+from actors.live.errors import RefusedError
 from actors.live.household import Household, HouseholdFactory
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
@@ -69,6 +70,56 @@ def test_messages_leave_with_personal_values_that_stay_apart(engine: Any, tmp_pa
     for part in ("partitions", "control"):
         for path in (tmp_path / "d" / part).rglob("*"):
             assert not path.is_file() or b"@shop.example" not in path.read_bytes()
+
+
+NEWS = """
+headrace: 1
+flow: news
+nodes:
+  bought: {type: on_event, event: purchase, next: news}
+  news: {type: send_email, template: news, variables: {sender: The shop, sizes: [1, 2]}, next: x}
+  x: {type: end}
+"""
+NEWS_TEMPLATE = """
+channels:
+  email:
+    address: email
+    parts:
+      subject: "{{ sender }} to {{ first_name }}"
+      text: "{% for size in sizes %}{{ size }} {% endfor %}{{ city }}"
+constants: {city: nowhere}
+"""
+
+
+def test_A054_messages_show_attributes_and_what_the_flow_states(  # noqa: N802 - an id
+    engine: Any, tmp_path: Path
+) -> None:
+    named = {"first_name": {"type": "string", "personal": True}, "city": {"type": "string"}}
+    engine.set_schema({**SCHEMA, "attributes": {**SCHEMA["attributes"], **named}})
+    (tmp_path / "d" / "templates" / "news.yaml").write_text(NEWS_TEMPLATE)
+    engine.publish(NEWS)
+    engine.send(
+        [
+            {"customer": "a", "set": {"email": "a@x.example", "first_name": "Ann", "city": "Ulm"}},
+            {"customer": "b", "set": {"email": "b@x.example", "first_name": "Bob"}},
+        ]
+    )
+    engine.send([{"customer": c, "event": "purchase", "message_id": c} for c in "ab"])
+    until(lambda: len(sent(tmp_path / "d")) == 2)
+    found = {m["to"]: (m["subject"], m["text"]) for m in sent(tmp_path / "d")}
+    assert found == {
+        "a@x.example": ("The shop to Ann", "1 2 Ulm"),
+        "b@x.example": ("The shop to Bob", "1 2 nowhere"),
+    }
+
+
+def test_a_flow_that_states_too_much_for_its_messages_is_refused(engine: Any) -> None:
+    flow = NEWS.replace("template: news", "template: welcome")
+    with pytest.raises(RefusedError, match="node news has variables of 70,018 characters"):
+        engine.publish(flow.replace("The shop", "x" * 70_000))
+    named = ", ".join(f"v{i}: {{}}" for i in range(257))
+    with pytest.raises(RefusedError, match="names 257 attributes"):
+        engine.publish(flow.replace("sizes: [1, 2]", named))
 
 
 def test_what_became_of_messages_comes_back_as_rows(engine: Any, tmp_path: Path) -> None:

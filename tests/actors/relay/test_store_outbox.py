@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from actors import failpoints
-from actors.relay.effect_block import COLUMN, SendText, encode_effects
+from actors.relay.effect_block import COLUMN, SendText, decode_effects, encode_effects
 from actors.relay.effects import decode_effect
 from actors.relay.outbox import START, Cursor
 from actors.relay.store_outbox import StoreOutbox, _Packed
@@ -238,6 +238,24 @@ def test_a_failed_mark_passes_through(partition: Partition) -> None:
                 failpoints.disarm()
 
     asyncio.run(main())
+
+
+def test_blocks_hold_what_their_effects_say_and_fit_into_records() -> None:
+    says = (("sender", '"' + "x" * 1_000 + '"'),)
+    sends = [
+        SendText("f", 1, f"n{i}", "email", "t", "", ("a",), 10, 10, says) for i in range(5_000)
+    ]
+    columns = np.zeros(20_000, COLUMN)
+    columns["customer"] = np.arange(20_000)
+    columns["send"] = np.arange(20_000) % 5_000
+    blocks = encode_effects("shop", sends, columns)
+    assert max(map(len, blocks)) <= 1 << 20
+    found = [effect for block in blocks for effect in decode_effects(block)]
+    assert [effect.customer for effect in found] == list(range(20_000))
+    assert [effect.node for effect in found] == [f"n{i % 5_000}" for i in range(20_000)]
+    assert {(effect.variables, effect.stated) for effect in found} == {(("a",), says)}
+    [small] = encode_effects("shop", sends, columns[:1])
+    assert len(small) < 1_400
 
 
 def test_packed_effects_are_taken_apart_one_block_at_a_time(partition: Partition) -> None:

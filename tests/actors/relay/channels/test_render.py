@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from liquid import Markup
 
-from actors.relay.channels.render import MissingError, RenderError, Source, check, render
+from actors.relay.channels.render import (
+    MissingError,
+    RenderError,
+    Source,
+    check,
+    render,
+    variables_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +98,18 @@ def test_check_refuses_what_cannot_be_compiled() -> None:
     for text in ("{{ x", "{% if %}", "{% cycle x %}", "{% render 'a' %}", "x" * 70_000):
         with pytest.raises(RenderError, match=r"template_(invalid|too_long)"):
             check(Source(text), "text")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Hi {{ name | default: friend }}", {"name", "friend"}),
+        ("{% if vip %}{{ order.total }}{% endif %}", {"vip", "order"}),
+        ("{% assign a = b %}{{ a }}{% for i in items %}{{ i }}{% endfor %}", {"b", "items"}),
+        ("{{ ['picture:card'] }}{% echo last %}", {"picture:card", "last"}),
+        ("nothing", set()),
+        ("{% no template", set()),
+    ],
+)
+def test_the_names_that_a_part_reads_are_known(text: str, names: set[str]) -> None:
+    assert variables_of(Source(text), "html") == names
