@@ -31,7 +31,7 @@ ONLY_MODELLED = "modelled"
 NOT_LIVE = {
     "checked before a flow is published": "A045 A046 A060 A069 A114 A152 A158 A165 A183",
     "about writing flows": "A134",
-    "about what content may name": "A054 A055",
+    "about what content may name": "A055",
 }
 """Why features have nothing that could run live, and which."""
 
