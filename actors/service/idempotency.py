@@ -4,15 +4,24 @@ The response is stored in the write transaction that makes the change it tells o
 both, and the request is answered from the store, or neither, and it is done anew. That a request is
 being carried out is known in memory alone: there is one process, and what it was doing when it died
 was not done.
+
+A response may show a secret or a customer. It is encrypted under the idempotency key, of which only
+a hash is stored: who sends the key again can read it, and who has the file, or what is left of it
+in the file's free pages, can not.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
+
+import msgpack
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.service.errors import InvalidError, UnderWayError
 from actors.service.plane import Plane, Rows
@@ -23,7 +32,18 @@ KEY_LENGTH_MAX = 255
 RETRY_AFTER_MS = 1_000
 SWEPT_MAX = 1_000  # in one transaction
 
+NONCE_BYTES = 12  # as AES-GCM wants it
+
 _Id = tuple[str, str]  # tenant, and the hash of route and key
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a request is known by, and what its response is encrypted under."""
+
+    identity: _Id
+    secret: bytes = field(repr=False)
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +61,9 @@ class Claim:
     A block that stored no response leaves nothing behind, and the request may be sent again.
     """
 
-    def __init__(self, home: Idempotency, identity: _Id, request: bytes, now_ms: int) -> None:
+    def __init__(self, home: Idempotency, request: _Request, now_ms: int) -> None:
         """Made by `Idempotency.claim`."""
         self._home = home
-        self._identity = identity
         self._request = request
         self._now_ms = now_ms
 
@@ -52,14 +71,14 @@ class Claim:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._home.release(self._identity)
+        self._home.release(self._request.identity)
 
     def store(self, txn: WriteTxn, response: Response) -> None:
         """Keep the response in the transaction that makes the change; call it once, in the block.
 
         Raises TooLargeError for a response over 20 MiB.
         """
-        self._home.put(txn, self._identity, self._request, response, self._now_ms)
+        self._home.put(txn, self._request, response, self._now_ms)
 
 
 class Idempotency:
@@ -87,9 +106,8 @@ class Idempotency:
                 advice="Use a new UUID for each request, and the same one to repeat it",
                 pointer="Idempotency-Key",
             )
-        named = hashlib.sha256(f"{route}\0{key}".encode(errors="surrogatepass")).hexdigest()
-        identity = (rows.tenant or "", named)
-        digest = hashlib.sha256(request).digest()
+        asked = _request(rows.tenant or "", route, key, request)
+        identity = asked.identity
         with self._lock:
             if identity in self._under_way:
                 raise UnderWayError(
@@ -99,9 +117,9 @@ class Idempotency:
                 )
             self._under_way.add(identity)
         # Only now: whoever had it before has stored his response, or none.
-        claim = Claim(self, identity, digest, now_ms)
+        claim = Claim(self, asked, now_ms)
         try:
-            found = self._stored(rows, named, digest, now_ms)
+            found = self._stored(rows, asked, now_ms)
         except BaseException:
             self.release(identity)
             raise
@@ -110,35 +128,35 @@ class Idempotency:
         self.release(identity)
         return found
 
-    def _stored(self, rows: Rows, named: str, digest: bytes, now_ms: int) -> Response | None:
+    def _stored(self, rows: Rows, asked: _Request, now_ms: int) -> Response | None:
         with rows.read() as txn:
-            record = txn.get("idempotency", named)
+            record = txn.get("idempotency", asked.identity[1])
         if record is None or record["expires_ms"] <= now_ms:
             return None
-        if record["request"] != digest:
+        if record["request"] != asked.digest:
             raise InvalidError(
                 "this idempotency key was used for another request",
                 advice="Use a new key for a new request; to repeat one, send the very same",
                 pointer="Idempotency-Key",
             )
-        return Response(record["status"], record["body"], record["headers"])
+        sealed = record["response"]
+        opened = AESGCM(asked.secret).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+        return Response(*msgpack.unpackb(opened))
 
-    def put(
-        self, txn: WriteTxn, identity: _Id, request: bytes, response: Response, now_ms: int
-    ) -> None:
+    def put(self, txn: WriteTxn, asked: _Request, response: Response, now_ms: int) -> None:
         """Store the response of a claim. Raises ValueError for the rows of another tenant."""
-        tenant, named = identity
+        tenant, named = asked.identity
         if tenant != (txn.tenant or ""):
             raise ValueError("the response to a tenant's request belongs among his rows")
         expires_ms = now_ms + self._kept_ms
-        record = {
-            "request": request,
-            "status": response.status,
-            "headers": dict(response.headers),
-            "body": response.body,
-            "expires_ms": expires_ms,
-        }
-        txn.put("idempotency", named, record)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        plain = msgpack.packb([response.status, response.body, dict(response.headers)])
+        sealed = nonce + AESGCM(asked.secret).encrypt(nonce, plain, None)
+        txn.put(
+            "idempotency",
+            named,
+            {"request": asked.digest, "response": sealed, "expires_ms": expires_ms},
+        )
         due = txn.within(self._plane.operator)
         due.put(
             "idempotency_due", _due(expires_ms, named, tenant), {"tenant": tenant, "name": named}
@@ -170,6 +188,14 @@ class Idempotency:
                 if stored is not None and stored["expires_ms"] <= now_ms:
                     own.delete("idempotency", record["name"])
         return len(due)
+
+
+def _request(tenant: str, route: str, key: str, request: bytes) -> _Request:
+    whole = f"{route}\0{key}".encode(errors="surrogatepass")
+    # Two hashes of the same, of which one is stored and tells nothing of the other.
+    named = hashlib.sha256(b"name\0" + whole).hexdigest()
+    secret = hashlib.sha256(b"secret\0" + whole).digest()
+    return _Request((tenant, named), secret, hmac.digest(secret, request, "sha256"))
 
 
 def _due(expires_ms: int, named: str, tenant: str) -> str:

@@ -134,10 +134,10 @@ def swap(txn: WriteTxn, entries: dict[int, Record]) -> None:
     put(txn, 5, entries[3])
 
 
-def rewrite(txn: WriteTxn, entries: dict[int, Record]) -> None:
+def rewrite(txn: WriteTxn, entries: dict[int, Record], number: int = 4) -> None:
     """Changes an entry and makes its own hash right again."""
-    record = {**entries[4], "actor": "user:other"}
-    put(txn, 4, {**record, "hash": audit._hash("acme", record)})
+    record = {**entries[number], "actor": "user:other"}
+    put(txn, number, {**record, "hash": audit._hash("acme", record)})
 
 
 def shift(txn: WriteTxn, entries: dict[int, Record]) -> None:
@@ -174,6 +174,10 @@ def delete(*numbers: int) -> Change:
             ],
         ),
         (rewrite, ["entry 5 does not follow entry 4: one of them was replaced"]),
+        (
+            lambda txn, entries: rewrite(txn, entries, 8),
+            ["entry 8 is not the last one that was appended"],
+        ),
         (
             shift,
             [f"entry {n} has been replaced by entry {n + 1}" for n in range(4, 8)]

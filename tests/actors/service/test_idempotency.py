@@ -153,6 +153,31 @@ def test_a_crash_does_nothing_twice(folder: Path, point: str, stored: int) -> No
             assert done(rows) == 1
 
 
+def test_what_a_response_shows_is_in_no_file(plane: Plane, home: Idempotency) -> None:
+    rows = plane.tenant("acme")
+    shown = Response(201, b'{"secret": "a canary"}', {"Set-Cookie": "a canary"})
+    key = "4f7a0c52-a canary"
+    for _ in range(2):
+        found = home.claim(rows, ROUTE, key, b"a canary", NOW)
+        if isinstance(found, Claim):
+            with found, rows.write() as txn:
+                found.store(txn, shown)
+                assert "a canary" not in str(found._request)
+    assert found == shown
+    with rows.read() as txn:
+        ((_, record),) = txn.scan("idempotency")
+    assert set(record) == {"request", "response", "expires_ms"}
+    for path in plane.folder.iterdir():
+        assert b"a canary" not in path.read_bytes()
+    # Equal responses do not look equal.
+    with claimed(home, rows, "other") as claim, rows.write() as txn:
+        claim.store(txn, shown)
+    with rows.read() as txn:
+        one, two = (record["response"] for _, record in txn.scan("idempotency"))
+    assert one[:12] != two[:12]
+    assert one[12:] != two[12:]
+
+
 def test_a_response_is_kept_for_a_day(plane: Plane, home: Idempotency) -> None:
     rows = plane.tenant("acme")
     carry_out(home, rows)

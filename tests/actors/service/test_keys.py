@@ -210,6 +210,30 @@ def test_no_thread_gets_in_after_the_revocation(plane: Plane, keys: Keys) -> Non
         assert not any(late)
 
 
+def test_a_key_that_was_revoked_as_it_was_read_is_not_remembered(
+    plane: Plane, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mint(plane, keys)
+    minted = mint(plane, keys)
+    whole = keys_module._info
+    reading = [True]
+
+    def revoke() -> None:
+        with plane.tenant("acme").write() as txn:
+            keys.revoke(txn, None, minted.info.key_id, now_ms=NOW)
+
+    def slow(*found: Any) -> Any:
+        if reading and reading.pop():
+            revoke()
+        return whole(*found)
+
+    monkeypatch.setattr(keys_module, "_info", slow)
+    # It was valid when it was read.
+    keys.authenticate(minted.secret, None, NOW)
+    with pytest.raises(UnauthenticatedError, match="was revoked"):
+        keys.authenticate(minted.secret, None, NOW)
+
+
 def test_a_revocation_that_was_not_stored_is_none(plane: Plane, keys: Keys) -> None:
     minted = mint(plane, keys)
     with pytest.raises(RuntimeError), plane.tenant("acme").write() as txn:  # noqa: PT012

@@ -301,6 +301,15 @@ def test_rows_that_vanished_or_came_otherwise_are_found(folder: Path) -> None:
     ]
 
 
+def test_a_number_beyond_the_last_is_found(plane: Plane) -> None:
+    with plane.tenant("acme").write() as txn:
+        txn.append("audit", {})
+        txn.put("audit", "0000000000000009", {})
+    problems = [finding.detail for finding in plane.verify().findings if not finding.sound]
+    said = "table audit of tenant 'acme', key '0000000000000009': above the last, 1"
+    assert problems == [said]
+
+
 def test_only_one_process_has_it_open(folder: Path) -> None:
     with Plane.open(folder / "p") as plane:
         put(plane, n=1)

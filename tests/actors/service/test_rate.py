@@ -130,6 +130,14 @@ def test_a_clock_that_is_set_back_gives_nothing_and_takes_nothing() -> None:
     assert passes(each, "k", NOW - 3_600_000 + 500)
 
 
+def test_requests_out_of_order_refill_nothing_twice() -> None:
+    each = rates(capacity=1, per_second=1_000)
+    assert passes(each, "k", NOW + 1)
+    assert not passes(each, "k", NOW)
+    assert not passes(each, "k", NOW + 1)
+    assert passes(each, "k", NOW + 2)
+
+
 def test_memory_is_bounded_and_other_budgets_are_not_forgotten() -> None:
     each = rates(buckets_max=100)
     assert each.take("acme", "k", "events", NOW, 100).allowed
