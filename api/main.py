@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from api import enriching, operations
+from api import best_slots, enriching, operations
 from core.errors import HeadraceError
 
 INTERNAL_ERROR = 70
@@ -449,6 +449,7 @@ def sample(
 
 
 enriching.add_to(app)
+best_slots.add_to(app)
 
 
 @app.command()
