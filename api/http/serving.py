@@ -79,15 +79,12 @@ class HttpServer:
             ssl_certfile=None if certificate is None else str(certificate.certificate),
             ssl_keyfile=None if certificate is None else str(certificate.key),
         )
-        self._scheme = "http" if certificate is None else "https"
+        scheme = "http" if certificate is None else "https"
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        """Where it is found."""
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where it is found."""
-        host, port = self._socket.getsockname()[:2]
-        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
         """Serve, once this returns. Raises ListenError if it does not come up."""
