@@ -156,8 +156,9 @@ def lived(loaded: Loaded) -> Lived:
     """Take a run in, in some frames; where people compete, an instant at a time."""
     audience = loaded.audience
     coupled = bool(resources_of(loaded.flow.core, loaded.options))
-    rows = len(audience.event_ms)
-    way = Way(batch=2 + rows // 4, restart_every=3, snapshots=rows % 2 == 0)
+    rows, nodes = len(audience.event_ms), len(loaded.flow.nodes)
+    # A third of the flows goes on from snapshots, the others from the journal alone.
+    way = Way(batch=2 + rows // 4, restart_every=3, snapshots=nodes % 3 == 0)
     way = Way(batch=1, ticks=1) if coupled else way
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         tenant = run_live(Path(folder), loaded, way, kind=PromptTenant if coupled else Tenant)
