@@ -74,7 +74,7 @@ def frame_of_columns(
     if message is not None:
         frame.message = _fingerprints(source, message)
         if event is not None:
-            frame.hash = _identities(event, message)
+            frame.hash = numbered_identities(text(event), message)
     for name, column in properties.items():
         _put(frame, "properties", name, column)
     for name, column in attributes.items():
@@ -125,10 +125,15 @@ def _fingerprints(source: bytes, message: NDArray[np.uint64]) -> NDArray[np.uint
     return found
 
 
-def _identities(event: str, message: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """`core.identity.event_word_of_id` of each row, whose id is the number in decimal."""
+def numbered_identities(
+    event: int | NDArray[np.uint64], message: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """`core.identity.event_word_of_id` of each row, whose id is the number in decimal.
+
+    `event`: the hash of the event's name (`core.identity.text`), of all rows or of each, uint64[n].
+    """
     words = np.empty((len(message), 2), np.uint64)
-    words[:, 0] = text(event)
+    words[:, 0] = event
     words[:, 1] = text_words(pa.array(message).cast(pa.string()))
     return hash_words(words)
 

@@ -145,9 +145,9 @@ class Engine:
         self._put_people(decoded)
         return self._take(decoded, source or batch, deadline_s)
 
-    def send_frame(self, frame: Frame, *, deadline_s: float = DEADLINE_S) -> Reply:
+    def send_decoded(self, decoded: Decoded, *, deadline_s: float = DEADLINE_S) -> Reply:
         """Take in what was read into columns already. Waits and raises as `send` does."""
-        return self._take(Decoded(frame, np.arange(frame.rows)), frame.source, deadline_s)
+        return self._take(decoded, decoded.frame.source, deadline_s)
 
     def _take(self, decoded: Decoded, source: bytes, deadline_s: float) -> Reply:
         end = time.monotonic() + deadline_s

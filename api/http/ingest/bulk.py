@@ -1,12 +1,15 @@
-"""Read rows of our own, as JSON lines or a list, and say of each that was refused why it was."""
+"""Read rows of our own, as JSON or as columns, and say of each that was refused why it was."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
 from pydantic import BaseModel, Field
 
+from actors.intake.columns import decode_table, read_stream
+from actors.intake.frame import SOURCE_BYTES_MAX
 from actors.intake.rows import Unreadable, decode_json
 from actors.live.replies import Reply
 from api.http.ingest.translation import Places, Translation
@@ -14,6 +17,8 @@ from api.http.limits import Sizes
 from api.http.problems import refuse
 
 SIZES = Sizes(16 << 20, 64 << 20, 1 << 20, 200_000)
+ROWS_MAX = 1_000_000  # of columns
+RANDOM_BYTES = 16
 TOLD_MAX = 1_000  # refused rows that an answer describes
 _ANY = msgspec.json.Decoder(Any)
 
@@ -61,6 +66,22 @@ def read_lines(body: bytes, places: Places, received_ms: int) -> Translation:
         except (ValueError, RecursionError) as error:
             rows.append(Unreadable(f"the row cannot be read: {error}"))
     return _checked(rows)
+
+
+def read_columns(body: bytes, places: Places, received_ms: int, *, source: str) -> Translation:
+    """A body that is an Arrow IPC stream; `source` gives its messages their numbers, if any.
+
+    Raises ProblemError, FrameError.
+    """
+    if len(source.encode()) > SOURCE_BYTES_MAX:
+        detail = f"the source has more than {SOURCE_BYTES_MAX} bytes"
+        raise refuse(422, "out-of-range", detail, "Name it shortly", pointer="source")
+    table = read_stream(body, SIZES.decoded_bytes_max, ROWS_MAX)
+    random = b"" if "message_id" in table.column_names else os.urandom(RANDOM_BYTES)
+    return Translation(
+        count=table.num_rows,
+        decode=lambda schema: decode_table(table, schema, source=source.encode(), random=random),
+    )
 
 
 def _checked(rows: list[Any]) -> Translation:

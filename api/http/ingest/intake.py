@@ -120,10 +120,15 @@ class Intake:
     ) -> Any:
         engine = self._service.engine(caller.tenant)
         found = read(body, self.places(caller.tenant, engine.schema), engine.now_ms())
-        spend(request, caller, "events", len(found.rows))
+        spend(request, caller, "events", max(found.count, len(found.rows)))
         for change, names in found.once:
             _keep_first(engine.state_of, change, names)
-        reply = engine.send(found.rows, deadline_s=DEADLINE_S) if found.rows else Reply(0, 0)
+        if found.decode is not None:
+            reply = engine.send_decoded(found.decode(engine.schema), deadline_s=DEADLINE_S)
+        elif found.rows:
+            reply = engine.send(found.rows, deadline_s=DEADLINE_S)
+        else:
+            reply = Reply(0, 0)
         self._metrics.took(dialect.name, reply, found.left_out.items())
         return answer(found, reply)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import xxhash
 
-from actors.intake.rows import MESSAGE_ID_BYTES_MAX, Unreadable
+from actors.intake.rows import MESSAGE_ID_BYTES_MAX, Decoded, Unreadable
 from actors.intake.values import RefusedError
 from api.http.problems import refuse
 from core.instants import instant_ms
@@ -64,7 +64,7 @@ class Translation:
 
     `count` is that of the body's items, the first rows; `ids` are what some of these are told apart
     by in an answer. `once` are rows of changes, with the names in them that count only where the
-    customer has no value yet.
+    customer has no value yet. `decode` reads columns, which then come instead of rows.
     """
 
     rows: list[Any] = field(default_factory=list)
@@ -72,6 +72,7 @@ class Translation:
     left_out: Counter[str] = field(default_factory=Counter)
     ids: dict[int, str] = field(default_factory=dict)
     once: list[tuple[dict[str, Any], frozenset[str]]] = field(default_factory=list)
+    decode: Callable[[TenantSchema], Decoded] | None = None
 
 
 def translated(

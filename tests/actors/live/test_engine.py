@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from actors.intake.bulk import frame_of_columns
+from actors.intake.rows import Decoded, Reject
 from actors.live import seat
 from actors.live.control import ControlLog
 from actors.live.data_dir import DataDir, Manifest
@@ -125,7 +126,10 @@ def test_columns_go_the_same_way_as_rows(start: Start, opener: Opener) -> None:
     engine = start()
     numbers = np.arange(3, dtype=np.uint64)
     frame = frame_of_columns(["c1", "c2", "c1"], event="a", message=numbers, source=b"crm")
-    assert (engine.send_frame(frame).accepted, engine.send_frame(frame).rejects) == (3, [])
+    decoded = Decoded(frame, np.array([0, 2, 3]), [Reject(1, "/1", "wrong-type", "it is wrong")])
+    for _ in range(2):
+        reply = engine.send_decoded(decoded)
+        assert (reply.accepted, reply.rejects) == (3, [(1, "/1", "wrong-type", "it is wrong")])
     assert sum(len(batch) for disk in opener.disks.values() for batch in disk.batches) == 6
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from actors.intake.rows import Unreadable
@@ -65,3 +66,33 @@ def test_what_is_no_list_is_told(service: Served, body: bytes, status: int, code
     answer = service.ask("POST", "/v1/events", content=body)
     told: dict[str, Any] = answer.json()
     assert (answer.status_code, told["code"]) == (status, code)
+
+
+def test_columns_arrive_and_tell_what_was_refused(service: Served) -> None:
+    table = pa.table(
+        {
+            "customer": ["li", "mo", None],
+            "event": ["signup", "unheard of", "signup"],
+            "message_id": pa.array([1, 2, 3], pa.uint64()),
+            "plan": ["gold", None, None],
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body = sink.getvalue().to_pybytes()
+    headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    answers = [
+        service.ask(
+            "POST", "/v1/events", content=body, headers=headers, params={"source": source}
+        ).json()
+        for source in ("a", "a", "b")
+    ]
+    assert [(a["accepted"], a["duplicates"], a["refused"]) for a in answers] == [
+        (1, 0, 2),
+        (0, 1, 2),
+        (1, 0, 2),
+    ]
+    assert [row["code"] for row in answers[0]["rows"]] == ["unknown-event", "missing-field"]
+    wrong = service.ask("POST", "/v1/events", content=b"x", headers=headers)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid-columns")
