@@ -8,7 +8,7 @@ EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
 FORCE = $(if $(wildcard build/ext.stamp),$(if $(filter setup.py $(FLAVOUR),$?),--force))
 
-.PHONY: help build test lint docs demo debug soak bench micro performance performance-live dist clean
+.PHONY: help build test lint docs demo debug soak bench micro performance performance-live node-clients dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ performance-live: build ## Measure the live engine in full, and write docs/perfo
 	rm -f bench/results/live.json
 	-$(BIN)/python -m bench.live $(or $(LIVE_ARGS),--long)
 	$(BIN)/python -m bench.live.page
+
+node-clients: ## Install the libraries for Node.js that tests connect with (needs npm)
+	npm ci --prefix tests/api/http/node --no-audit --no-fund
 
 dist: build ## Make sdist and wheel, and test the wheel in an environment of its own
 	JOBS=$(JOBS) .ci/wheel
