@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.routing import Match
 
 from actors.live.basis import engine_version
 from actors.service.service import Service
@@ -76,7 +77,8 @@ def create_app(service: Service) -> FastAPI:
         },
     )
     app.state.service = service
-    for routes in _routers(metrics, intake):
+    app.state.routers = _routers(metrics, intake)
+    for routes in app.state.routers:
         app.include_router(routes)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -131,13 +133,24 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     detail, advice = str(error.detail), ""
+    headers = dict(error.headers or {})
     if status == 404:
         detail, advice = "there is nothing at this path", "See /docs for what there is"
     elif status == 405:
         detail, advice = f"{request.method} is not possible here", "See the header Allow"
+        headers["Allow"] = ", ".join(_methods(request)) or headers.get("Allow", "")
     code = _CODES.get(status, "invalid-request")
-    headers = dict(error.headers or {})
     return respond(Problem(status, code, detail, advice, headers=headers), request_id())
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that are possible at the path of a request, over all of its routes."""
+    found: set[str] = set()
+    for routes in request.app.state.routers:
+        for route in routes.routes:
+            if route.matches(request.scope)[0] is not Match.NONE:
+                found |= route.methods
+    return sorted(found)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Collection, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
@@ -36,6 +37,7 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "600",
 }
 FAILURES = "failures"
+SLASH = "\0"  # stands for an encoded slash until the routes are told apart
 _TEXT_MAX = 4096
 
 
@@ -113,6 +115,17 @@ def is_local(connection: HTTPConnection) -> bool:
     return address_of(connection) in ("127.0.0.1", "::1")
 
 
+def parts_kept(raw_path: bytes) -> str:
+    """A path, decoded part by part: an encoded slash within an id stays apart from the others."""
+    parts = raw_path.partition(b"?")[0].split(b"/")
+    return "/".join(unquote(part.decode("latin-1")).replace("/", SLASH) for part in parts)
+
+
+def restored(part: str) -> str:
+    """A part of a path with the slashes that were encoded in it."""
+    return part.replace(SLASH, "/")
+
+
 class Guard:
     """What surrounds every response: headers for browsers, and one spelling of each path.
 
@@ -131,6 +144,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        raw_path: bytes = scope.get("raw_path") or b""
+        if b"%2f" in raw_path.lower():
+            scope["path"] = parts_kept(raw_path)
         path: str = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             # Clients differ in the slash, and not all send a body again when they are redirected.

@@ -33,7 +33,16 @@ def bulk_routes(intake: Intake) -> Routes:
     line = '{"customer": "c-1024", "event": "signup"}\n'
     body = {"application/json": [ROW], LINES: line, ARROW: ""}
 
-    @declare(routes, "POST", "/v1/events", DIALECT, body=body, answer=answer, model=bulk.Outcome)
+    @declare(
+        routes,
+        "POST",
+        "/v1/events",
+        DIALECT,
+        body=body,
+        answer=answer,
+        model=bulk.Outcome,
+        problems=(422,),
+    )
     async def send_events(request: Request, source: str = _SOURCE) -> Response:
         """Take events and changes of customers in, and say of each refused row why.
 

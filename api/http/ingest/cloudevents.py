@@ -19,7 +19,6 @@ from api.http.ingest.translation import (
     Places,
     Translation,
     decoded,
-    id_text,
     mapping,
     message_id,
     occurred,
@@ -112,12 +111,11 @@ def _row(event: Event) -> dict[str, Any]:
     for name in ("id", "source", "type"):
         if type(getattr(event, name)) is not str or not getattr(event, name):
             raise RefusedError("missing-field", f"a CloudEvent has {name!r}, a text", name)
-    customer = id_text(event.subject)
-    if customer is None:
-        raise RefusedError("missing-field", "the subject names the customer", "subject")
+    if type(event.subject) is not str or not event.subject:
+        raise RefusedError("missing-field", "the subject, a text, names the customer", "subject")
     values = mapping(_data(event), "data")
     row: dict[str, Any] = {
-        "customer": customer,
+        "customer": event.subject,
         # Both are URIs or texts without a bound, so a space can't be misread as part of a source.
         "message_id": message_id(NAMESPACE, f"{event.source} {event.id}"),
     }

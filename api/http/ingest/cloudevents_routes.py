@@ -23,21 +23,45 @@ EVENT = {
 }
 
 
+_TEXT = {"type": "string", "minLength": 1}
+SCHEMA = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "subject"],
+    "properties": {
+        "specversion": {"type": "string", "enum": ["1.0"]},
+        **dict.fromkeys(("id", "source", "type", "subject"), _TEXT),
+        "data": {"type": ["object", "null"], "description": "Properties of the event"},
+        "data_base64": {"not": {}, "description": "Taken, if it is a JSON object in base64"},
+    },
+}
+"""Of an event in structured mode."""
+
+
 def cloudevents_routes(intake: Intake) -> Routes:
     """The route, for an intake."""
     routes = Routes("CloudEvents")
     body = {
         cloudevents.STRUCTURED: EVENT,
         cloudevents.BATCHED: [EVENT],
-        "application/json": EVENT["data"],
     }
+    schemas = {cloudevents.STRUCTURED: SCHEMA}
     answer = {"accepted": 1, "duplicates": 0, "refused": 0}
 
-    @declare(routes, "POST", "/v1/cloudevents", DIALECT, body=body, answer=answer, model=Outcome)
+    @declare(
+        routes,
+        "POST",
+        "/v1/cloudevents",
+        DIALECT,
+        body=body,
+        answer=answer,
+        model=Outcome,
+        schemas=schemas,
+    )
     async def cloudevents_send(request: Request) -> Response:
         """Take CloudEvents, binary, structured or batched.
 
-        The type is the event's name, the subject the customer's id, the data its properties.
+        The type is the event's name, the subject the customer's id, the data its properties. In
+        binary mode the attributes are headers, ce-id and so on, and the body is the data.
         """
         headers = {name.lower(): value for name, value in request.headers.items()}
 

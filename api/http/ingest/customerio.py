@@ -93,6 +93,11 @@ def read_devices(body: bytes, customer: str, places: Places, received_ms: int) -
     return _alone(body, lambda found, raw: DEVICES_REFUSED)
 
 
+def read_no_device(body: bytes, customer: str, places: Places, received_ms: int) -> Translation:
+    """A request to forget a device, whatever its body."""
+    return Translation([DEVICES_REFUSED], 1)
+
+
 def read_batch(body: bytes, customer: str, places: Places, received_ms: int) -> Translation:
     """A body of operations on several people. Raises ProblemError."""
     batch = decoded(_BATCH, body)
@@ -108,8 +113,8 @@ def read_batch(body: bytes, customer: str, places: Places, received_ms: int) -> 
 
 def _alone(body: bytes, read: Any) -> Translation:
     """A body that is one item: what is wrong with its JSON is wrong with the request."""
-    decoded(_ATTRIBUTES, body or b"{}")
-    return translated([msgspec.Raw(body or b"{}")], read, item_bytes_max=SIZES.event_bytes_max)
+    decoded(_ATTRIBUTES, body)
+    return translated([msgspec.Raw(body)], read, item_bytes_max=SIZES.event_bytes_max)
 
 
 def _operation(found: Translation, asked: Operation, places: Places) -> Any:

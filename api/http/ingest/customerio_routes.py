@@ -18,9 +18,9 @@ from api.http.ingest.translation import Places, Translation
 from api.http.observing import request_id
 from api.http.problems import Problem, refuse
 from api.http.routing import Endpoint, Routes, json_text
-from api.http.security import address_of, caller_of, service_of
+from api.http.security import address_of, caller_of, restored, service_of
 
-BASE = "/api/v1/customers/{customer:path}"
+BASE = "/api/v1/customers/{customer}"
 _JSON = "application/json"
 ERASE = "customers:erase"
 
@@ -57,7 +57,7 @@ def customerio_routes(intake: Intake) -> Routes:
 
     async def take(request: Request, read: Any, customer: str = "") -> Response:
         def bound(body: bytes, places: Places, received_ms: int) -> Translation:
-            found: Translation = read(body, customer, places, received_ms)
+            found: Translation = read(body, restored(customer), places, received_ms)
             return found
 
         given: Read = bound
@@ -85,7 +85,7 @@ def customerio_routes(intake: Intake) -> Routes:
         request: Request, device: str, customer: str = _CUSTOMER
     ) -> Response:
         """Forget a device, of which none are kept."""
-        return await take(request, customerio.read_devices, customer)
+        return await take(request, customerio.read_no_device, customer)
 
     for verb in ("suppress", "unsuppress"):
         _suppressing(routes, verb)
@@ -100,7 +100,7 @@ def customerio_routes(intake: Intake) -> Routes:
         """Erase a customer for good. The key needs the scope customers:erase."""
         try:
             caller_of(request).need(ERASE)
-            await run_in_threadpool(_erase, request, customer)
+            await run_in_threadpool(_erase, request, restored(customer))
         except Exception as error:
             return told(error, DIALECT)
         return Response(json_text({}), media_type=_JSON)
@@ -137,7 +137,7 @@ def customerio_routes(intake: Intake) -> Routes:
     return routes
 
 
-_CUSTOMER = Path(max_length=511, description="The customer's id")
+_CUSTOMER = Path(description="The customer's id")
 
 
 def _erase(request: Request, customer: str) -> None:
@@ -155,7 +155,7 @@ def _suppressing(routes: Routes, verb: str) -> None:
         try:
             caller_of(request).need("events:write")
             raise refuse(
-                501,
+                409,
                 "not-supported",
                 f"a customer cannot be {verb}ed by this call",
                 "Set the attribute consent:<channel> of the customer",
@@ -173,5 +173,5 @@ def _suppressing(routes: Routes, verb: str) -> None:
         body=None,
         answer={},
         model=Nothing,
-        problems=(501,),
+        problems=(409,),
     )(route)

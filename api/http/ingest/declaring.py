@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from api.http.ingest.intake import SCOPE, Dialect
-from api.http.problems import MEDIA, Problem, declared
+from api.http.problems import Problem, declared
 from api.http.routing import Endpoint, Routes
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -27,12 +27,14 @@ def declare(
     model: Any,
     problems: tuple[int, ...] = (),
     scope: str = SCOPE,
+    schemas: Mapping[str, Any] | None = None,
     shown: bool = True,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route that hands its request to the intake.
 
     `body` are examples of the body by media type, None where there is none; `answer` is an example
-    of the answer, `model` its model. One that is not `shown` is another spelling of one that is.
+    of the answer, `model` its model. `schemas` are those of bodies that are not plain, by media
+    type. One that is not `shown` is another spelling of one that is.
     """
     statuses = {dialect.status_of(status) for status in (*ERRORS, *problems)}
     told: dict[int | str, dict[str, Any]] = {}
@@ -45,7 +47,10 @@ def declare(
     extra: dict[str, Any] = {"x-scope": scope, "security": keys}
     if body is not None:
         content = {
-            media: {"schema": _schema(media, example), "example": example}
+            media: {
+                "schema": (schemas or {}).get(media) or _schema(media, example),
+                "example": example,
+            }
             for media, example in body.items()
         }
         extra["requestBody"] = {"required": True, "content": content}
@@ -63,6 +68,12 @@ def declare(
 
 
 def _schema(media: str, example: Any) -> dict[str, Any]:
-    if "json" not in media.replace("ndjson", "") or media == MEDIA:
+    """The schema of a body: items of a list may be anything, since each is refused by itself."""
+    if "json" not in media.replace("ndjson", ""):
         return {"type": "string", "format": "binary"}
-    return dict(OBJECT) if isinstance(example, dict) else {"type": "array", "items": dict(OBJECT)}
+    items: dict[str, Any] = {"type": "array", "items": {}}
+    if not isinstance(example, dict):
+        return items
+    if "batch" in example:
+        return {**OBJECT, "required": ["batch"], "properties": {"batch": items}}
+    return dict(OBJECT)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from actors.live.replies import Reply
 from api.http.ingest import posthog
-from api.http.ingest.declaring import OBJECT, declare
+from api.http.ingest.declaring import declare
 from api.http.ingest.intake import Dialect, Intake, Read
 from api.http.ingest.translation import Places, Translation
 from api.http.problems import Problem
@@ -148,7 +148,7 @@ def posthog_routes(intake: Intake) -> Routes:
 
         route.__name__ = "posthog" + path.replace("/", "_")
         route.__doc__ = "Tell the feature flags of somebody: there are none."
-        body = {"schema": dict(OBJECT), "example": {"api_key": "k", "distinct_id": "c-1"}}
+        body: dict[str, Any] = {"schema": {}, "example": {"api_key": "k", "distinct_id": "c-1"}}
         routes.add(
             "POST",
             path,

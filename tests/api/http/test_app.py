@@ -98,3 +98,16 @@ def test_a_slash_at_the_end_makes_no_difference(service: Served) -> None:
 
 def test_the_document_is_what_is_served(service: Served, document: dict[str, Any]) -> None:
     assert service.ask("GET", "/openapi.json", key="").json() == document
+
+
+def test_a_wrong_method_is_told_all_that_are_possible(service: Served) -> None:
+    answer = service.ask("PATCH", "/api/v1/customers/ada")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, PUT")
+
+
+def test_an_encoded_slash_stays_within_its_id(service: Served) -> None:
+    answer = service.ask("PUT", "/api/v1/customers/a%2Fsuppress", json={"plan": "gold"})
+    assert answer.status_code == 200
+    assert service.engine.rows[0]["customer"] == "a/suppress"
+    answer = service.ask("PUT", "/api/v1/customers/a/suppress", json={"plan": "gold"})
+    assert answer.status_code == 405
