@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 
 from core.audience import Audience, Kind
 from core.conditions import (
+    TIME_TESTS,
     AttributeTest,
     Comparison,
+    DidTest,
     EntryRef,
     EntryTest,
     Model,
+    NeverDidTest,
     PropertyTest,
     Scalar,
     walk,
 )
 from core.flow import Flow
-from core.internal_events import MESSAGE_SENT, change_of
+from core.internal_events import MESSAGE_SENT, NOTE_ADDED, change_of
 from core.nodes import (
     ABTest,
     AddToAttribute,
@@ -41,7 +44,6 @@ from core.record import attribute_kind
 from core.responses import RESERVED_PROPERTIES, Responses
 from core.usage import event_names
 
-TIME_TESTS = ("before", "after", "within_last", "within_next", "older_than")
 ORDERINGS = ("above", "at_least", "below", "at_most", "between")
 
 _Name = tuple[bool, str]
@@ -90,6 +92,8 @@ def absent_types(
         for test in walk(condition):
             if isinstance(test, Comparison):
                 _note(uses, test)
+            elif isinstance(test, DidTest | NeverDidTest):
+                events.add(test.did if isinstance(test, DidTest) else test.never_did)
     for node in flow.nodes.values():
         if isinstance(node, WaitDate):
             _of(uses, (False, node.attribute)).timed = True
@@ -173,6 +177,9 @@ def _literals(
                         yield (False, name), value
     if MESSAGE_SENT in events:
         for name in RESERVED_PROPERTIES:
+            yield (True, name), ""
+    if NOTE_ADDED in events:
+        for name in ("note", "node", "flow"):
             yield (True, name), ""
     for outcome in [] if responses is None else responses.outcomes:
         for name, value in outcome.properties.items():

@@ -33,7 +33,7 @@ from core.reference_people import Day, Instant, Person, Value
 DISTINCT_MAX = 1000  # values of an attribute that are counted one by one
 COMPARED_MAX = 2_000_000  # values that all tests together are tried on
 _ORDERED = ("above", "at_least", "below", "at_most", "before", "after")
-_RELATIVE = ("within_last", "within_next", "older_than")
+_RELATIVE = ("within_last", "within_next", "older_than", "anniversary_in_days")
 _UTC = ZoneInfo("UTC")
 
 

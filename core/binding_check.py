@@ -12,6 +12,7 @@ import numpy as np
 
 from core.binding_inputs import CHUNK_ROWS
 from core.binding_internals import FIRES
+from core.conditions import PERIODS
 from core.counters import HOUR_MS
 from core.couplings import Grants, PoolSpec, TrialSpec
 from core.duration import DAY_MS, DURATION_YEARS_MAX
@@ -174,12 +175,20 @@ def _check_preds(bound: Bound) -> None:
     history = preds["op"] == Pred.HISTORY
     spans = preds["lo"][history & (preds["lo"] != np.iinfo(np.int64).max)]
     _within("preds.lo of HISTORY", spans, 1, SPAN_MS_MAX + 1)
+    _within("preds.hi of HISTORY", preds["hi"][history], 0, len(PERIODS) + 1)
     moving = np.isin(preds["op"], (Pred.LAST, Pred.NEXT, Pred.OLDER))
     _within("preds.lo of a time", preds["lo"][moving], 0, SPAN_MS_MAX + 1)
+    yearly = preds[preds["op"] == Pred.ANNIVERSARY]
+    _within("preds.lo of ANNIVERSARY", yearly["lo"], -366, 367)
+    _within("preds.hi of ANNIVERSARY", yearly["hi"], -1, DAY_MS)
+    clock = preds[preds["op"] == Pred.CLOCK]
+    _within("preds.lo of CLOCK", clock["lo"], 0, len(bound.slots) + 1)
+    _within("preds.hi of CLOCK", clock["hi"], 1, len(bound.slots) + 1)
+    _within("preds.lo of CLOCK", clock["lo"] + clock["hi"], 0, len(bound.slots) + 1)
     _within("preds.col2 of HISTORY", preds["col2"][history], 0, len(program.histories))
     _within("preds.source2 of HISTORY", preds["source2"][history], -1, n)
     _check_filter(bound, preds["source2"][history])
-    plain = preds[~history]
+    plain = preds[~history & (preds["op"] != Pred.CLOCK)]
     mine = plain["source"] == Source.CUSTOMER
     _within("preds.col", plain["col"][mine], 0, len(program.columns))
     _within("preds.col", plain["col"][~mine], 0, len(program.properties))
@@ -221,9 +230,9 @@ def _reached(bound: Bound, starts: Any) -> Any:
 
 
 def _check_filter(bound: Bound, starts: Any) -> None:
-    """Refuse filters of events that look back at history; only conditions may."""
-    if np.any(bound.preds["op"][_reached(bound, starts)] == Pred.HISTORY):
-        raise ValueError("a filter must not look back at history")
+    """Refuse filters of events that look back at history or at the clock; only conditions may."""
+    if np.any(bound.preds["op"][_reached(bound, starts)] >= Pred.HISTORY):
+        raise ValueError("a filter must not look back at history, nor at the clock")
 
 
 def _results(bound: Bound, starts: Any, size: int, name: str) -> None:

@@ -18,7 +18,7 @@ from core import limits
 from core.audience import Column
 from core.binding_columns import Columns
 from core.binding_zones import Zones, literal_day, literal_ms
-from core.conditions import INT64_MAX, INT64_MIN, Comparison, EntryRef, Scalar
+from core.conditions import INT64_MAX, INT64_MIN, PERIODS, Comparison, EntryRef, MomentTest, Scalar
 from core.duration import fixed_ms
 from core.errors import HeadraceError
 from core.program import PRED, Pred, PredSpec, Program, Relation, Source, Store
@@ -74,6 +74,9 @@ def bind_preds(program: Program, columns: Columns, zones: Zones) -> BoundPreds:
         if spec.event is not None:
             _history(row, spec, history_of[spec.event])
             continue
+        if spec.slots is not None:
+            row["op"], (row["lo"], row["hi"]) = Pred.CLOCK, spec.slots
+            continue
         held = columns.customer if spec.source == Source.CUSTOMER else columns.property
         column = held[spec.column]
         row["store"] = Columns.store(column)
@@ -103,6 +106,7 @@ def _history(row: np.void, spec: PredSpec, history: int) -> None:
     row["col2"] = history
     row["col"], row["store2"] = least, -1 if most is None else most
     row["lo"] = FOREVER_MS if spec.window_ms is None else spec.window_ms
+    row["hi"] = 0 if spec.since is None else 1 + PERIODS.index(spec.since)
 
 
 def _compare(
@@ -146,6 +150,12 @@ def _literal(
             raise _unfit(name, column, operator, "a date or a time")
         row["op"] = {"within_last": Pred.LAST, "within_next": Pred.NEXT}.get(operator, Pred.OLDER)
         row["lo"], row["col2"] = fixed_ms(operand), column.kind == "date"
+    elif operator == "anniversary_in_days":
+        if column.kind not in ("date", "datetime"):
+            raise _unfit(name, column, operator, "a date or a time")
+        row["op"] = Pred.ANNIVERSARY
+        row["lo"], row["col2"] = operand, column.kind == "date"
+        row["hi"] = test.at if isinstance(test, MomentTest) else -1
     elif operator in ("one_of", "none_of"):
         row["negate"] = operator == "none_of"
         bits = [b for v in operand if (b := literal_bits(column, v, zones, name)) is not None]

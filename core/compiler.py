@@ -8,7 +8,7 @@ audience.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from core.conditions import (
     AllOf,
     AnyOf,
     AttributeTest,
+    ClockTest,
     Comparison,
     DidTest,
     EntryRef,
@@ -39,7 +40,6 @@ from core.conditions import (
 )
 from core.flow import Flow
 from core.internal_events import (
-    MESSAGE_SENT,
     ChangeKind,
     Internal,
     change_of,
@@ -60,6 +60,7 @@ from core.program import (
     WatchSpec,
 )
 from core.responses import Responses
+from core.wall_clock import Slot
 
 T = TypeVar("T")
 
@@ -310,13 +311,21 @@ class Compiler:
                 spec = PredSpec(
                     Source.EVENT, -1, None, 0, 0,
                     event=event, bounds=part.bounds, window_ms=part.window_ms,
-                    filter=filters[id(part)],
+                    since=part.since, filter=filters[id(part)],
                 )  # fmt: skip
+            case ClockTest(clock=slots):
+                spec = PredSpec(Source.CUSTOMER, -1, None, 0, 0, slots=self.slot_run(slots))
             case _:
                 raise TypeError(f"no test is compiled from {type(part).__name__}")
         if isinstance(part, Comparison) and isinstance(part.operand, EntryRef):
             self.properties(part.operand.entry)
         return spec
+
+    def slot_run(self, slots: Sequence[Slot]) -> tuple[int, int]:
+        """Note slots of the week; returns the first of them and how many."""
+        first = len(self.slots)
+        self.slots += [(slot.weekday_mask, slot.from_, slot.until) for slot in slots]
+        return first, len(slots)
 
     def history(self, event: str, window_ms: int | None) -> None:
         """Note that a condition looks back at `event`; the longest look-back counts."""
@@ -407,11 +416,11 @@ class Compiler:
             if change is not None:
                 column = self.column(change[0], change[1])
                 self.column_fires[column, change[2]] = self.internal(event)
-        if MESSAGE_SENT in self.events:
-            for i, (node_id, node) in enumerate(self.flow.nodes.items()):
-                if isinstance(node, Send):
-                    carried = node.carried(self.flow.flow, node_id)
-                    nodes[i]["fires"] = self.internal(MESSAGE_SENT, carried)
+        for i, (node_id, node) in enumerate(self.flow.nodes.items()):
+            if isinstance(node, Send):
+                event, carried = node.makes_happen(self.flow.flow, node_id)
+                if event in self.events:
+                    nodes[i]["fires"] = self.internal(event, carried)
 
     def _goal(self) -> None:
         if self.flow.settings.goal is not None:

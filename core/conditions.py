@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,7 @@ from pydantic import (
 
 from core import limits
 from core.catalogue.words import WORDS
-from core.duration import fixed_ms
+from core.duration import DAY_MS, fixed_ms
 from core.fields import (
     INT64_MAX,
     INT64_MIN,
@@ -37,14 +37,19 @@ from core.fields import (
     Scalar,
     WindowField,
 )
+from core.wall_clock import Slot
 
 __all__ = [
     "COMPARISONS",
     "INT64_MAX",
     "INT64_MIN",
+    "PERIODS",
+    "PERIOD_MS",
+    "TIME_TESTS",
     "AllOf",
     "AnyOf",
     "AttributeTest",
+    "ClockTest",
     "Comparison",
     "Condition",
     "DidTest",
@@ -58,11 +63,13 @@ __all__ = [
     "GroupTest",
     "Kinds",
     "Model",
+    "MomentTest",
     "Name",
     "NeverDidTest",
     "Not",
     "Number",
     "Operand",
+    "Period",
     "PropertyTest",
     "Scalar",
     "TagTest",
@@ -82,8 +89,12 @@ Operand = Annotated[Scalar | EntryRef, Field(union_mode="left_to_right")]
 COMPARISONS = (
     "is_", "is_not", "one_of", "none_of", "above", "at_least", "below", "at_most", "between",
     "before", "after", "contains", "starts_with", "ends_with", "matches", "is_set",
-    "within_last", "within_next", "older_than",
+    "within_last", "within_next", "older_than", "anniversary_in_days",
 )  # fmt: skip
+TIME_TESTS = (
+    "before", "after", "within_last", "within_next", "older_than", "anniversary_in_days",
+)  # fmt: skip
+"""Those that only dates and times pass."""
 
 
 class Comparison(Model):
@@ -108,6 +119,10 @@ class Comparison(Model):
     within_last: WindowField | None = None
     within_next: WindowField | None = None
     older_than: WindowField | None = None
+    anniversary_in_days: Annotated[StrictInt, Field(ge=-366, le=366)] | None = Field(
+        None,
+        description="In how many days on the customer's clock the date comes round; 0 is today.",
+    )
 
     @property
     def operator(self) -> str:
@@ -138,6 +153,16 @@ class AttributeTest(Comparison):
     attribute: Name
 
 
+class MomentTest(AttributeTest):
+    """True for the one millisecond at which a day that an anniversary is asked for comes to `at`.
+
+    Documents can't state it; `on_anniversary` stands for a segment of it, which is judged when it
+    turns and not each day.
+    """
+
+    at: int
+
+
 class EntryTest(Comparison):
     """A test of a property of the event with which the entry began; missing where no event did."""
 
@@ -162,13 +187,39 @@ class GroupTest(Model):
     group: Name
 
 
+class ClockTest(Model):
+    """True in these hours of the customer's week."""
+
+    clock: list[Slot] = Field(min_length=1, max_length=limits.SLOTS_MAX)
+
+
+Period = Literal["day", "week", "month"]
+"""What the customer's calendar divides time into; a week begins on Monday."""
+PERIODS: tuple[Period, ...] = get_args(Period)
+PERIOD_MS: dict[Period, int] = {"day": 3 * DAY_MS, "week": 9 * DAY_MS, "month": 33 * DAY_MS}
+"""Longer than any period lasts, whatever clocks are set to meanwhile."""
+
+
 class _History(Model):
-    within: WindowField | None = None
+    within: WindowField | None = Field(
+        None, description="How long ago at most, as seen from now; a day is 24 hours."
+    )
+    since: Period | None = Field(
+        None, description="Since when: since the customer's day, week or month began."
+    )
     where: Filter | None = None
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.within is not None and self.since is not None:
+            raise ValueError("state one of 'within' and 'since'")
+        return self
 
     @property
     def window_ms(self) -> int | None:
-        """The look-back in milliseconds, None for ever."""
+        """How far it looks back at most, in milliseconds, None for ever."""
+        if self.since is not None:
+            return PERIOD_MS[self.since]
         return None if self.within is None else fixed_ms(self.within)
 
 
@@ -260,6 +311,7 @@ class Kinds:
         "did",
         "never_did",
         "entry",
+        "clock",
         *WORDS,
     )
     filter: ClassVar = ("all", "any", "not", "property", "entry")
@@ -285,6 +337,7 @@ if TYPE_CHECKING:
         | DidTest
         | NeverDidTest
         | EntryTest
+        | ClockTest
     )
 else:
     Condition = Annotated[
@@ -300,6 +353,7 @@ else:
                 Annotated[DidTest, Tag("#did")],
                 Annotated[NeverDidTest, Tag("#never_did")],
                 Annotated[EntryTest, Tag("#entry")],
+                Annotated[ClockTest, Tag("#clock")],
                 # A word is read as what it means, so that nobody else has to know it.
                 *(
                     Annotated[word, AfterValidator(word.meant), Tag(f"#{name}")]
@@ -340,7 +394,7 @@ def walk(condition: Model | None) -> Iterator[Model]:
             continue
         yield part
         match part:
-            case Comparison() | TagTest() | GroupTest():
+            case Comparison() | TagTest() | GroupTest() | ClockTest():
                 continue
             case AllOf(all=parts) | AnyOf(any=parts):
                 waiting += reversed(parts)

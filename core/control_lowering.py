@@ -19,7 +19,7 @@ from core.catalogue.decisions import ConditionNode
 from core.catalogue.messages import Guard, Send
 from core.catalogue.record import SetAttribute
 from core.catalogue.waits import Wait, WaitSlot, WaitUntil
-from core.conditions import AnyOf, Condition
+from core.conditions import AnyOf, ClockTest, Condition, Not
 from core.controls import Blackout, Cap, MessageRules, QuietHours, loud_hours
 from core.duration import Duration, fixed_ms, parse_duration
 from core.phrases import CLOCK
@@ -122,7 +122,9 @@ class _Before:
 
         self.node_id, self.node = node_id, node
         self.caps: list[Cap] = fit(settings.caps)
-        self.quiet: list[QuietHours] = fit(settings.quiet_hours)
+        quiet: list[QuietHours] = fit(settings.quiet_hours)
+        self.quiet = [each for each in quiet if each.then == "wait"]
+        self.skipped = [each for each in quiet if each.then == "skip"]
         self.blackouts: list[Blackout] = fit(settings.blackouts)
         self.budgets = [
             (k, each)
@@ -211,6 +213,9 @@ class _Before:
         if self.rules is not None:
             for reason, test in _rules(self.rules, channel, self.node.to):
                 yield reason, _tested(test)
+        if self.skipped:
+            loud = ClockTest.model_construct(clock=loud_hours(self.skipped))
+            yield "quiet_hours", Not.model_construct(not_=loud)
         for each in self.blackouts:
             if each.then == "skip":
                 begin, end = (_begun(each.moment(text)) for text in (each.from_, each.until))
@@ -254,7 +259,8 @@ def _sent(cap: Cap) -> dict[str, Any]:
     if cap.except_:
         tests.append({"not": {"property": "template", "one_of": list(cap.except_)}})
     where = tests[0] if len(tests) == 1 else {"all": tests}
-    return {"did": "message_sent", "at_least": cap.at_most, "within": cap.within, "where": where}
+    window = {"within": cap.within} if cap.per is None else {"since": cap.per}
+    return {"did": "message_sent", "at_least": cap.at_most, **window, "where": where}
 
 
 def _begun(moment: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, model_validat
 
 from core import limits
 from core.catalogue.channels import Channel, Reach
-from core.duration import DAY_MS
+from core.conditions import PERIOD_MS, Period
+from core.duration import DAY_MS, fixed_ms
 from core.fields import Model, Name, Number, WindowField
 from core.wall_clock import LOCAL_TIME, WEEKDAYS, Slot, TimeOfDay, Weekday, time_of_day_text
 
@@ -49,20 +50,47 @@ class Control(Model):
 
 
 class Cap(Control):
-    """How many messages a customer gets at most within any time of this length."""
+    """How many messages a customer gets at most, within any time of a length or in each period."""
 
     at_most: Annotated[StrictInt, Field(ge=1, le=limits.HISTORY_COUNT_MAX)] = Field(
         description="How many messages."
     )
-    within: WindowField = Field(description="The length of the rolling window; a day is 24 hours.")
+    within: WindowField | None = Field(
+        None, description="The length of the rolling window; a day is 24 hours."
+    )
+    per: Period | None = Field(
+        None, description="Instead: in each day, week or month of the customer's calendar."
+    )
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if (self.within is None) is (self.per is None):
+            raise ValueError("a cap states 'within' how long, or 'per' day, week or month")
+        return self
+
+    def lasts_as_long_as(self, other: Cap) -> bool:
+        """Whether what lies in the other's window always lies in this one's."""
+        if self.per is None or other.per is None:
+            return self.within is not None and fixed_ms(self.within) >= other.longest_ms
+        return self.per == other.per or other.per == "day"
+
+    @property
+    def longest_ms(self) -> int:
+        """How long the window is at most."""
+        if self.per is not None:
+            return PERIOD_MS[self.per]
+        assert self.within is not None
+        return fixed_ms(self.within)
 
     def describe(self) -> str:
-        """How many on which channels within which time."""
+        """How many within which time."""
+        if self.per is not None:
+            return f"at most {self.at_most:,} a {self.per}"
         return f"at most {self.at_most:,} within {self.within}"
 
 
 class QuietHours(Control):
-    """Hours of the customer's clock in which messages wait until they are over."""
+    """Hours of the customer's clock in which messages wait until they are over, or are left out."""
 
     from_: TimeOfDay = Field(alias="from", description="When they begin.")
     until: TimeOfDay = Field(description="When they are over; the next day if it is earlier.")
@@ -70,6 +98,9 @@ class QuietHours(Control):
         default_factory=lambda: list(WEEKDAYS),
         min_length=1,
         description="The weekdays on which they begin; all unless stated.",
+    )
+    then: Literal["wait", "skip"] = Field(
+        "wait", description="Whether messages wait until they are over, or are left out."
     )
     spread: WindowField | None = Field(
         None, description="Those who waited are sent to over so long, and not all at once."
@@ -79,6 +110,8 @@ class QuietHours(Control):
     def _not_empty(self) -> Self:
         if self.from_ == self.until:
             raise ValueError("quiet hours end at another time than they begin")
+        if self.then == "skip" and self.spread is not None:
+            raise ValueError("nobody waits with 'then: skip', so there is nothing to spread")
         return self
 
     @property

@@ -76,6 +76,10 @@ class Settings(Model):
     start: LocalTime | None = None
     stop: LocalTime | None = None
     goal: Target | None = None
+    priority: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        0,
+        description="Live, flows of a higher priority come first where one thing moves several.",
+    )
     funnel: list[FunnelLayer] = Field(default_factory=list, max_length=100)
     exit: list[ExitRule] = Field(default_factory=list, max_length=limits.EXITS_MAX)
     holdout: Holdout | None = None

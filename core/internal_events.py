@@ -2,7 +2,7 @@
 
 They happen to the customer at the instant of what made them, after that has been worked to its end
 and before anything else of his (semantics D47). Their names begin with `~`, which no recorded
-event's does, but for `message_sent`, of which recorded ones count alike.
+event's does, but for those of `MADE_BY_SENDS`, of which recorded ones count alike.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 """In the order in which the events of one change happen."""
 
 MESSAGE_SENT = "message_sent"
+NOTE_ADDED = "note_added"
+MADE_BY_SENDS = (MESSAGE_SENT, NOTE_ADDED)
+"""The events that what leaves a `send` makes happen."""
+
 _MARK = "~"
 
 
@@ -69,7 +73,7 @@ def is_internal(event: str) -> bool:
 
 def made_by_run(event: str) -> bool:
     """Whether a run itself makes the event happen, be it recorded too."""
-    return is_internal(event) or event == MESSAGE_SENT
+    return is_internal(event) or event in MADE_BY_SENDS
 
 
 def kinds_of_change(old: object, new: object, *, zero: object) -> list[ChangeKind]:

@@ -247,7 +247,9 @@ def _complete(schema: Schema) -> None:
         _allow_single(definitions[name]["properties"]["branches"])
     counts = ("at_least", "at_most", "exactly")
     pairs = [{"required": [a, b]} for i, a in enumerate(counts) for b in counts[i + 1 :]]
-    definitions["DidTest"]["not"] = {"anyOf": pairs}
+    windows = {"required": ["within", "since"]}
+    definitions["DidTest"]["not"] = {"anyOf": [*pairs, windows]}
+    definitions["NeverDidTest"]["not"] = windows
     definitions["Settings"]["dependentRequired"] = {"start": ["stop"]}
     definitions["OnSchedule"]["allOf"] = [
         _needs("once", "date", ("weekdays", "days")),

@@ -9,6 +9,7 @@ NODES_MAX = 20_000  # twice the largest flow that must work
 EDGES_MAX = 8 * NODES_MAX
 CONDITION_PARTS_MAX = 10_000  # parts of one `all` or `any`
 VALUES_MAX = 100_000  # values of one `one_of`, or of one branch
+SLOTS_MAX = 168  # stretches of one week, as many as it has hours
 PATTERN_CHARS_MAX = 512  # a regular expression
 PATTERN_MEMORY_BYTES_MAX = 8 * 2**20  # RE2's budget for one compiled expression
 NAME_CHARS_MAX = 256  # names of events, attributes, tags, groups, templates

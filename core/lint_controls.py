@@ -50,10 +50,8 @@ def _caps(caps: list[Cap]) -> Iterator[Violation]:
     """Caps that can't bite before another does."""
     for number, cap in enumerate(caps):
         for place, other in enumerate(caps):
-            tighter = other.at_most <= cap.at_most and fixed_ms(other.within) >= fixed_ms(
-                cap.within
-            )
-            equal = other.at_most == cap.at_most and fixed_ms(other.within) == fixed_ms(cap.within)
+            tighter = other.at_most <= cap.at_most and other.lasts_as_long_as(cap)
+            equal = other.at_most == cap.at_most and cap.lasts_as_long_as(other)
             covers = _covers(other, cap) and not (_covers(cap, other) and equal and place > number)
             if place != number and tighter and covers:
                 message = f"{cap.describe()} is no limit beside {other.describe()}"
@@ -78,15 +76,15 @@ def _quiet(hours: list[QuietHours], sends: list[tuple[Channel, str]]) -> Iterato
         fitting = [n for n, each in enumerate(hours) if each.fits(channel, template)]
         if not fitting:
             continue
-        shortest_ms = loud_shortest_ms([hours[n] for n in fitting])
         last = fitting[-1]
-        if shortest_ms == 0 and last not in told:
+        if loud_shortest_ms([hours[n] for n in fitting]) == 0 and last not in told:
             told.add(last)
             message = f"no hour of the week is left for {quoted(template)}"
             yield violation(
                 "always-quiet", ("settings", "quiet_hours", last), message, "Shorten them."
             )
             continue
+        shortest_ms = loud_shortest_ms([hours[n] for n in fitting if hours[n].then == "wait"])
         for n in fitting:
             spread = hours[n].spread
             # Half of it, so that clocks that change on that day don't push anybody over the end.
@@ -101,7 +99,7 @@ def _quiet(hours: list[QuietHours], sends: list[tuple[Channel, str]]) -> Iterato
 def _bursts(hours: list[QuietHours], sends: list[tuple[Channel, str]]) -> Iterator[Violation]:
     """Quiet hours after which all who waited are sent to at once."""
     for n, each in enumerate(hours):
-        fitting = [send for send in sends if each.fits(*send)]
+        fitting = [send for send in sends if each.fits(*send)] if each.then == "wait" else []
         others = [other for other in hours if other.spread is not None]
         if any(not any(other.fits(*send) for other in others) for send in fitting):
             message = "when they are over, everybody who waited is sent a message at one instant"

@@ -67,7 +67,10 @@ def subject_of(test: Model) -> Subject | None:
         kind, attribute = named
         return (kind, getattr(test, attribute))
     if isinstance(test, DidTest | NeverDidTest):
-        return (*_event_of(test), "" if test.where is None else _text(test.where))
+        where = "" if test.where is None else _text(test.where)
+        # How long a month is depends on the month: such tests are compared with their like only.
+        since = () if test.since is None else (test.since,)
+        return (*_event_of(test), where, *since)
     return None
 
 

@@ -10,6 +10,7 @@ from core.audience import Kind
 from core.conditions import (
     INT64_MAX,
     INT64_MIN,
+    TIME_TESTS,
     AttributeTest,
     EntryRef,
     EntryTest,
@@ -111,7 +112,7 @@ def _tested(operator: str, operand: object) -> tuple[Families, tuple[object, ...
     """The families that a comparison can be true for, and its literals."""
     if isinstance(operand, EntryRef) or operator == "is_set":
         return ALL, ()
-    if operator in ("before", "after", "within_last", "within_next", "older_than"):
+    if operator in TIME_TESTS:
         return TIMES, (operand,) if isinstance(operand, str) else ()
     if operator in ("contains", "starts_with", "ends_with", "matches"):
         return TEXT, ()

@@ -104,7 +104,11 @@ def _pred(program: Program, spec: PredSpec) -> str:
         least, most = spec.bounds
         count = f"at least {least}" if most is None else f"{least} to {most}"
         window = "ever" if spec.window_ms is None else f"in {spec.window_ms / 86_400_000:g} days"
+        if spec.since is not None:
+            window = f"this {spec.since}"
         asks = f"did {spec.event} {count} {window}, filter {_ref(spec.filter)}"
+    elif spec.slots is not None:
+        asks = f"clock in {spec.slots[1]} slots from {spec.slots[0]}"
     elif spec.test is None:
         column = program.columns[spec.column]
         asks = f"{column.family} {column.name}"

@@ -32,7 +32,7 @@ _LOCAL_TIME = re.compile(LOCAL_TIME, re.ASCII)
 def moment(text: str) -> datetime | None:
     """The date (as midnight) or time that `text` writes, with its offset if any; None if invalid.
 
-    The forms are those of `core.catalogue.base.LOCAL_TIME`. 2026-02-30 is none, nor is what lies
+    The forms are those of `core.wall_clock.LOCAL_TIME`. 2026-02-30 is none, nor is what lies
     beyond the calendar's years 1 to 9999 in UTC.
     """
     if not _LOCAL_TIME.fullmatch(text):

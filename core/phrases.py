@@ -14,6 +14,7 @@ from core.conditions import (
     AllOf,
     AnyOf,
     AttributeTest,
+    ClockTest,
     Comparison,
     DidTest,
     EntryRef,
@@ -23,15 +24,17 @@ from core.conditions import (
     FilterNot,
     GroupTest,
     Model,
+    MomentTest,
     NeverDidTest,
     Not,
     PropertyTest,
     TagTest,
 )
-from core.duration import Duration
+from core.wall_clock import time_of_day_text
 
 CLOCK = "~clock:"
 """Begins the names of attributes that hold a fixed time, so that conditions can ask for it."""
+
 LISTED_MAX = 6  # values or parts that are spelt out; the rest is counted
 
 CHANNEL_NAMES = {
@@ -74,6 +77,8 @@ _VERBS = {
     "within_next": "is within the next",
     "older_than": "is older than",
 }
+_TODAY = {0: "today", 1: "tomorrow", -1: "yesterday"}
+_SINCE = {"day": "today", "week": "this week", "month": "this month"}
 
 
 def describe_condition(condition: Model) -> str:
@@ -95,11 +100,13 @@ def describe_condition(condition: Model) -> str:
             return f"tagged `{name}`"
         case GroupTest(group=name):
             return f"in the group `{name}`"
-        case DidTest(did=event, within=within, where=where):
-            return f"`{event}`{where_text(where)} happened{_times(condition)}{_window(within)}"
-        case NeverDidTest(never_did=event, within=within, where=where):
-            verb = "never happened" if within is None else "did not happen"
-            return f"`{event}`{where_text(where)} {verb}{_window(within)}"
+        case DidTest(did=event, where=where):
+            return f"`{event}`{where_text(where)} happened{_times(condition)}{_window(condition)}"
+        case NeverDidTest(never_did=event, where=where):
+            verb = "never happened" if condition.window_ms is None else "did not happen"
+            return f"`{event}`{where_text(where)} {verb}{_window(condition)}"
+        case ClockTest(clock=slots):
+            return f"it is {listed_text(slot.describe() for slot in slots)}"
     raise TypeError(f"no phrase for {type(condition).__name__}")
 
 
@@ -124,6 +131,10 @@ def _comparison(test: Comparison) -> str:
         return f"is between {value_text(operand[0])} and {value_text(operand[1])}"
     if operator in ("one_of", "none_of"):
         return f"{_VERBS[operator]} {listed_text(map(value_text, operand))}"
+    if operator == "anniversary_in_days":
+        days = f"in {operand} days" if operand > 0 else f"{-operand} days ago"
+        at = f" at {time_of_day_text(test.at)}" if isinstance(test, MomentTest) else ""
+        return f"comes round {_TODAY.get(operand, days)}{at}"
     if operator in ("before", "after"):
         return f"{_VERBS[operator]} {operand}"
     return f"{_VERBS[operator]} {value_text(operand)}"
@@ -154,8 +165,10 @@ def where_text(where: Model | None) -> str:
     return "" if where is None else f" where {describe_condition(where)}"
 
 
-def _window(within: Duration | None) -> str:
-    return "" if within is None else f" in the last {within}"
+def _window(test: DidTest | NeverDidTest) -> str:
+    if test.since is not None:
+        return f" {_SINCE[test.since]}"
+    return "" if test.within is None else f" in the last {test.within}"
 
 
 def _times(test: DidTest) -> str:

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from core.conditions import Comparison
+from core.conditions import Comparison, Period
 from core.duration import Duration
 from core.flow import Flow
 from core.internal_events import ChangeKind, Internal
@@ -58,8 +58,10 @@ class Pred(IntEnum):
     LAST = 7  # now - d < value <= now
     NEXT = 8  # now < value <= now + d
     OLDER = 9  # value <= now - d
-    COMPARE = 10  # two values with each other
-    HISTORY = 11  # lo <= matching events in the window <= hi
+    ANNIVERSARY = 10  # the date comes round in so many days on the customer's clock
+    COMPARE = 11  # two values with each other
+    HISTORY = 12  # least <= matching events in the window <= most
+    CLOCK = 13  # the customer's time of the week is in one of a run of slots
 
 
 class Source(IntEnum):
@@ -145,10 +147,11 @@ PRED = np.dtype(
         ("on_true", "i4"),  # next test, or -1 - result
         ("on_false", "i4"),
         ("source2", "i4"),  # COMPARE; HISTORY: filter's first test or -1
-        ("col2", "i4"),  # COMPARE; HISTORY: history number; LAST..: 1 where dates
+        ("col2", "i4"),  # COMPARE; HISTORY: history number; LAST..ANNIVERSARY: 1 where dates
         ("store2", "i4"),
-        ("lo", "i8"),
-        ("hi", "i8"),
+        ("lo", "i8"),  # HISTORY: its longest window; CLOCK: the first slot
+        ("hi", "i8"),  # HISTORY: 1 + place among PERIODS, 0 where the window rolls; CLOCK: slots;
+        # ANNIVERSARY: the time of day at which it is true for a millisecond, -1 for the whole day
     ],
     align=True,
 )
@@ -159,7 +162,8 @@ TRIGGER = np.dtype(
         ("kind", "i4"),  # TriggerKind
         ("cond", "i4"),
         ("cond_end", "i4"),  # SEGMENT: its tests are [cond, cond_end)
-        ("members", "i4"),  # SEGMENT: bit 0 at the start, bit 1 joining; 0 where nobody enters
+        # SEGMENT: bit 0 at the start, bit 1 joining, bit 2 of moments only; 0 where nobody enters
+        ("members", "i4"),
         ("fires", "i4"),  # SEGMENT: the internal event of its coming true, -1 for none
     ],
     align=True,
@@ -258,8 +262,8 @@ class PredSpec:
     """A test before it is bound: what the document says, and where to go on either answer.
 
     `on_true`, `on_false`: index of the next test, or -1 - result at the end. `test` is None for a
-    plain "is it true" of a tag or group. For a history test `bounds`, `window_ms`, `event` and
-    `filter` hold.
+    plain "is it true" of a tag or group. For a history test `bounds`, `window_ms`, `since`,
+    `event` and `filter` hold, for a test of the clock `slots`: the first of them, and how many.
     """
 
     source: Source
@@ -270,7 +274,9 @@ class PredSpec:
     event: str | None = None
     bounds: tuple[int, int | None] = (1, None)
     window_ms: int | None = None
+    since: Period | None = None
     filter: int = -1
+    slots: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from core.couplings import CLAIM, Claims, Coordinator, Grants, Kind, resources_o
 from core.duration import fixed_ms
 from core.flow import Flow
 from core.hashing import hash_parts
-from core.internal_events import MESSAGE_SENT, exit_event, met_event
+from core.internal_events import exit_event, met_event
 from core.nodes import (
     TIMEOUT,
     ABTest,
@@ -525,12 +525,13 @@ class _Walk(Life):
             self.tally.send(node.channel, self.now_ms)
             self.sends.append(Sent(self.person.id, token.node, self.now_ms, entry.identity))
             respond(self, token, node)
+            event, told = node.makes_happen(self.flow.flow, token.node)
             carried: dict[str, Value] = {
                 name: text
-                for name, text in node.carried(self.flow.flow, token.node).items()
+                for name, text in told.items()
                 if self.setting.property_types.get(name, "string") == "string"
             }
-            self.make_happen(MESSAGE_SENT, carried, (entry.number, token.node))
+            self.make_happen(event, carried, (entry.number, token.node))
         if (
             isinstance(node, WaitEvent | WaitAny)
             and token.cause is not None

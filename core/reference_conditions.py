@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from core.conditions import (
     AllOf,
     AnyOf,
     AttributeTest,
+    ClockTest,
     Comparison,
     DidTest,
     EntryRef,
@@ -29,6 +31,7 @@ from core.conditions import (
     FilterNot,
     GroupTest,
     Model,
+    MomentTest,
     NeverDidTest,
     Not,
     PropertyTest,
@@ -39,7 +42,19 @@ from core.conditions import (
 from core.duration import fixed_ms
 from core.errors import HeadraceError
 from core.reference_people import Day, Happening, Instant, Person, Value, is_number, moment
-from core.reference_time import midnight_of
+from core.reference_time import (
+    MS,
+    anniversary,
+    day_of,
+    in_slots,
+    instant,
+    local,
+    midnight,
+    midnight_of,
+    period_begin,
+    period_end,
+    slot_bounds,
+)
 
 ORDERINGS = {
     "above": "above",
@@ -50,6 +65,8 @@ ORDERINGS = {
     "at_most": "at_most",
 }
 """`after` means `above` and `before` means `below` (D18)."""
+
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,8 @@ def holds(condition: Model | None, view: View) -> bool:
             least, most = condition.bounds
             count = len(matches(condition, view))
             return least <= count and (most is None or count <= most)
+        case ClockTest(clock=slots):
+            return in_slots(view.now_ms, slots, view.here)
         case Comparison():
             return compare(condition, value_of(condition, view), view)
     raise TypeError(f"{type(condition).__name__} is no condition")
@@ -105,9 +124,11 @@ def value_of(test: Model, view: View) -> Value | None:
 
 
 def matches(test: DidTest | NeverDidTest, view: View) -> list[Happening]:
-    """The events that a history test counts: in (now - within, now], filter passed (D20)."""
+    """The events that a history test counts: in (now - within, now], filter passed (D20, D55)."""
     name = test.did if isinstance(test, DidTest) else test.never_did
     since = None if test.window_ms is None else view.now_ms - test.window_ms
+    if test.since is not None:
+        since = period_begin(view.now_ms, test.since, view.here) - 1
     return [
         happening
         for happening in view.person.history
@@ -125,6 +146,9 @@ def compare(test: Comparison, value: Value | None, view: View) -> bool:
     if value is None:
         return False
     match operator:
+        case "anniversary_in_days":
+            day = _date_of(value, view.here)
+            return day is not None and _comes_round(test, day, view)
         case "is_" | "is_not":
             other = _other(operand, value, view)
             return other is not None and (value == other) is (operator == "is_")
@@ -157,10 +181,14 @@ def change_points(condition: Model, view: View) -> Iterator[int]:
     for part in walk(condition):
         if isinstance(part, DidTest | NeverDidTest):
             for happening in view.person.history:
-                if part.window_ms is not None:
+                if part.since is not None:
+                    yield period_end(view.now_ms, part.since, view.here)
+                elif part.window_ms is not None:
                     yield happening.time_ms + part.window_ms
                 for test in walk(part.where):
                     yield from _turns(test, replace(view, event=happening.properties))
+        elif isinstance(part, ClockTest):
+            yield from slot_bounds(view.now_ms, part.clock, view.here)
         elif not isinstance(part, PropertyTest):
             yield from _turns(part, view)
 
@@ -169,6 +197,9 @@ def _turns(test: Model, view: View) -> Iterator[int]:
     if not isinstance(test, Comparison):
         return
     value = value_of(test, view)
+    if value is not None and test.operator == "anniversary_in_days":
+        day = _date_of(value, view.here)
+        yield from () if day is None else _rounds(test, day, view)
     relative = test.operator in ("within_last", "within_next", "older_than")
     if value is not None and relative:
         at, span = _moment_of(value, view.here), fixed_ms(test.operand)
@@ -227,6 +258,45 @@ def _pattern(text: str) -> Any:
         return re2.compile(text, options)
     except re2.error as error:
         raise HeadraceError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _comes_round(test: Comparison, day: date, view: View) -> bool:
+    """Whether a date comes round in so many days, now or, of a moment, at this millisecond."""
+    today, days = local(view.now_ms, view.here).date(), timedelta(days=test.operand)
+    if isinstance(test, MomentTest):
+        # A gap may have moved the moment behind midnight.
+        todays = [d for d in (today, today - DAY) if _moment(d, test, view) == view.now_ms]
+    else:
+        todays = [today]
+    return any(day <= d + days == anniversary(day, (d + days).year) for d in todays)
+
+
+def _rounds(test: Comparison, day: date, view: View) -> Iterator[int]:
+    """When a date comes round in so many days, around now, and when that is over."""
+    days = timedelta(days=test.operand)
+    year = max(day, local(view.now_ms, view.here).date() + days).year
+    for then in (anniversary(day, year + i) for i in range(-1, 3)):
+        if then < day:
+            continue
+        if isinstance(test, MomentTest):
+            begins = _moment(then - days, test, view)
+            yield from (begins, begins + 1)
+        else:
+            yield from (midnight(then - days, view.here), midnight(then - days + DAY, view.here))
+
+
+def _moment(day: date, test: MomentTest, view: View) -> int:
+    return instant(datetime.combine(day, time()) + test.at * MS, view.here)
+
+
+def _date_of(value: Value, here: ZoneInfo) -> date | None:
+    """A date, or that of an instant on the customer's clock; None where no calendar has it."""
+    try:
+        if isinstance(value, Day):
+            return day_of(value.days)
+        return local(_moment_of(value, here), here).date()
+    except OverflowError:
+        return None
 
 
 def _moment_of(value: Value, here: ZoneInfo) -> int:

@@ -7,11 +7,13 @@ kept apart from them, so that each checks the other. The zone files are the same
 from __future__ import annotations
 
 import calendar
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
+from core.conditions import Period
 from core.duration import Duration
 from core.errors import HeadraceError
 from core.nodes import WEEKDAYS, OnSchedule, Slot
@@ -94,23 +96,65 @@ def date_due(
     return instant(wall, where) + offset.ms
 
 
-def slot_due(now_ms: int, slots: list[Slot], where: ZoneInfo) -> int:
-    """When a `wait_slot` lets a token through, ms: now inside a slot, else the next start (D27)."""
+def in_slots(now_ms: int, slots: list[Slot], where: ZoneInfo) -> bool:
+    """Whether an instant is inside one of the slots (D27, D56)."""
     wall = local(now_ms, where)
     today = datetime.combine(wall.date(), time())
+    return any(
+        WEEKDAYS[today.weekday()] in slot.days and slot.from_ * MS <= wall - today < slot.until * MS
+        for slot in slots
+    )
+
+
+def slot_due(now_ms: int, slots: list[Slot], where: ZoneInfo) -> int:
+    """When a `wait_slot` lets a token through, ms: now inside a slot, else the next start (D27)."""
+    if in_slots(now_ms, slots, where):
+        return now_ms
+    return min(
+        start
+        for slot in slots
+        for start in _on_days(now_ms, slot, slot.from_, where)
+        if start > now_ms
+    )
+
+
+def slot_bounds(now_ms: int, slots: list[Slot], where: ZoneInfo) -> Iterator[int]:
+    """The beginnings and the ends of slots around an instant, ms (D56)."""
     for slot in slots:
-        inside = slot.from_ * MS <= wall - today < slot.until * MS
-        if WEEKDAYS[today.weekday()] in slot.days and inside:
-            return now_ms
-    starts = []
+        for time_of_day_ms in (slot.from_, slot.until):
+            yield from _on_days(now_ms, slot, time_of_day_ms, where)
+
+
+def _on_days(now_ms: int, slot: Slot, time_of_day_ms: int, where: ZoneInfo) -> Iterator[int]:
+    """The instants of a time of day on a slot's days, from yesterday on."""
+    today = datetime.combine(local(now_ms, where).date(), time())
     for days in range(-1, 9):
         day = today + timedelta(days=days)
-        starts += [
-            instant(day + slot.from_ * MS, where)
-            for slot in slots
-            if WEEKDAYS[day.weekday()] in slot.days
-        ]
-    return min(start for start in starts if start > now_ms)
+        if WEEKDAYS[day.weekday()] in slot.days:
+            yield instant(day + time_of_day_ms * MS, where)
+
+
+def period_begin(now_ms: int, period: Period, where: ZoneInfo) -> int:
+    """The instant at which the day, the week or the month of an instant begins, ms (D55)."""
+    return midnight(_first_day(local(now_ms, where).date(), period), where)
+
+
+def period_end(now_ms: int, period: Period, where: ZoneInfo) -> int:
+    """The instant at which the next day, week or month after that of an instant begins, ms."""
+    days = {"day": 1, "week": 7, "month": 31}[period]
+    first = _first_day(local(now_ms, where).date(), period)
+    return midnight(_first_day(first + timedelta(days=days), period), where)
+
+
+def _first_day(day: date, period: Period) -> date:
+    if period == "week":
+        return day - timedelta(days=day.weekday())
+    return day if period == "day" else day.replace(day=1)
+
+
+def anniversary(day: date, year: int) -> date:
+    """The day in `year` on which a date comes round; 29 February is 28 in other years (D57)."""
+    return day.replace(year=year, day=min(day.day, _month_days(year, day.month)))
 
 
 def schedule_times(

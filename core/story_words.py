@@ -14,6 +14,7 @@ from core.conditions import (
     AllOf,
     AnyOf,
     AttributeTest,
+    ClockTest,
     Comparison,
     DidTest,
     EntryTest,
@@ -31,6 +32,7 @@ from core.describe import LISTED_MAX, describe_condition
 from core.reference_conditions import View, holds, matches, value_of
 from core.reference_people import Day, Instant, Value
 from core.reference_time import EPOCH, MS, day_of
+from core.wall_clock import DAY_NAMES, WEEKDAYS
 
 
 def explain(condition: Model, view: View) -> str:
@@ -52,6 +54,10 @@ def explain(condition: Model, view: View) -> str:
             count = len(matches(condition, view))
             times = "once" if count == 1 else f"{count:,} times"
             return f"`{name}` counted {times} (asked: {describe_condition(condition)})"
+        case ClockTest():
+            now = on_clock(view.now_ms, view.here)
+            asked = describe_condition(condition)
+            return f"it is {DAY_NAMES[WEEKDAYS[now.weekday()]]} {now:%H:%M} (asked: {asked})"
         case Comparison():
             return _comparison(condition, view)
     raise TypeError(f"{type(condition).__name__} is no condition")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.flow import Flow
-from core.internal_events import MESSAGE_SENT, change_of
+from core.internal_events import change_of
 from core.nodes import ABTest, End, NodeBase, Send, TakeCoupon, WaitEvent
 from core.responses import Responses, Rule
 from core.usage import Ref, exit_reads, reads, writes
@@ -151,9 +151,9 @@ class _Taint:
 
     def _made_events(self, changes: Sequence[tuple[str, Ref]]) -> None:
         """What an assumed message or change of a record makes happen is assumed too."""
-        sends = (i for i, n in self.flow.nodes.items() if isinstance(n, Send))
-        if any(i in self.left for i in sends):
-            self.events |= {MESSAGE_SENT}
+        for i, node in self.flow.nodes.items():
+            if isinstance(node, Send) and i in self.left:
+                self.events |= {node.makes_happen(self.flow.flow, i)[0]}
         self.events |= {event for event, changed in changes if changed in self.columns}
 
     def _exits(self) -> None:

@@ -132,6 +132,16 @@ cdef inline int64_t local_date_ms(
     return floor_div(utc_to_local(utc, offset, n, utc_ms), DAY_MS) * DAY_MS
 
 
+cdef inline int64_t first_of_week(int64_t day) noexcept nogil:
+    """The Monday of a day's week."""
+    return day - weekday(day)
+
+
+cdef inline int64_t first_of_month(int64_t day) noexcept nogil:
+    """The first day of a day's month."""
+    return day - civil_from_days(day).day + 1
+
+
 cdef inline int64_t add_wall(
     const int64_t* utc, const int64_t* offset, Py_ssize_t n,
     int64_t utc_ms, int64_t months, int64_t days, int64_t ms,
@@ -148,6 +158,19 @@ cdef inline int64_t add_wall(
     return utc_ms + ms
 
 
+cdef inline bint in_slots(
+    int64_t local_ms, const SlotC* slots, Py_ssize_t n_slots
+) noexcept nogil:
+    """Whether a local time is inside a slot."""
+    cdef int64_t today = floor_div(local_ms, DAY_MS), time_ms = local_ms - today * DAY_MS
+    cdef int today_bit = 1 << weekday(today)
+    cdef Py_ssize_t i
+    for i in range(n_slots):
+        if slots[i].weekdays & today_bit and slots[i].from_ms <= time_ms < slots[i].until_ms:
+            return 1
+    return 0
+
+
 cdef inline int64_t next_slot(
     const int64_t* utc, const int64_t* offset, Py_ssize_t n,
     int64_t utc_ms, const SlotC* slots, Py_ssize_t n_slots,
@@ -155,13 +178,11 @@ cdef inline int64_t next_slot(
     """`utc_ms` itself inside a slot, else the next start of a slot, or NEVER_MS."""
     cdef int64_t local_ms = utc_to_local(utc, offset, n, utc_ms)
     cdef int64_t today = floor_div(local_ms, DAY_MS)
-    cdef int64_t time_ms = local_ms - today * DAY_MS
     cdef int64_t soonest = NEVER_MS, start, day
-    cdef int today_bit = 1 << weekday(today), day_bit
+    cdef int day_bit
     cdef Py_ssize_t i
-    for i in range(n_slots):
-        if slots[i].weekdays & today_bit and slots[i].from_ms <= time_ms < slots[i].until_ms:
-            return utc_ms
+    if in_slots(local_ms, slots, n_slots):
+        return utc_ms
     for day in range(today - 1, today + 9):
         day_bit = 1 << weekday(day)
         for i in range(n_slots):

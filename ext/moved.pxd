@@ -108,14 +108,25 @@ cdef inline int64_t moved_due(
 
 
 cdef inline bint later_dates(
-    MachineC* m, int32_t begin, int32_t end, int32_t c, const ClockC* old, const ClockC* new
+    MachineC* m, int32_t begin, int32_t end, int32_t c, int64_t now, const ClockC* old,
+    const ClockC* new,
 ) noexcept nogil:
-    """Whether a date that a predicate of [begin, end) asks a customer for begins later now."""
+    """Whether a date that a predicate of [begin, end) asks a customer for begins later now.
+
+    The same of the hours, days and months of the clock itself: where it was put back.
+    """
     cdef const PredC* p
     cdef int64_t day
+    cdef bint back = (
+        utc_to_local(new.utc, new.offset, new.n, now) < utc_to_local(old.utc, old.offset, old.n, now)
+    )
     cdef int32_t i
     for i in range(begin, end):
         p = &m.p.preds[i]
+        if back and (
+            p.op == PRED_CLOCK or p.op == PRED_ANNIVERSARY or (p.op == PRED_HISTORY and p.hi)
+        ):
+            return 1
         if not PRED_LAST <= p.op <= PRED_OLDER or not p.col2 or p.source != SOURCE_CUSTOMER:
             continue
         if not read_customer(m, p.col, c, &day):
@@ -153,9 +164,11 @@ cdef inline void move_segments(
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
         change_ms = next_change(m, trigger.cond, trigger.cond_end, c, now)
         best = min(best, change_ms)
+        if not holds_now and trigger.members & MEMBERS_OF_MOMENTS:
+            state[0] = 0
         if holds_now == (state[0] & 1):
             continue
-        if not later_dates(m, trigger.cond, trigger.cond_end, c, old, new):
+        if not later_dates(m, trigger.cond, trigger.cond_end, c, now, old, new):
             best = now
         elif holds_now:
             state[0] = 1

@@ -2,14 +2,17 @@
 
 A value comes from the customer, from the event at hand or from the entering event; `row` and
 `entry_row` name the last two (NO_ROW for none, -2 - k for a modelled event with the constants of
-row k). What each predicate means is in docs/semantics.md D16 to D21; a missing value makes all but
-PRESENT false.
+row k). What each predicate means is in docs/semantics.md D16 to D21 and D55 to D57; a missing value
+makes all but PRESENT false.
 """
 
 from libc.math cimport isnan
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
 
-from ext.civil cimport DAY_MS, local_to_utc
+from ext.civil cimport (
+    DAY_MS, DateC, add_months, civil_from_days, days_from_civil, first_of_month, first_of_week,
+    floor_div, in_slots, local_to_utc, month_days, utc_to_local, weekday,
+)
 from ext.structs cimport *
 
 
@@ -17,9 +20,14 @@ cdef extern from *:
     """
     #define HEADRACE_TIME_MS_MAX ((int64_t)1 << 61)
     #define HEADRACE_DAYS_MAX ((int64_t)1 << 34)
+    #define HEADRACE_CALENDAR_FIRST (-719162LL)
+    #define HEADRACE_CALENDAR_LAST 2932896LL
     """
     const int64_t TIME_MS_MAX "HEADRACE_TIME_MS_MAX"
     const int64_t DAYS_MAX "HEADRACE_DAYS_MAX"
+    # The first day of the year 1 and the last of the year 9999.
+    const int64_t CALENDAR_FIRST "HEADRACE_CALENDAR_FIRST"
+    const int64_t CALENDAR_LAST "HEADRACE_CALENDAR_LAST"
 
 
 cdef union BitsC:
@@ -105,6 +113,20 @@ cdef inline int64_t to_utc(MachineC* m, int32_t c, int64_t local_ms) noexcept no
     )
 
 
+cdef inline int64_t to_local(MachineC* m, int32_t c, int64_t utc_ms) noexcept nogil:
+    """The local time of an instant where customer `c` lives, ms."""
+    cdef int32_t z = m.p.zone_of[m.s.lo + c]
+    cdef int32_t at = m.p.zone_offsets[z]
+    return utc_to_local(
+        &m.p.zone_utc[at], &m.p.zone_offset[at], m.p.zone_offsets[z + 1] - at, utc_ms
+    )
+
+
+cdef inline int64_t local_day(MachineC* m, int32_t c, int64_t utc_ms) noexcept nogil:
+    """The local date of an instant where customer `c` lives."""
+    return floor_div(to_local(m, c, utc_ms), DAY_MS)
+
+
 cdef inline int64_t bounded(int64_t ms) noexcept nogil:
     """`ms`, or the nearest time to which any duration can be added: columns hold what they like."""
     return max(-TIME_MS_MAX, min(ms, TIME_MS_MAX))
@@ -179,10 +201,64 @@ cdef inline bint in_doubles(const double* run, int64_t n, double value) noexcept
     return low < n and run[low] == value
 
 
+cdef inline bint date_of(
+    MachineC* m, const PredC* p, int32_t c, int64_t value, int64_t* day
+) noexcept nogil:
+    """The date that a value is, or on which an instant lies; whether a calendar has it."""
+    if not p.col2 and not CALENDAR_FIRST * DAY_MS <= value < (CALENDAR_LAST + 1) * DAY_MS:
+        return 0
+    day[0] = value if p.col2 else local_day(m, c, value)
+    return CALENDAR_FIRST <= day[0] <= CALENDAR_LAST
+
+
+cdef inline bint is_round(int64_t day, int64_t then) noexcept nogil:
+    """Whether a date comes round on the day `then`; 29 February on the 28th in other years."""
+    cdef DateC date = civil_from_days(day), other = civil_from_days(then)
+    return day <= then and date.month == other.month and (
+        other.day == min(date.day, month_days(other.year, other.month))
+    )
+
+
+cdef inline bint comes_round(
+    MachineC* m, const PredC* p, int32_t c, int64_t value, int64_t now
+) noexcept nogil:
+    """Whether a date comes round in `lo` days (D57); with a time of day, at this millisecond."""
+    cdef int64_t day, today
+    # Clocks differ by whole seconds, so most of what is not the moment is known at once.
+    if (p.hi >= 0 and (now - p.hi) % 1000) or not date_of(m, p, c, value, &day):
+        return 0
+    today = local_day(m, c, now)
+    if p.hi < 0:
+        return is_round(day, today + p.lo)
+    # A gap may have moved the moment behind midnight.
+    return (is_round(day, today + p.lo) and to_utc(m, c, today * DAY_MS + p.hi) == now) or (
+        is_round(day, today - 1 + p.lo) and to_utc(m, c, (today - 1) * DAY_MS + p.hi) == now
+    )
+
+
+cdef inline bint clock_holds(MachineC* m, const PredC* p, int32_t c, int64_t now) noexcept nogil:
+    """Whether the customer's time of the week is in a slot (D56)."""
+    return in_slots(to_local(m, c, now), &m.p.slots[p.lo], p.hi)
+
+
+cdef inline int64_t period_at(
+    MachineC* m, const PredC* p, int32_t c, int64_t now, int ahead
+) noexcept nogil:
+    """When the day, week or month of `now` begins for a customer, or with `ahead` the next (D55)."""
+    cdef int64_t day = local_day(m, c, now)
+    if p.hi == PERIOD_WEEK:
+        day = first_of_week(day) + 7 * ahead
+    elif p.hi == PERIOD_MONTH:
+        day = add_months(first_of_month(day), ahead)
+    else:
+        day += ahead
+    return midnight(m, c, day)
+
+
 cdef inline bint holds(
     MachineC* m, const PredC* p, int32_t c, int64_t row, int64_t entry_row, int64_t now
 ) noexcept nogil:
-    """Whether a predicate other than HISTORY holds."""
+    """Whether a predicate other than HISTORY and CLOCK holds."""
     cdef int64_t value, other
     cdef bint hit
     if not read_value(m, p.source, p.col, c, row, entry_row, &value):
@@ -205,6 +281,8 @@ cdef inline bint holds(
         return related(p, value, other)
     elif p.op == PRED_NEVER:
         return 0
+    elif p.op == PRED_ANNIVERSARY:
+        return comes_round(m, p, c, value, now)
     else:
         if p.col2:
             value = midnight(m, c, value)
@@ -244,6 +322,8 @@ cdef inline int64_t matches(
     cdef int64_t recorded = m.s.last_row[at], modelled = m.s.last_past[at]
     cdef int64_t begin = INT64_MIN if p.lo == INT64_MAX else now - p.lo
     cdef int64_t count = 0, ms, row
+    if p.hi:
+        begin = period_at(m, p, c, now, 0) - 1
     while count < enough:
         if modelled >= 0 and (recorded < 0 or m.s.past[modelled].ms >= m.p.row_past_ms[recorded]):
             ms = m.s.past[modelled].ms
@@ -285,16 +365,65 @@ cdef inline int decide(
         return 1
     while pc >= 0:
         p = &m.p.preds[pc]
-        if p.op == PRED_HISTORY:
+        if p.op < PRED_HISTORY:
+            hit = holds(m, p, c, row, entry_row, now)
+        elif p.op == PRED_HISTORY:
             hit = history_holds(m, p, c, entry_row, now)
         else:
-            hit = holds(m, p, c, row, entry_row, now)
+            hit = clock_holds(m, p, c, now)
         pc = p.on_true if hit else p.on_false
     return -1 - pc
 
 
 cdef inline int64_t sooner(int64_t best, int64_t candidate, int64_t now) noexcept nogil:
     return candidate if now < candidate < best else best
+
+
+cdef inline int64_t next_round(
+    MachineC* m, const PredC* p, int32_t c, int64_t value, int64_t now, int64_t best
+) noexcept nogil:
+    """The sooner of `best` and the next time > now at which a day begins or ends that is asked for.
+
+    It is the one on which the date comes round in `lo` days.
+    """
+    cdef int64_t day, first, begins, ends, from_day, year
+    cdef DateC date
+    if not date_of(m, p, c, value, &day):
+        return best
+    # Not later than the customer's yesterday, wherever he lives.
+    from_day = floor_div(now, DAY_MS) - 3
+    date = civil_from_days(day)
+    year = max(date.year, civil_from_days(from_day + p.lo).year)
+    while 1:
+        first = days_from_civil(year, date.month, min(date.day, month_days(year, date.month)))
+        first -= p.lo
+        year += 1
+        if first < from_day:
+            continue
+        if p.hi >= 0:
+            # That a moment is over is known without looking (check_segments).
+            begins = to_utc(m, c, first * DAY_MS + p.hi)
+            if begins > now:
+                return min(best, begins)
+            continue
+        begins, ends = midnight(m, c, first), midnight(m, c, first + 1)
+        if ends > now:
+            return sooner(sooner(best, begins, now), ends, now)
+
+
+cdef inline int64_t next_bound(
+    MachineC* m, const PredC* p, int32_t c, int64_t now, int64_t best
+) noexcept nogil:
+    """The sooner of `best` and the next time > now at which a slot of CLOCK begins or ends."""
+    cdef int64_t today = local_day(m, c, now), day, i
+    cdef const SlotC* slot
+    for day in range(today - 1, today + 9):
+        for i in range(p.lo, p.lo + p.hi):
+            slot = &m.p.slots[i]
+            if slot.weekdays >> weekday(day) & 1:
+                best = sooner(best, to_utc(m, c, day * DAY_MS + slot.from_ms), now)
+                best = sooner(best, to_utc(m, c, day * DAY_MS + slot.until_ms), now)
+    return best
 
 
 cdef inline int64_t next_turn(
@@ -304,6 +433,8 @@ cdef inline int64_t next_turn(
     cdef int64_t value
     if not read_value(m, p.source, p.col, c, row, NO_ROW, &value):
         return best
+    if p.op == PRED_ANNIVERSARY:
+        return next_round(m, p, c, value, now, best)
     value = midnight(m, c, value) if p.col2 else bounded(value)
     if p.op == PRED_NEXT:
         return sooner(sooner(best, value - p.lo, now), value, now)
@@ -323,7 +454,7 @@ cdef inline int64_t next_turn_of_past(
     cdef int64_t at = <int64_t>c * m.p.n_histories + p.col2, row
     cdef int32_t i
     for i in range(p.source2, filters_end):
-        if not PRED_LAST <= m.p.preds[i].op <= PRED_OLDER:
+        if not PRED_LAST <= m.p.preds[i].op <= PRED_ANNIVERSARY:
             continue
         row = m.s.last_row[at]
         while row >= 0:
@@ -334,6 +465,13 @@ cdef inline int64_t next_turn_of_past(
             best = next_turn(m, &m.p.preds[i], c, m.s.past[row].row, now, best)
             row = m.s.past[row].previous
     return best
+
+
+cdef inline int64_t leaves_at(
+    MachineC* m, const PredC* p, int32_t c, int64_t ms, int64_t now
+) noexcept nogil:
+    """When an event of the window leaves it."""
+    return period_at(m, p, c, now, 1) if p.hi else ms + p.lo
 
 
 cdef inline int64_t next_change(
@@ -348,16 +486,18 @@ cdef inline int64_t next_change(
     cdef int32_t i
     for i in range(begin, end):
         p = &m.p.preds[i]
-        if PRED_LAST <= p.op <= PRED_OLDER:
+        if PRED_LAST <= p.op <= PRED_ANNIVERSARY:
             best = next_turn(m, p, c, NO_ROW, now, best)
+        elif p.op == PRED_CLOCK:
+            best = next_bound(m, p, c, now, best)
         elif p.op == PRED_HISTORY:
             if p.source2 >= 0:
                 best = next_turn_of_past(m, p, begin, c, now, best)
             if p.lo == INT64_MAX:
                 continue
             if p.col > 0 and matches(m, p, c, NO_ROW, now, p.col, &last) == p.col:
-                best = sooner(best, last + p.lo, now)
+                best = sooner(best, leaves_at(m, p, c, last, now), now)
             most = <int64_t>p.store2 + 1
             if most > 0 and matches(m, p, c, NO_ROW, now, most, &last) == most:
-                best = sooner(best, last + p.lo, now)
+                best = sooner(best, leaves_at(m, p, c, last, now), now)
     return best

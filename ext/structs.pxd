@@ -37,8 +37,21 @@ cdef enum:
     PRED_LAST = 7
     PRED_NEXT = 8
     PRED_OLDER = 9
-    PRED_COMPARE = 10
-    PRED_HISTORY = 11
+    PRED_ANNIVERSARY = 10
+    PRED_COMPARE = 11
+    PRED_HISTORY = 12
+    PRED_CLOCK = 13
+
+cdef enum:
+    MEMBERS_AT_START = 1
+    MEMBERS_JOINING = 2
+    MEMBERS_OF_MOMENTS = 4
+
+cdef enum:
+    PERIOD_NONE = 0
+    PERIOD_DAY = 1
+    PERIOD_WEEK = 2
+    PERIOD_MONTH = 3
 
 cdef enum:
     SOURCE_CUSTOMER = 0

@@ -36,6 +36,8 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
     cdef int32_t k, c = at(m, person)
     cdef uint8_t before
     cdef bint holds_now, closed = now >= m.p.entry_until_ms
+    # Judged earlier than now, so that a moment that held then is over.
+    cdef bint passed = detail.segment_ms <= now
     if not detail.judged:
         return
     for k in range(m.p.n_segments):
@@ -54,11 +56,13 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
             if not holds_now and change_ms - now <= OFFSET_MAX_MS:
                 m.s.segment_state[place] = SEGMENT_HELD
             continue
-        if not holds_now or before == 1:
+        if not holds_now or (
+            before == 1 and not (passed and trigger.members & MEMBERS_OF_MOMENTS)
+        ):
             continue
         if rarely(trigger.fires >= 0):
             make_happen(m, person, trigger.fires, -1, 0)
-        elif trigger.members & (1 if before == SEGMENT_UNSEEN else 2):
+        elif trigger.members & (MEMBERS_AT_START if before == SEGMENT_UNSEEN else MEMBERS_JOINING):
             enter_all(m, trigger, &person, 1, NO_ROW, 0)
     detail.segment_ms = best
     find_other(m, person)

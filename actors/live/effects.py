@@ -15,7 +15,7 @@ from actors.relay.effect_block import COLUMN, SendText, encode_effects
 from actors.relay.effects import NAMES_MAX
 from core.duration import DAY_MS
 from core.hashing import hash_parts
-from core.internal_events import MESSAGE_SENT
+from core.internal_events import MADE_BY_SENDS, MESSAGE_SENT
 from core.nodes import Send
 
 EXPIRES_MS = 3 * DAY_MS
@@ -61,8 +61,8 @@ def check_sends(version: LiveVersion) -> None:
             raise RefusedError(
                 f"node {text.node} has variables of {size:,} characters, and names "
                 f"{len(text.variables)} attributes",
-                advice=f"State {STATED_MAX:,} characters and {NAMES_MAX} names at most: a template "
-                "finds the attributes that it shows by itself",
+                advice=f"At most {STATED_MAX:,} characters and {NAMES_MAX} names go along; "
+                "the template finds attributes that it shows by itself",
             )
 
 
@@ -102,10 +102,13 @@ def frame_of_sends(version: LiveVersion, effects: NDArray[Any]) -> Frame:
     """
     times = effects["time_ms"].astype(np.int64)
     frame = frame_of_changes(effects["customer"].astype(np.int32), times)
-    frame.type[:] = 0
-    frame.event_names = [MESSAGE_SENT]
     nodes = version.flow.nodes.items()
-    carried = [n.carried(version.name, i) if isinstance(n, Send) else {} for i, n in nodes]
+    none: tuple[str, dict[str, str]] = (MESSAGE_SENT, {})
+    made = [n.makes_happen(version.name, i) if isinstance(n, Send) else none for i, n in nodes]
+    frame.event_names = list(MADE_BY_SENDS)
+    kinds = [frame.event_names.index(event) for event, _ in made]
+    frame.type[:] = np.array(kinds)[effects["node"]]
+    carried = [properties for _, properties in made]
     of_node = [hash_parts("sent", version.name, version.number, node_id) for node_id, _ in nodes]
     visits = _visits(effects).astype(np.uint64) * np.uint64(GOLDEN)
     frame.hash = np.array(of_node, np.uint64)[effects["node"]] ^ (effects["entry"] + visits)

@@ -1,9 +1,10 @@
 """Let flows know what other flows did: changes of customers' records, and messages that they sent.
 
-The versions of flows work in the order in which they were published. Before each works, it
-remembers what the earlier ones sent meanwhile, so that a look-back, such as a cap on messages,
-counts that. What others sent is heard, and what they changed is seen, when all have worked, in the
-millisecond before the partition's clock; what that makes them do is shared in turn (D53).
+The versions of flows work by their priority, and then in the order in which they were published.
+Before each works, it remembers what the earlier ones sent meanwhile, so that a look-back, such as a
+cap on messages, counts that. What others sent is heard, and what they changed is seen, when all
+have worked, in the millisecond before the partition's clock; what that makes them do is shared in
+turn (D53).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def in_turn(state: LiveState, work: Callable[[LiveVersion], None] | None = None)
 
     All versions that look back at messages remember those of the others then.
     """
-    versions, sent = state.versions, list[Made]()
+    versions, sent = state.in_order(), list[Made]()
     work = work or (lambda version: None)
     if len(versions) < 2 or not any(v.hears_sends and not v.dropped for v in versions):
         for version in versions:
@@ -63,7 +64,7 @@ def share(state: LiveState, sent: Sequence[Made]) -> None:
     After so many rounds what is left is remembered, and moves nobody.
     """
     for number in range(SHARE_ROUNDS + 1):
-        told = [(version, version.take_changes()) for version in state.versions]
+        told = [(version, version.take_changes()) for version in state.in_order()]
         changed = [Made(version, frame) for version, frame in told if frame is not None]
         if not changed and not sent:
             return

@@ -33,6 +33,10 @@ class LiveState:
     tables: ZoneTables = field(default_factory=installed)
     told: bool = False
 
+    def in_order(self) -> list[LiveVersion]:
+        """The versions in the order in which they work: by priority, then as published (D53)."""
+        return sorted(self.versions, key=lambda version: -version.flow.settings.priority)
+
     def find(self, flow: str) -> list[LiveVersion]:
         """The versions of a flow, the newest last."""
         return [v for v in self.versions if v.name == flow]

@@ -28,7 +28,7 @@ from core.duration import DAY_MS
 from core.errors import HeadraceError
 from core.flow import Flow
 from core.hashing import hash_bytes, hash_parts
-from core.internal_events import MESSAGE_SENT
+from core.internal_events import MADE_BY_SENDS, MESSAGE_SENT
 from core.nodes import BranchAttribute
 from core.options import RunOptions
 from core.program import ColumnName, Program
@@ -110,7 +110,8 @@ class LiveVersion:
         self.claims: Array = np.zeros(0, CLAIM)  # that are not answered
         self.answered = 0  # claims before those
         self.decided: set[int] = set()  # resources
-        self.hears_sends = MESSAGE_SENT in self.program.events  # those of other flows too
+        # Those of other flows too.
+        self.hears_sends = not set(MADE_BY_SENDS).isdisjoint(self.program.events)
         self._effects: list[Array] = []  # that other flows were told of
         audience = directory.audience(self._attributes())
         if columns is not None:
@@ -223,7 +224,7 @@ class LiveVersion:
 
     def remember_sends(self, frame: Frame, numbers: NDArray[np.int32]) -> None:
         """Remember what another version sent, as `hear` takes it, if a condition looks back."""
-        if not self.dropped and MESSAGE_SENT in self.program.histories:
+        if not (self.dropped or set(MADE_BY_SENDS).isdisjoint(self.program.histories)):
             self._feed(frame, numbers, np.ones(frame.rows, np.bool_))
             self.machine.observe()
 

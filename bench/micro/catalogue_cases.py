@@ -24,6 +24,7 @@ from core.conditions import (
     DidTest,
     Filter,
     GroupTest,
+    MomentTest,
     Not,
     PropertyTest,
     Scalar,
@@ -51,6 +52,8 @@ PLAIN: Document = {"type": "condition", "if": {"attribute": "consent", "is": Tru
 
 GO = "go"
 ENTRY_DAYS = 20
+NEXT_MONTH = (30, 60)
+THIRTY_YEARS_AGO = (-10_957, -10_939)  # 2 to 19 January 1996
 OPTIONS = RunOptions(
     START_MS, START_MS + ENTRY_DAYS * DAY_MS, START_MS + 400 * DAY_MS, audience_zone="UTC"
 )
@@ -63,14 +66,15 @@ class Inputs:
     """What the customers of a case are like.
 
     `events` is how many of each event a customer has, one a day after `go`; `properties` what all
-    events carry; `attributes` the values to draw from, None for those who have none; `share` how
-    many of 2 customers carry each tag and are in each group.
+    events carry; `attributes` the values to draw from, None for those who have none; `dates` the
+    days to draw from, as [first, last) after the start; `share` how many of 2 customers carry each
+    tag and are in each group.
     """
 
     events: Mapping[str, int] = field(default_factory=dict)
     properties: Mapping[str, Scalar] = field(default_factory=dict)
     attributes: Mapping[str, list[Scalar | None]] = field(default_factory=dict)
-    dates: frozenset[str] = frozenset()
+    dates: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     share: int = 1
 
 
@@ -163,7 +167,7 @@ def _inputs(operations: list[NodeBase], waits: bool) -> Inputs:
             elif isinstance(literal, int | float):
                 below = literal - 1
             found[test.attribute] = [below] if waits else [literal, below]
-    return Inputs(attributes=found, dates=frozenset(dates), share=0 if waits else 1)
+    return Inputs(attributes=found, dates=dict.fromkeys(dates, NEXT_MONTH), share=0 if waits else 1)
 
 
 def _values(node: BranchAttribute) -> list[Scalar]:
@@ -246,6 +250,8 @@ def _joining(condition: Condition) -> tuple[Inputs, list[Document]]:
             return _changing("tag", name, "lowered")
         case DidTest(did=name):
             return Inputs(events={name: 1}), []
+        case MomentTest(attribute=name):
+            return Inputs(dates={name: THIRTY_YEARS_AGO}), []
         case AttributeTest(attribute=name):
             value = _literal(condition)
             return Inputs(), [{"type": "set_attribute", "attribute": name, "value": value}]
@@ -308,8 +314,8 @@ def _crowd(customers: int, flow: Flow, inputs: Inputs) -> Audience:
             name: _column(rng, customers, values) for name, values in inputs.attributes.items()
         }
         | {
-            name: Column("date", rng.integers(START_DAY + 30, START_DAY + 60, customers))
-            for name in inputs.dates
+            name: Column("date", START_DAY + rng.integers(*days, customers))
+            for name, days in inputs.dates.items()
         },
         tags={name: held() for name in needs.tags},
         groups={name: held() for name in needs.groups},

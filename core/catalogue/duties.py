@@ -188,7 +188,10 @@ class AdformAudience(_Audience):
 
 
 class AddNote(_Duty):
-    """Write a note about the customer; the attribute `notes` counts those that flows wrote."""
+    """Write a note about the customer, which is the event `note_added` for flows and waits.
+
+    The attribute `notes` counts those that flows wrote.
+    """
 
     type: Literal["add_note"]
     note_text: Name = Field(description="What the note says.")

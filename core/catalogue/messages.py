@@ -13,6 +13,7 @@ from core.catalogue.base import NodeBase, PortName
 from core.catalogue.channels import CHANNELS, Channel, Reach
 from core.catalogue.splits import drawn
 from core.conditions import Condition, Model, Name
+from core.internal_events import MESSAGE_SENT, NOTE_ADDED
 from core.phrases import CHANNEL_NAMES
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ class Send(Action):
             "node": node_id,
             "flow": flow_id,
         }
+
+    def makes_happen(self, flow_id: str, node_id: str) -> tuple[str, dict[str, str]]:
+        """The event that happens when the message leaves (D47), and its properties."""
+        if self.channel == "note":
+            return NOTE_ADDED, {"note": self.template, "node": node_id, "flow": flow_id}
+        return MESSAGE_SENT, self.carried(flow_id, node_id)
 
     def describe(self) -> str:
         """The channel and the template."""

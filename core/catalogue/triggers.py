@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from core.catalogue.base import Category, NodeBase
-from core.conditions import Condition, Filter, GroupTest, Name, Not
+from core.conditions import AllOf, Condition, Filter, GroupTest, MomentTest, Name, Not, walk
 from core.duration import DAY_MS
 from core.phrases import describe_condition, listed_text, where_text
 from core.wall_clock import DAY_NAMES, TimeOfDay, Weekday, time_of_day_text
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.compiler import Compiler
 
 _MEMBER_BITS = {"all": 3, "at_start": 1, "joining": 2}
+_MOMENT_BIT = 4  # the condition never holds longer than its moment
 _MEMBER_PHRASES = {
     "all": "Enter when",
     "at_start": "Enter at the start if",
@@ -72,7 +73,9 @@ class OnSegment(NodeBase):
 
         row["op"] = Op.TRIGGER
         cond = compiler.graph(self.if_, 1, 0)
-        compiler.trigger(i, TriggerKind.SEGMENT, None, cond, _MEMBER_BITS[self.members])
+        moment = any(isinstance(part, MomentTest) for part in walk(self.if_))
+        bits = _MEMBER_BITS[self.members] | (_MOMENT_BIT if moment else 0)
+        compiler.trigger(i, TriggerKind.SEGMENT, None, cond, bits)
         columns, events = compiler.reads(self.if_)
         compiler.segment_columns |= columns
         compiler.segment_events |= events
@@ -131,6 +134,49 @@ class OnSchedule(NodeBase):
         row["op"] = Op.TRIGGER
         compiler.trigger(i, TriggerKind.SCHEDULE, None, compiler.graph(self.if_, 1, 0))
         compiler.touch(i, compiler.reads(self.if_)[0])
+
+
+class OnAnniversary(NodeBase):
+    """Trigger: a date of the customer's comes round, such as a birthday, each year.
+
+    29 February comes round on the 28th in other years. Who has no such date doesn't enter.
+    """
+
+    type: Literal["on_anniversary"]
+    attribute: Name = Field(description="The attribute with the date.")
+    at: TimeOfDay = Field(description="The time of day on the customer's clock.")
+    days_before: Annotated[StrictInt, Field(ge=0, le=366)] = Field(
+        0, description="How many days before it."
+    )
+    if_: Condition | None = Field(None, alias="if", description="Who enters, of those.")
+
+    category: ClassVar[Category] = "Events"
+    label: ClassVar[str] = "Anniversary"
+    help: ClassVar[str] = "Customers enter each year when a date such as a birthday comes round."
+    example: ClassVar[Mapping[str, Any]] = {"attribute": "birth_date", "at": "09:00"}
+    trigger: ClassVar[bool] = True
+
+    @field_validator("at")
+    @classmethod
+    def _before_midnight(cls, value: int) -> int:
+        if value >= DAY_MS:
+            raise ValueError("a time of day is before 24:00")
+        return value
+
+    def describe(self) -> str:
+        """How many days before which date, at what time, and for whom."""
+        before = f" {self.days_before} days before" if self.days_before else " when"
+        condition = f" if {describe_condition(self.if_)}" if self.if_ else ""
+        at = time_of_day_text(self.at)
+        return f"Enter{before} `{self.attribute}` comes round at {at} (customer's time){condition}"
+
+    def lowered(self, node_id: str) -> NodeBase:
+        """A segment that is joined at the time of day, and left a millisecond later."""
+        moment: Condition = MomentTest(
+            attribute=self.attribute, anniversary_in_days=self.days_before, at=self.at
+        )
+        test = moment if self.if_ is None else AllOf.model_construct(all=[moment, self.if_])
+        return self.become(OnSegment, if_=test, members="joining")
 
 
 class OnGroup(NodeBase):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
+from core import limits
 from core.catalogue.base import Category, NodeBase, NodeId
 from core.catalogue.timeouts import TIMEOUT, Timed
 from core.conditions import DurationField, Filter, Name, WindowField
@@ -156,7 +157,7 @@ class WaitSlot(NodeBase):
     """
 
     type: Literal["wait_slot"]
-    slots: list[Slot] = Field(min_length=1, max_length=168)
+    slots: list[Slot] = Field(min_length=1, max_length=limits.SLOTS_MAX)
     spread: WindowField | None = None
 
     category: ClassVar[Category] = "Process control"
@@ -174,8 +175,8 @@ class WaitSlot(NodeBase):
         """A timer that is due by a run of the slots."""
         from core.program import Op
 
-        row["op"], row["a"], row["b"] = Op.WAIT_SLOT, len(compiler.slots), len(self.slots)
-        compiler.slots += [(slot.weekday_mask, slot.from_, slot.until) for slot in self.slots]
+        row["op"] = Op.WAIT_SLOT
+        row["a"], row["b"] = compiler.slot_run(self.slots)
         row["ms"] = 0 if self.spread is None else fixed_ms(self.spread)
 
 

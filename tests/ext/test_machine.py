@@ -286,7 +286,7 @@ def crowded(case: dict[str, Any], copies: int) -> dict[str, Any]:
 def test_a_large_block_decides_as_small_ones_do() -> None:
     # So many customers that every array of a block must grow.
     compared = 0
-    for seed in (15, 22, 53, 83):
+    for seed in (22, 33, 129, 153):
         try:
             decided(random_case(seed))
         except TooLongError:

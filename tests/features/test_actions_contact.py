@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from both_ways import GO, after, answer, ran, sent, told
+from both_ways import ALWAYS, GO, after, answer, ran, sent, told
 from cases import Case, ask, on
 
 CUSTOMERS = 600
@@ -53,6 +53,36 @@ def test_X02_a_note_is_added_and_found() -> None:
     case = Case({"go": on("go", "a"), "a": {**note, "next": "x"}}, [GO])
     assert told(case)[1:3] == ["05-04 10:00 a~count next", "05-04 10:00 a next"]
     assert sent(case) == {"note": 1}
+
+
+def test_X02_E15_a_note_of_a_flow_is_the_event_and_no_message() -> None:
+    note = {"type": "add_note", "note_text": "wants a loan", "next": "x"}
+    nodes: dict[str, Any] = {
+        "go": on("go", "a"),
+        "a": note,
+        "t": {"type": "on_note_added", "containing": "loan", "next": "w"},
+        "o": {"type": "on_note_added", "containing": "car", "next": "x"},
+        "m": {"type": "on_event", "event": "message_sent", "next": "x"},
+        "w": {"type": "wait_note_added", "containing": "loan", "timeout": "2 hours",
+              "next": {"event": "x", "timeout": "x"}},
+    }  # fmt: skip
+    case = Case(nodes, [GO, ("05-04 11:00", "go")], settings=ALWAYS)
+    log = [line for line in told(case) if line.split()[2] not in ("x", "a~count")]
+    assert log == [
+        "05-04 10:00 go next",
+        "05-04 10:00 a next",
+        "05-04 10:00 t next",
+        "05-04 11:00 go next",
+        "05-04 11:00 a next",
+        "05-04 11:00 w event",
+        "05-04 11:00 t next",
+        "05-04 13:00 w timeout",
+    ]
+    asked = {"has_note": {"contains": "loan", "within": "1 hour"}}
+    # What is done at one instant looks back at what was before it.
+    later = {"type": "wait", "for": "1 ms"}
+    assert answer(asked, {"type": "add_note", "note_text": "wants a loan"}, later) == "yes"
+    assert answer(asked, {"type": "add_note", "note_text": "wants a car"}, later) == "no"
 
 
 def test_X03_a_tag_is_added() -> None:

@@ -65,6 +65,24 @@ def test_N12_the_window_rolls_and_its_beginning_does_not_belong_to_it() -> None:
     ]
 
 
+def test_N12_a_cap_per_local_day_begins_anew_at_midnight_on_the_customers_clock() -> None:
+    moments = ("05-04 00:30", "05-04 21:59", "05-04 22:00", "05-05 21:59:59.999")
+    found = capped({"at_most": 1, "per": "day"}, *moments, **BERLIN)
+    assert found == [
+        "05-04 00:30:00.001 next",
+        "05-04 21:59:00.001 capped",
+        "05-04 22:00:00.001 next",
+        "05-05 22:00 next",  # a millisecond after its event, and in the new day
+    ]
+
+
+@pytest.mark.parametrize(("per", "last"), [("week", "05-11 00:00"), ("month", "06-01 00:00")])
+def test_N12_a_cap_per_week_or_month_ends_with_it(per: str, last: str) -> None:
+    moments = ("05-04 10:00", "05-10 23:59", last)
+    found = capped({"at_most": 1, "per": per}, *moments, window=("05-01", "07-01", "07-01"))
+    assert [line.split()[-1] for line in found] == ["next", "capped", "next"]
+
+
 def test_N12_so_many_are_sent_and_no_more() -> None:
     moments = [f"05-04 1{hour}:00" for hour in range(6)]
     ports = [line.split()[-1] for line in capped({"at_most": 3, "within": "1 day"}, *moments)]
@@ -133,6 +151,31 @@ NIGHT = {"from": "22:00", "until": "08:00"}
 def test_N13_in_quiet_hours_of_the_customers_zone_a_message_waits(moment: str, leaves: str) -> None:
     case = Case(MAIL, times(moment), settings={"quiet_hours": [NIGHT]}, **BERLIN)
     assert at("m", case) == [f"{leaves} next"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "port"),
+    [
+        ("05-04 19:59:59.999", "next"),
+        ("05-04 20:00", "quiet_hours"),
+        ("05-05 05:59:59.999", "quiet_hours"),
+        ("05-05 06:00", "next"),
+    ],
+)
+def test_N13_in_quiet_hours_a_message_may_be_skipped_with_the_reason(
+    moment: str, port: str
+) -> None:
+    quiet = {**NIGHT, "then": "skip"}
+    case = Case(MAIL, times(moment), settings={"quiet_hours": [quiet]}, **BERLIN)
+    assert at("m", case) == [f"{moment} {port}"]
+    assert told(case)[-1] == f"{moment} x end"
+
+
+def test_N13_whoever_waited_for_one_end_may_be_skipped_for_another() -> None:
+    noon = {"from": "07:00", "until": "09:00", "then": "skip", "channels": "email"}
+    case = Case(TWO, times("05-04 23:00"), settings={"quiet_hours": [NIGHT, noon]})
+    assert at("m", case) == ["05-05 08:00 quiet_hours"]
+    assert at("n", case) == ["05-05 08:00 next"]
 
 
 def test_N13_quiet_hours_hold_for_their_channels_and_days() -> None:

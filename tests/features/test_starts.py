@@ -77,6 +77,49 @@ def test_A027_A029_A104_only_a_change_to_the_value_counts_and_not_having_it(name
     assert found == ["05-04 10:00", "05-06 10:00"]
 
 
+def test_A035_a_date_that_comes_round_each_year_begins_entries_at_a_local_time() -> None:
+    birthday = {"type": "on_anniversary", "attribute": "birth_date", "at": "09:00"}
+    people = [{"id": "c", "zone": "Asia/Tokyo", "attributes": {"birth_date": "1990-05-20"}}]
+    years = {"window": ("05-01", "12-31", "12-31"), "customers": people}
+    typed = {"audience": {"attribute_types": {"birth_date": "date"}}}
+    assert entries(birthday, **years, **typed) == ["05-20 00:00"]
+    assert entries({**birthday, "days_before": 7}, **years, **typed) == ["05-13 00:00"]
+
+
+def test_A035_only_who_has_the_date_and_is_in_the_group_enters() -> None:
+    trigger = {
+        "type": "on_anniversary",
+        "attribute": "birth_date",
+        "at": "09:00",
+        "if": {"group": "readers"},
+    }
+    people = [
+        {"id": "a", "attributes": {"birth_date": "1990-05-20"}, "groups": ["readers"]},
+        {"id": "b", "attributes": {"birth_date": "1990-05-20"}},
+        {"id": "c", "groups": ["readers"]},
+    ]
+    case = Case(
+        {"t": {**trigger, "next": "x"}},
+        customers=people,
+        settings=ALWAYS,
+        audience={"attribute_types": {"birth_date": "date"}},
+    )
+    assert entered(case, PEOPLE, "t") == ["a"]
+
+
+def test_A120_a_condition_may_ask_whether_it_is_the_birthday() -> None:
+    nodes = {"go": on("go", "q"), "q": ask({"attribute": "birth_date", "anniversary_in_days": 0})}
+    case = Case(
+        nodes,
+        [("05-19 23:59", "go"), ("05-20 00:00", "go"), ("05-20 23:59", "go"), ("05-21", "go")],
+        customers=[{"id": "c", "attributes": {"birth_date": "1990-05-20"}}],
+        settings=ALWAYS,
+        audience={"attribute_types": {"birth_date": "date"}},
+    )
+    answers = [line.split()[-1] for line in told(case) if " q " in line]
+    assert answers == ["no", "yes", "yes", "no"]
+
+
 def test_A030_a_start_time_needs_a_stop_time_and_entries_are_between() -> None:
     events = [(f"05-{day:02} 10:00", "go") for day in (3, 4, 5, 6)]
     settings = {**ALWAYS, "start": "2026-05-04T10:00", "stop": "2026-05-06T10:00"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CASES = 150
+CASES = 400
 MEMORY_BYTES_MAX = 6 * 2**30  # some faults make tokens without end
 
 

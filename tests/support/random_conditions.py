@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from core.internal_events import CHANGE_KINDS, MESSAGE_SENT, change_event
-from random_audiences import EVENTS, GROUPS, TAGS, TIME_FORMS, World
+from core.nodes import WEEKDAYS
+from random_audiences import EVENTS, GROUPS, TAGS, TIME_FORMS, Dice, World
 
 EQUALITIES = ("is", "is_not", "one_of", "none_of")
 ORDERINGS = ("above", "at_least", "below", "at_most")
-MOMENTS = ("before", "after", "within_last", "within_next", "older_than")
+MOMENTS = ("before", "after", "within_last", "within_next", "older_than", "anniversary_in_days")
 OPERATORS = {
     "bool": (*EQUALITIES, "is_set"),
     "int64": (*EQUALITIES, *ORDERINGS, "between", "is_set"),
@@ -50,6 +51,8 @@ def _operand(world: World, kind: str, operator: str, refer: bool) -> Any:
         return dice.chance(0.7)
     if operator in ("within_last", "within_next", "older_than"):
         return dice.choice(SPANS)
+    if operator == "anniversary_in_days":
+        return dice.choice((0, 0, 1, -1, 7, 30, 365, -366))
     if operator == "matches":
         return dice.choice(PATTERNS)
     if operator in ("contains", "starts_with", "ends_with"):
@@ -101,7 +104,9 @@ def random_condition(world: World, depth: int = 3, *, entered: bool = True) -> d
     if depth and dice.chance(0.4):
         return _joined(world, lambda: random_condition(world, depth - 1, entered=entered))
     kind = dice.choice(("attribute", "attribute", "attribute", "tag", "group", "did", "did",
-                        "never_did", "entry" if entered else "attribute"))  # fmt: skip
+                        "never_did", "entry" if entered else "attribute", "clock"))  # fmt: skip
+    if kind == "clock":
+        return {"clock": random_slots(dice)}
     if kind == "tag":
         return {"tag": dice.choice((*TAGS, "nobody"))}
     if kind == "group":
@@ -113,7 +118,7 @@ def random_condition(world: World, depth: int = 3, *, entered: bool = True) -> d
     event = made_event(world) if dice.chance(0.1) else dice.choice(MORE_EVENTS)
     test: dict[str, Any] = {kind: event}
     if dice.chance(0.6):
-        test["within"] = dice.choice(SPANS)
+        test |= _window(world)
     if kind == "did" and dice.chance(0.6):
         test |= _count(world)
     return {**test, **maybe_filter(world, 0.3)}
@@ -132,19 +137,38 @@ def made_event(world: World) -> str:
     return change_event("group", dice.choice(GROUPS), change)
 
 
+def random_slots(dice: Dice) -> list[dict[str, Any]]:
+    """Hours of the week, some of which begin or end at midnight, or lie where clocks change."""
+    made = []
+    for _ in range(dice.often_few(3)):
+        first, last = sorted(dice.sample(range(25), 2))
+        slot: dict[str, Any] = {"from": f"{first:02}:00", "until": f"{last:02}:00"}
+        if dice.chance(0.5):
+            slot["days"] = dice.some(WEEKDAYS, 1, 5)
+        made.append(slot)
+    return made
+
+
+def _window(world: World) -> dict[str, Any]:
+    if world.dice.chance(0.3):
+        return {"since": world.dice.choice(("day", "week", "month"))}
+    return {"within": world.dice.choice(SPANS)}
+
+
 def moving_condition(world: World) -> dict[str, Any]:
     """A condition whose truth time alone can turn."""
     dice = world.dice
     dated = {k: v for k, v in world.attributes.items() if v in ("date", "datetime")}
-    if dated and dice.chance(0.5):
+    test: dict[str, Any]
+    if dice.chance(0.15):
+        test = {"clock": random_slots(dice)}
+    elif dated and dice.chance(0.5):
+        operator = dice.choice(("within_last", "within_next", "older_than", "anniversary_in_days"))
         name = dice.choice(sorted(dated))
-        test: dict[str, Any] = {
-            "attribute": name,
-            dice.choice(("within_last", "within_next", "older_than")): dice.choice(SPANS),
-        }
+        test = {"attribute": name, operator: _operand(world, dated[name], operator, False)}
     else:
         test = {dice.choice(("did", "never_did")): dice.choice(EVENTS)}
-        test["within"] = dice.choice(SPANS)
+        test |= _window(world)
         if "did" in test and dice.chance(0.6):
             test |= _count(world)
         moving = {k: v for k, v in world.properties.items() if v in ("date", "datetime")}

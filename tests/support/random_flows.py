@@ -29,6 +29,7 @@ from random_conditions import (
     maybe_filter,
     moving_condition,
     random_condition,
+    random_slots,
 )
 
 WAITS = ("wait", "wait_until", "wait_date", "wait_event", "wait_any", "wait_slot")
@@ -343,15 +344,8 @@ class _Maker:
 
     def wait_slot(self) -> dict[str, Any]:
         """A wait for a time of the week."""
-        slots = []
-        for _ in range(self.dice.often_few(3)):
-            begin, end = sorted(self.dice.sample(range(25), 2))
-            slot: dict[str, Any] = {"from": f"{begin:02}:00", "until": f"{end:02}:00"}
-            if self.dice.chance(0.5):
-                slot["days"] = self.dice.some(WEEKDAYS, 1, 5)
-            slots.append(slot)
         spread = {"spread": self.dice.choice(SPANS)} if self.dice.chance(0.3) else {}
-        return {"type": "wait_slot", "slots": slots, **spread}
+        return {"type": "wait_slot", "slots": random_slots(self.dice), **spread}
 
     def split(self) -> dict[str, Any]:
         """A random split."""

@@ -18,6 +18,7 @@ LITERALS = st.one_of(
 OPERANDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("before", "after", "contains"), st.sampled_from(["a", "2026-01-31", "x"])),
     **dict.fromkeys(("starts_with", "ends_with"), st.sampled_from(["a", "x"])),
+    "anniversary_in_days": st.sampled_from([0, 7, -366]),
     "matches": st.sampled_from(["a", "(", "[a-z]+$"]),
     **dict.fromkeys(("within_last", "within_next", "older_than"), st.just("3 days")),
     **dict.fromkeys(("one_of", "none_of"), st.lists(LITERALS, min_size=1, max_size=3)),

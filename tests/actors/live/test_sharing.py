@@ -146,6 +146,25 @@ def test_a_message_of_one_flow_starts_another_once(
     assert len(shop.sent()) == 20
 
 
+def test_a_note_of_one_flow_is_added_for_another(shop: Shop) -> None:
+    note = {"type": "add_note", "note_text": "wants a loan", "next": "x"}
+    shop.publish("a", {"t": on("go", "n"), "n": note, "x": END})
+    starts = {"t": {"type": "on_note_added", "containing": "loan", "next": "mail"},
+              "mail": send("b"), "x": END}  # fmt: skip
+    shop.publish("b", starts)
+    had = {"has_note": {"contains": "loan", "within": "1 day"}}
+    asks = {"t": on("other", "q"), "x": END, "mail": send("c"),
+            "q": {"type": "condition", "if": had, "next": {"yes": "mail", "no": "x"}}}  # fmt: skip
+    shop.publish("c", asks)
+    shop.publish("d", {"t": on("message_sent", "x", where=from_flow("a")), "x": END})
+    shop.rows({"customer": "anna", "event": "go"}, {"customer": "bert", "event": "other"})
+    shop.pass_ms(1_000)
+    shop.event("anna", "other")
+    assert sorted(shop.sent()) == [("a", "wants a loan"), ("b", "b"), ("c", "c")]
+    assert (shop.entered("b"), shop.entered("d")) == (1, 0)
+    shop.reopen()
+
+
 def test_waits_exits_and_goals_hear_it(shop: Shop) -> None:
     shop.publish("a", {"t": on("other", "mail"), "mail": send("late"), "x": END})
     heard = {"event": "message_sent", "where": {"property": "template", "is": "late"}}
@@ -420,3 +439,18 @@ def test_a_segment_looks_back_at_more_messages_than_there_are_customers(shop: Sh
     shop.event("anna")
     assert shop.sent() == [("a", "a")] * 5_999 + [("b", "b")]
     shop.reopen(snapshot=True)
+
+
+def test_N11_where_one_event_starts_two_flows_the_higher_priority_sends(shop: Shop) -> None:  # noqa: N802 - an id
+    capped = {"t": on("go", "mail"), "mail": send("b", guards=CAP), "x": END}
+    shop.publish("low", capped)
+    shop.publish("high", capped, settings={**ALWAYS, "priority": 5})
+    shop.event("anna")
+    shop.pass_ms(1)
+    assert shop.sent() == [("high", "b")]
+    shop.reopen()
+    shop.pass_ms(DAY_MS)
+    shop.publish("higher", capped, settings={**ALWAYS, "priority": 6})
+    shop.event("anna")
+    shop.pass_ms(1)
+    assert shop.sent()[1:] == [("higher", "b")]

@@ -145,6 +145,7 @@ PHRASES = {
     "wait_tier_changed": "Wait for a new tier in `club`",
     "on_points_earned": "Enter on points earned in `club`",
     "wait_points_earned": "Wait for points earned in `club`",
+    "on_anniversary": "Enter when `birth_date` comes round at 09:00 (customer's time)",
     "on_stage": "Enter on coming to the stage `won` of `autumn`",
     "wait_stage": "Wait until at the stage `won` of `autumn`",
     "on_score": "Enter on coming to match: `score` is at least 100",
