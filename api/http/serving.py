@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -65,6 +66,11 @@ class HttpServer:
         if certificate is not None:
             _check_certificate(certificate)
         self._socket = _listening(address)
+        for name in ("uvicorn.error", "uvicorn.access"):
+            # What it says would disturb the terminal, and its tracebacks could tell of people.
+            logger = logging.getLogger(name)
+            logger.addHandler(logging.NullHandler())
+            logger.propagate = False
         config = uvicorn.Config(
             app,
             log_config=None,

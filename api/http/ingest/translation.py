@@ -178,7 +178,10 @@ def of_seconds(value: Any) -> Any:
 
 def flat(values: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
     """Values without mappings in them: {"a": {"b": 1}} is {"a_b": 1}. Raises RefusedError."""
-    if not any(type(value) is dict for value in values.values()):
+    for value in values.values():
+        if type(value) is dict:
+            break
+    else:
         return values
     if depth >= DEPTH_MAX:
         message = f"values are nested more than {DEPTH_MAX} deep"
