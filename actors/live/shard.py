@@ -71,6 +71,7 @@ class Shard:
         make = clock or (DrivenClock if self.options.driven else WallClock)
         self._clock = make(max((p.clock_ms for _, p in self._open()), default=0))
         self._now_ms = self._clock.now_ms()
+        self._late_ms = 0  # how long the timer that is due longest has waited
         self._commands: list[tuple[int, Command]] = []
         self._control: int | None = None  # commands that all open partitions have
         self._snapshots = 0
@@ -198,6 +199,7 @@ class Shard:
             "disk_used": self._marks.disk_used,
             "memory_bytes": self._marks.memory_bytes,
             "now_ms": self._now_ms,
+            "late_ms": self._late_ms,
             "clock_difference_ms": self._clock.difference_ms,
             "partitions": {
                 number: {
@@ -268,7 +270,9 @@ class Shard:
             return LOOK_S
         if self._snapshots:
             return 0.0
-        return deadline_s(self._next_due_ms(), self._look(), LOOK_S)
+        due_ms, now_ms = self._next_due_ms(), self._look()
+        self._late_ms = 0 if due_ms is None else max(0, now_ms - due_ms)
+        return deadline_s(due_ms, now_ms, LOOK_S)
 
     def _look(self) -> int:
         """The time; only the shard's thread looks at its clock."""

@@ -166,7 +166,7 @@ class _Engines:
             "queue_rows": ("headrace_queue_rows", "Rows waiting to be committed"),
             "memory_bytes": ("headrace_shard_memory_bytes", "Memory of a shard's process"),
             "disk_used": ("headrace_disk_used_ratio", "How full the disk is"),
-            "lag_ms": ("headrace_lag_ms", "How late the timer that is due longest is"),
+            "late_ms": ("headrace_late_ms", "How long the timer that is due longest has waited"),
         }
         families = {
             field: GaugeMetricFamily(name, text, labels=labels)
@@ -175,13 +175,9 @@ class _Engines:
         partitions = GaugeMetricFamily(
             "headrace_partitions", "Partitions by their state", labels=("tenant", "state")
         )
-        outbox = GaugeMetricFamily(
-            "headrace_outbox_rows", "Messages that wait to be sent", labels=("tenant",)
-        )
         alive = GaugeMetricFamily("headrace_shard_up", "Whether a shard answers", labels=labels)
         for tenant, status in self._service.statuses().items():
             states: dict[str, int] = {}
-            waiting = None
             for shard in status["shards"]:
                 name = f"{shard['numbers'][0]}-{shard['numbers'][-1]}"
                 alive.add_metric([tenant, name], float("partitions" in shard))
@@ -190,13 +186,9 @@ class _Engines:
                         family.add_metric([tenant, name], shard[field])
                 for partition in shard.get("partitions", {}).values():
                     states[partition["state"]] = states.get(partition["state"], 0) + 1
-                    if isinstance(partition.get("outbox"), int):
-                        waiting = (waiting or 0) + partition["outbox"]
             for state, count in states.items():
                 partitions.add_metric([tenant, state], count)
-            if waiting is not None:
-                outbox.add_metric([tenant], waiting)
-        yield from (*families.values(), partitions, outbox, alive)
+        yield from (*families.values(), partitions, alive)
 
 
 class Observer:

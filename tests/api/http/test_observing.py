@@ -40,7 +40,7 @@ def test_the_log_holds_no_key_and_nothing_personal(service: Served, tmp_path: Pa
         *["/v1/projects/{write_key}/settings", "(none)", "/v1/identify"],
     ]
     assert all(line.keys() <= FIELDS for line in lines)
-    for secret in ("u-77", "ada", service.events):
+    for secret in ("u-77", "@", service.events):
         assert secret not in text
     failed = next(line for line in lines if line["event"] == "intake failed")
     assert failed["error"] == "ValueError"
@@ -69,7 +69,9 @@ def test_numbers_tell_what_became_of_events(service: Served) -> None:
     assert [grew(outcome % each) for each in ("accepted", "duplicate", "refused")] == [1, 1, 1]
     requests = 'headrace_http_requests_total{method="POST",route="/v1/events",status="%s"}'
     assert [grew(requests % each) for each in (200, 429)] == [1, 1]
-    assert after['headrace_queue_rows{shard="0-1",tenant="main"}'] == 0
+    shard = '{shard="0-1",tenant="main"}'
+    assert [after[f"headrace_{name}{shard}"] for name in ("queue_rows", "late_ms")] == [0, 0]
+    assert after[f"headrace_shard_up{shard}"] == 1
     assert after['headrace_partitions{state="open",tenant="main"}'] == 2
 
 
