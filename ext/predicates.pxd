@@ -10,8 +10,8 @@ from libc.math cimport isnan
 from libc.stdint cimport INT64_MAX, INT64_MIN, int8_t, int32_t, int64_t, uint8_t, uint64_t
 
 from ext.civil cimport (
-    DAY_MS, DateC, add_months, civil_from_days, days_from_civil, first_of_month, first_of_week,
-    floor_div, in_slots, local_to_utc, month_days, utc_to_local, weekday,
+    DAY_MS, OFFSET_MAX_MS, DateC, add_months, civil_from_days, days_from_civil, first_of_month,
+    first_of_week, floor_div, in_slots, local_to_utc, month_days, utc_to_local, weekday, zone_row,
 )
 from ext.structs cimport *
 
@@ -211,29 +211,36 @@ cdef inline bint date_of(
     return CALENDAR_FIRST <= day[0] <= CALENDAR_LAST
 
 
+cdef inline int64_t round_day(DateC date, int64_t year) noexcept nogil:
+    """The day of its month on which a date comes round in a year."""
+    return month_days(year, 2) if date.month == 2 and date.day == 29 else date.day
+
+
 cdef inline bint is_round(int64_t day, int64_t then) noexcept nogil:
     """Whether a date comes round on the day `then`; 29 February on the 28th in other years."""
     cdef DateC date = civil_from_days(day), other = civil_from_days(then)
-    return day <= then and date.month == other.month and (
-        other.day == min(date.day, month_days(other.year, other.month))
-    )
+    return day <= then and date.month == other.month and other.day == round_day(date, other.year)
 
 
 cdef inline bint comes_round(
     MachineC* m, const PredC* p, int32_t c, int64_t value, int64_t now
 ) noexcept nogil:
     """Whether a date comes round in `lo` days (D57); with a time of day, at this millisecond."""
-    cdef int64_t day, today
-    # Clocks differ by whole seconds, so most of what is not the moment is known at once.
-    if (p.hi >= 0 and (now - p.hi) % 1000) or not date_of(m, p, c, value, &day):
-        return 0
-    today = local_day(m, c, now)
-    if p.hi < 0:
-        return is_round(day, today + p.lo)
-    # A gap may have moved the moment behind midnight.
-    return (is_round(day, today + p.lo) and to_utc(m, c, today * DAY_MS + p.hi) == now) or (
-        is_round(day, today - 1 + p.lo) and to_utc(m, c, (today - 1) * DAY_MS + p.hi) == now
-    )
+    cdef int32_t z = m.p.zone_of[m.s.lo + c], at = m.p.zone_offsets[z]
+    cdef Py_ssize_t n = m.p.zone_offsets[z + 1] - at, row = zone_row(&m.p.zone_utc[at], n, now)
+    cdef int64_t local_ms = now + m.p.zone_offset[at + row], today = floor_div(local_ms, DAY_MS)
+    cdef int64_t day
+    if p.hi >= 0 and now - m.p.zone_utc[at + row] > 2 * OFFSET_MAX_MS:
+        # No clock was set lately, so that only what the clock shows can be the moment.
+        if local_ms - today * DAY_MS != p.hi:
+            return 0
+    elif p.hi >= 0:
+        # A gap may have moved the moment behind midnight; in a fold it is the first of two.
+        if to_utc(m, c, today * DAY_MS + p.hi) != now:
+            today -= 1
+            if to_utc(m, c, today * DAY_MS + p.hi) != now:
+                return 0
+    return date_of(m, p, c, value, &day) and is_round(day, today + p.lo)
 
 
 cdef inline bint clock_holds(MachineC* m, const PredC* p, int32_t c, int64_t now) noexcept nogil:
@@ -390,13 +397,12 @@ cdef inline int64_t next_round(
     cdef DateC date
     if not date_of(m, p, c, value, &day):
         return best
-    # Not later than the customer's yesterday, wherever he lives.
+    # Not later than the customer's yesterday, wherever he lives; nor is the year later than its.
     from_day = floor_div(now, DAY_MS) - 3
     date = civil_from_days(day)
-    year = max(date.year, civil_from_days(from_day + p.lo).year)
+    year = max(date.year, 1970 + floor_div(from_day + p.lo, 366 if from_day > 366 else 365))
     while 1:
-        first = days_from_civil(year, date.month, min(date.day, month_days(year, date.month)))
-        first -= p.lo
+        first = days_from_civil(year, date.month, round_day(date, year)) - p.lo
         year += 1
         if first < from_day:
             continue
