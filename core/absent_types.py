@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
+from core.answers import ANSWERS
 from core.audience import Audience, Kind
 from core.conditions import (
     TIME_TESTS,
@@ -175,6 +176,8 @@ def _literals(
                 for listed in branches.values():
                     for value in listed:
                         yield (False, name), value
+    if any(isinstance(node, WaitEvent) and node.message for node in flow.nodes.values()):
+        yield (True, ANSWERS), 0
     if MESSAGE_SENT in events:
         for name in RESERVED_PROPERTIES:
             yield (True, name), ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.answers import ANSWERS
 from core.audience import INT64_MIN, Audience, Column
 from core.binding_check import check_grants
 from core.binding_columns import Columns, bind_columns
@@ -127,6 +128,7 @@ class Bound:
     policy: int
     gap_ms: int
     key_property: int
+    answers_property: int
     hours: int
     couplings: BoundCouplings
     internals: BoundInternals
@@ -222,10 +224,19 @@ def bind(
         policy=POLICIES.index(settings.reentry.policy),
         gap_ms=-1 if settings.reentry.gap is None else fixed_ms(settings.reentry.gap),
         key_property=-1 if key is None else program.properties.index(key),
+        answers_property=_answers(program, columns),
         hours=hours_of(options),
         couplings=couplings,
         internals=bind_internals(program, columns, options, events),
     )
+
+
+def _answers(program: Program, columns: Columns) -> int:
+    """The property that says what an event answers; -1 where no wait asks, or it can't be one."""
+    if ANSWERS not in program.properties:
+        return -1
+    number = program.properties.index(ANSWERS)
+    return number if columns.property[number].kind == "int64" else -1
 
 
 def hours_of(options: RunOptions) -> int:

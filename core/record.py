@@ -73,8 +73,10 @@ EVENTS: tuple[StandardEvent, ...] = (
     StandardEvent("contact_added", {}, "the customer was added"),
     StandardEvent("contact_readded", {}, "a known customer was added again"),
     StandardEvent("banner_clicked", {"banner": "string"}, "a banner was clicked"),
-    StandardEvent("email_opened", {}, "an e-mail was opened"),
-    StandardEvent("email_clicked", {"link": "string"}, "a link in an e-mail was clicked"),
+    StandardEvent("email_opened", {"answers": "int64"}, "an e-mail was opened"),
+    StandardEvent(
+        "email_clicked", {"link": "string", "answers": "int64"}, "a link in an e-mail was clicked"
+    ),
     StandardEvent("page_visited", {"url": "string"}, "a page was visited"),
     StandardEvent("screen_viewed", {"screen": "string"}, "a screen of an app was viewed"),
     StandardEvent("note_added", {"note": "string"}, "somebody wrote a note about the customer"),

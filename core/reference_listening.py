@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.answers import ANSWERS, answer_key
 from core.internal_events import exit_event, met_event
 from core.limits import WEIGHT_TOTAL
 from core.nodes import WaitAny, WaitCondition, WaitEvent
@@ -20,8 +21,7 @@ def heard(life: Life, token: Token, happening: Happening) -> str | None:
     view = life.view(token.entry, happening)
     match node:
         case WaitEvent():
-            mine = happening.answers == (token.entry.number, node.message)
-            if node.event != happening.name or not (node.message is None or mine):
+            if node.event != happening.name or not _answers(life, token, node, happening):
                 return None
             return "event" if holds(node.where, view) else None
         case WaitAny():
@@ -34,6 +34,15 @@ def heard(life: Life, token: Token, happening: Happening) -> str | None:
         case WaitCondition():
             return "met" if happening.name == met_event(token.node) else None
     return None
+
+
+def _answers(life: Life, token: Token, node: WaitEvent, happening: Happening) -> bool:
+    """Whether an event answers the message that a wait is for, if it is for one (D28)."""
+    if node.message is None or happening.answers == (token.entry.number, node.message):
+        return True
+    key = happening.properties.get(ANSWERS)
+    mine = answer_key(life.flow.flow, node.message, token.entry.identity)
+    return isinstance(key, int) and not isinstance(key, bool) and key == mine
 
 
 def exits_by(life: Life, number: int, happening: Happening) -> bool:

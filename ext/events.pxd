@@ -8,12 +8,12 @@ from ext.claims cimport REPORT_SUCCEEDED
 from ext.couplings cimport write_claim
 from ext.internals cimport is_modelled, leave_flow
 from ext.likely cimport rarely
-from ext.predicates cimport filter_passes
+from ext.predicates cimport filter_passes, read_property
 from ext.queues cimport rest, rest_all
 from ext.slabs cimport *
 from ext.structs cimport *
 from ext.tokens cimport (
-    at, detail_of, leave_all, leave_one, listeners_of, ready_push, stop_waiting,
+    at, detail_of, hash_of, leave_all, leave_one, listeners_of, ready_push, stop_waiting,
 )
 
 
@@ -125,14 +125,27 @@ cdef inline int32_t heard_among(
     return -1
 
 
+cdef inline bint answers(
+    MachineC* m, const NodeC* node, int64_t row, uint64_t entry_hash
+) noexcept nogil:
+    """Whether a recorded event says that it answers the message that a node's token waits for."""
+    cdef int64_t key
+    return row >= 0 and m.p.answers >= 0 and read_property(m, m.p.answers, row, &key) and (
+        <uint64_t>key == <uint64_t>node.x ^ entry_hash
+    )
+
+
 cdef inline int32_t heard(
     MachineC* m, PersonC* person, const NodeC* node, int32_t event, int64_t row, int64_t entry_row,
-    uint32_t entry_number, int32_t sender, uint32_t sending_entry,
+    uint32_t entry_number, uint64_t entry_hash, int32_t sender, uint32_t sending_entry,
 ) noexcept nogil:
     """The port by which a token that waits at `node` leaves on an event, -1 if it goes on waiting (D28)."""
     if rarely(node.flags & FLAG_SEVERAL):
         return heard_among(m, person, node, event, row, entry_row)
-    if node.a != event or node.b >= 0 and (node.b != sender or entry_number != sending_entry):
+    if node.a != event or node.b >= 0 and (
+        (node.b != sender or entry_number != sending_entry)
+        and not answers(m, node, row, entry_hash)
+    ):
         return -1
     return filter_passes(m, node.cond, at(m, person), row, entry_row, person.now_ms) - 1
 
@@ -147,7 +160,7 @@ cdef inline bint wake_crowd(
     while t >= 0:
         e = &m.s.entries[m.s.tokens[t].entry]
         port = heard(
-            m, person, &m.p.nodes[m.s.tokens[t].node], event, row, e.row, e.number, sender,
+            m, person, &m.p.nodes[m.s.tokens[t].node], event, row, e.row, e.number, e.hash, sender,
             sending_entry,
         )
         if port >= 0:
@@ -180,7 +193,7 @@ cdef inline bint wake(
         return 0
     port = heard(
         m, person, &m.p.nodes[person.node], event, row, person.entry_row,
-        detail_of(m, person).entry_number, sender, sending_entry,
+        detail_of(m, person).entry_number, hash_of(m, person)[0], sender, sending_entry,
     )
     if port < 0:
         return 0

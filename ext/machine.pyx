@@ -206,6 +206,7 @@ cdef class Machine:
         p.n_events = len(bound.events)
         p.n_columns = len(program.columns)
         p.n_properties = len(program.properties)
+        p.answers = self.bound.answers_property
         p.n_histories = len(program.histories)
         p.n_watches = len(bound.watches)
         p.n_segments = len(segments)
@@ -270,10 +271,11 @@ cdef class Machine:
         k.decided_branch = <const int32_t*>address(self.grants[3])
 
     cdef bint asks_names(self, bound) except -1:
-        """Whether anything asks for an entry's identity: draws for each entry, or modelled events."""
+        """Whether anything asks for an entry's identity: draws for each entry, events, answers."""
         splits = bound.nodes["flags"][bound.nodes["op"] == OP_SPLIT]
         spread = np.any(bound.nodes["ms"][bound.nodes["op"] == OP_WAIT_SLOT])
-        return bool(np.any((splits & FLAG_STICKY) == 0) or len(bound.responses.rules) or spread)
+        answers = bound.answers_property >= 0
+        return bool(np.any((splits & FLAG_STICKY) == 0) or len(bound.responses.rules) or spread or answers)
 
     def _bind_inputs(self, bound):
         cdef ProgramC* p = &self.m.p

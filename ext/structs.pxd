@@ -355,6 +355,7 @@ cdef struct ProgramC:
     int32_t n_events
     int32_t n_columns
     int32_t n_properties
+    int32_t answers  # the property of an event that says which message it answers, -1 for none
     int32_t n_histories
     int32_t n_watches
     int32_t n_tests

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from core import limits
+from core.answers import ANSWERS, answer_salt, signed
 from core.catalogue.base import Category, NodeBase, NodeId
 from core.catalogue.timeouts import TIMEOUT, Timed
 from core.conditions import DurationField, Filter, Name, WindowField
@@ -146,6 +147,8 @@ class WaitEvent(Timed):
         self.set_timer(row)
         if self.message is not None:
             row["b"] = compiler.index[self.message]
+            row["x"] = signed(answer_salt(compiler.flow.flow, self.message))
+            compiler.properties(ANSWERS)
         if self.entry:
             compiler.trigger(i, TriggerKind.EVENT, self.event, int(row["cond"]))
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from both_ways import ALWAYS, GO, ran, sent, told
-from cases import Case, on, send
+from cases import END, Case, on, send
+from core.answers import answer_key, signed
 from core.audience import AttributeSchema, AudienceSchema, EventSchema, PropertySchema
 from core.compiler import compile_flow
 from core.document import read_content, read_flow
@@ -178,3 +179,31 @@ def every_type() -> Flow:
         nodes[name.replace("_", "-")] = {**node, "next": dict.fromkeys(ports, "x")}
     settings = {"coupons": {"spring": 5}}
     return Flow.model_validate({"headrace": 1, "flow": "f", "settings": settings, "nodes": nodes})
+
+
+def test_A194_a_wait_hears_what_answers_the_message_that_it_is_for() -> None:
+    wait = {"type": "wait_event", "event": "email_clicked", "message": "m", "timeout": "1 day"}
+    nodes = {
+        "go": on("go", "m"),
+        "m": send("email", "t", "w"),
+        "w": {**wait, "next": {"event": "x", "timeout": "y"}},
+        "y": END,
+    }
+    settings = {"reentry": {"policy": "always"}}
+    entries = [("05-04 10:00", "go"), ("05-04 11:00", "go")]
+    first, second = dict.fromkeys(
+        record.entry for record in ran(Case(nodes, entries, settings)).records
+    )
+    others = (answer_key("f", "n", second), answer_key("g", "m", second), signed(second), 0)
+    clicks = [
+        *[(f"05-04 12:0{i}", "email_clicked", {"answers": key}) for i, key in enumerate(others)],
+        ("05-04 12:30", "email_clicked", {"answers": answer_key("f", "m", second)}),
+        ("05-04 12:40", "email_clicked", {}),
+    ]
+    case = Case(nodes, [*entries, *clicks], settings)
+    assert [line for line in told(case) if " w " in line] == [
+        "05-04 12:30 w event",
+        "05-05 10:00 w timeout",
+    ]
+    assert {r.entry for r in ran(case).records if r.port == "event"} == {second}
+    assert first != second
