@@ -67,6 +67,11 @@ class Claim:
         self._request = request
         self._now_ms = now_ms
 
+    @property
+    def name(self) -> str:
+        """What the request and its repetitions have in common, and no other request has."""
+        return f"{self._request.identity[1]}{self._request.digest.hex()}"
+
     def __enter__(self) -> Self:
         return self
 

@@ -37,6 +37,7 @@ TABLES = {
     "links": 26,
     "quotas": 27,
     "idempotency_due": 28,  # when responses expire, in that order
+    "templates": 29,  # flows that were saved as templates
 }
 
 NAMES = {number: name for name, number in TABLES.items()}

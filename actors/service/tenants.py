@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,12 +25,22 @@ Status = Literal["active", "suspended"]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """What a tenant is. `created_ms` is UTC."""
+    """What a tenant is. `created_ms` is UTC.
+
+    From `expires_ms` on its flows stand still, None for never. `quotas` are limits by name: what is
+    not named has none.
+    """
 
     id: str
     name: str
     created_ms: int
     status: Status = "active"
+    expires_ms: int | None = None
+    quotas: dict[str, int] = field(default_factory=dict)
+
+    def expired(self, now_ms: int) -> bool:
+        """Whether its time is over."""
+        return self.expires_ms is not None and self.expires_ms <= now_ms
 
 
 class Tenants:
