@@ -31,6 +31,7 @@ START = bytes(32)  # what the first entry names as the hash before it
 HEAD = "head"
 OBJECT_LENGTH_MAX = 300
 PAGE = 500
+SCANNED_MAX = 5_000
 PROBLEMS_MAX = 100
 
 _ACTION = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+")
@@ -109,6 +110,31 @@ class Verdict:
         return not self.problems
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are looked for: those that fit all that is not None; times are ms UTC.
+
+    An action that ends with a dot is met by all that begin with it; `until_ms` is the first moment
+    that is not wanted.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    object: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def fits(self, record: Record) -> bool:
+        """Whether an entry is wanted."""
+        return (
+            self.actor in (None, record["actor"])
+            and self.object in (None, record["object"])
+            and (self.action is None or _is_action(record["action"], self.action))
+            and (self.since_ms is None or record["time_ms"] >= self.since_ms)
+            and (self.until_ms is None or record["time_ms"] < self.until_ms)
+        )
+
+
 def append(
     txn: WriteTxn,
     origin: Origin,
@@ -174,18 +200,40 @@ def page(
     With `actor`, `action` or `object` only those of which it is so; an action that ends with a dot
     is met by all that begin with it.
     """
+    return search(
+        txn,
+        after,
+        limit,
+        newest_first=newest_first,
+        wanted=Wanted(actor, action, object),
+        scanned_max=None,
+    )[0]
+
+
+def search(
+    txn: ReadTxn,
+    after: int,
+    limit: int,
+    *,
+    newest_first: bool,
+    wanted: Wanted,
+    scanned_max: int | None = SCANNED_MAX,
+) -> tuple[list[Entry], int | None]:
+    """Entries behind number `after` that are wanted, and the number to go on behind, None at the
+    end.
+
+    At most `limit` are found and `scanned_max` looked at, so that no request takes long; a page may
+    be empty and yet not the last.
+    """
     start = number_key(after) if after > 0 else ""
     found: list[Entry] = []
-    for _, record in txn.scan("audit", "", start, reverse=newest_first):
-        if (
-            actor in (None, record["actor"])
-            and object in (None, record["object"])
-            and (action is None or _is_action(record["action"], action))
-        ):
+    scan = txn.scan("audit", "", start, reverse=newest_first)
+    for scanned, (_, record) in enumerate(scan, 1):
+        if wanted.fits(record):
             found.append(Entry(**record))
-            if len(found) >= limit:
-                break
-    return found
+        if len(found) >= limit or scanned == scanned_max:
+            return found, record["number"]
+    return found, None
 
 
 def export(rows: Rows, after: int = 0) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from actors.live.data_dir import is_data_dir
 from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
+from actors.service import quotas
 from actors.service.access import OPERATOR, ROLES
 from actors.service.idempotency import Idempotency
 from actors.service.keys import Keys
@@ -46,6 +47,9 @@ class Service:
         self.tenants = tenants
         self.keys = Keys(plane)
         self.rates = Rates()
+        with plane.operator.read() as txn:
+            for tenant in tenants.list(txn):
+                quotas.apply(self.rates, tenant)
         self.idempotency = Idempotency(plane)
         self.now_ms = now_ms
         self.first_key = ""
@@ -109,6 +113,7 @@ class Service:
     def problems(self) -> list[tuple[str, str]]:
         """Why the service cannot do its work now: a part and what is wrong; [] when it can."""
         found = [("control-plane", "it is halted")] if self.plane.halted else []
+        found += [(f"tenant {tenant}", why) for tenant, why in self.tenants.problems.items()]
         for tenant, status in self.statuses().items():
             found += [(f"tenant {tenant}", problem) for problem in _problems_of(status)]
         return found
@@ -132,19 +137,23 @@ class Service:
         self.close()
 
     def _tend(self) -> None:
+        with contextlib.suppress(HeadraceError):
+            self.tenants.open_all()
         while not self._stopped.wait(FLUSH_S):
             with contextlib.suppress(HeadraceError):
                 # What can't be written now is only kept a little longer, or told a little late.
                 self.keys.flush()
+                self.plane.tend()
                 while self.idempotency.sweep(self.now_ms()):
                     pass
 
 
 def _start(folder: Path, tenant: Tenant, first: Engine, hosting: Hosting) -> Engine:
-    """The engine of a further tenant: made with the zone and partitions of the first."""
+    """The engine of a further tenant: made with its zone and partitions, or those of the first."""
     making = Making()
     if not is_data_dir(folder):
-        zone, partitions = first.manifest.zone, first.partitions
+        zone = tenant.settings.get("zone") or first.manifest.zone
+        partitions = tenant.settings.get("partitions") or first.partitions
         making = Making(tenant=tenant.name, zone=zone, partitions=partitions)
     return start_engine(folder, making, hosting)
 

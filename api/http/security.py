@@ -81,6 +81,7 @@ def caller_of_secret(request: Request, secret: str) -> Caller:
     except UnauthenticatedError:
         service.rates.take("", address, FAILURES, now_ms)
         raise
+    service.tenants.check(caller.tenant)
     request.state.caller = caller
     return caller
 

@@ -1,0 +1,52 @@
+"""Limit how fast a tenant may ask: quotas by name, and the budgets that they become.
+
+A quota is what each key of the tenant may have in the long run; all of its keys together have four
+times that. For a while a key may go faster, as `actors.service.rate` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.service.errors import InvalidError
+from actors.service.rate import BUDGETS, Budget, Rates
+from actors.service.tenants import Tenant
+
+HOUR_S = 3_600
+QUOTAS: Mapping[str, tuple[str, float]] = {
+    # The budget that each one sets, and its unit in seconds.
+    "requests_per_second": ("api", 1),
+    "events_per_second": ("events", 1),
+    "dry_runs_per_hour": ("simulations", HOUR_S),
+}
+QUOTA_MAX = 100_000_000
+
+
+def checked(quotas: Mapping[str, int]) -> dict[str, int]:
+    """Quotas as they are stored. Raises InvalidError for one that is not known or too large."""
+    for name, value in quotas.items():
+        if name not in QUOTAS:
+            raise InvalidError(
+                f"there is no quota {name[:80]!r}",
+                advice=f"Use some of {', '.join(QUOTAS)}",
+                pointer="/quotas",
+            )
+        if not 1 <= value <= QUOTA_MAX:
+            raise InvalidError(
+                f"the quota {name} is {value:,}",
+                advice=f"State 1 to {QUOTA_MAX:,}, or leave it out for the common one",
+                pointer=f"/quotas/{name}",
+            )
+    return dict(quotas)
+
+
+def apply(rates: Rates, tenant: Tenant) -> None:
+    """Let a tenant have its quotas from now on, and the common budgets where it has none."""
+    for name, (budget, unit_s) in QUOTAS.items():
+        own = None
+        if name in tenant.quotas:
+            common = BUDGETS[budget]
+            per_second = tenant.quotas[name] / unit_s
+            # As long as the common budget can be saved up, so can this.
+            own = Budget(max(1.0, per_second * common.capacity / common.per_second), per_second)
+        rates.set_budget(tenant.id, budget, own)
