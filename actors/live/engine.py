@@ -428,17 +428,18 @@ class Engine:
 
     def counts(self, flow: str, version: int | None = None) -> Counters:
         """What a version counted, the newest unless stated. Raises RefusedError, DownError."""
-        return Counters.total(self._of_all(flow, "counts", version))
+        self._known(flow)
+        return Counters.total(self.ask_all("counts", flow, version))
 
     def entrants(self, flow: str) -> Entrants:
         """Who entered each version of a flow, for good. Raises RefusedError, DownError."""
-        return Entrants.of(self._of_all(flow, "entrants"))
-
-    def _of_all(self, flow: str, question: str, *more: Any) -> list[Any]:
-        """What each partition answers to a question about a flow."""
         self._known(flow)
+        return Entrants.of(self.ask_all("entrants", flow))
+
+    def ask_all(self, question: str, *more: Any) -> list[Any]:
+        """What each partition answers to a question, by their numbers. Raises DownError."""
         asked = [
-            self._pool.submit(self._of[n].call, "read", n, question, flow, *more)
+            self._pool.submit(self._of[n].call, "read", n, question, *more)
             for n in range(self.partitions)
         ]
         return [done.result() for done in asked]
@@ -464,7 +465,7 @@ class Engine:
 
         Raises DownError while it is halted or if its process ends meanwhile, StoreError.
         """
-        found: dict[str, int] = self._job(number, "copy", to, people)
+        found: dict[str, int] = self.job(number, "copy", to, people)
         return found
 
     def copy_coordinator(self, to: Path) -> dict[str, int]:
@@ -481,7 +482,7 @@ class Engine:
         found: dict[str, StoreLook | str] = {"control": look_at(self.control.store)}
         for number in range(self.partitions):
             try:
-                look: StoreLook | str = self._job(number, "look")
+                look: StoreLook | str = self.job(number, "look")
             except DownError:
                 continue  # the status tells of it
             except HeadraceError as error:
@@ -489,7 +490,7 @@ class Engine:
             found[f"partitions/{number:03}"] = look
         return found
 
-    def _job(self, number: int, name: str, *arguments: Any) -> Any:
+    def job(self, number: int, name: str, *arguments: Any) -> Any:
         """Have a partition do what takes long beside its work, and wait for the end."""
         job, handle = uuid.uuid4().hex, self._of[number]
         handle.call("begin", job, number, name, *arguments)
@@ -513,7 +514,7 @@ class Engine:
         folder.mkdir(parents=True)
         made = [folder / f"{number:03}" for number in range(self.partitions)]
         for number, target in enumerate(made):
-            self._job(number, "export", target)
+            self.job(number, "export", target)
         return made
 
     def status(self) -> dict[str, Any]:

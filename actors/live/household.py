@@ -6,6 +6,7 @@ the partition. If it ends it is started again within a minute, and the partition
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import TimeoutError as WaitingError
@@ -23,6 +24,8 @@ from actors.live.data_dir import partition_path, people_path
 from actors.live.errors import BehindError, BusyError, DownError, FullError
 from actors.live.export import export_journals
 from actors.live.hosted import Opener, Receipt, Surroundings
+from actors.live.known import known_of
+from actors.live.messaging import Asked, forget_tests, preview, send_test, signed
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
 from actors.live.store_look import StoreLook, look_at
@@ -36,9 +39,11 @@ from actors.relay.reports import BusyError as ReportsWaitError
 from actors.relay.results import Name as ResultName
 from actors.relay.services import Services
 from actors.relay.settings import load_providers
+from actors.relay.switches import FolderSwitches
 from actors.store.errors import NoSpaceError
 from core.counters import Counters
 from core.errors import HeadraceError
+from core.hashing import hash_customer
 from core.internal_events import MESSAGE_SENT
 from core.tenant_schema import TenantEvent, TenantSchema
 
@@ -141,6 +146,8 @@ class Household:
         self._surroundings: Surroundings | None = None
         self._relay: RelayThread | None = None
         self._relay_problem = ""
+        self._starting = threading.Lock()  # of the relay
+        self._testing = threading.Lock()
 
     # What the partition does
 
@@ -206,6 +213,12 @@ class Household:
         counted = [(number, self.partition.counts(flow, number)) for number in versions]
         return [(number, int(c.entries_by_hour.sum()), c.people) for number, c in counted]
 
+    def would_enter(self, command: Mapping[str, Any]) -> int:
+        """How many customers a command to publish would let in at once; it is not applied."""
+        fresh = self.partition.trial(command)
+        fresh.machine.tick(fresh.at_ms + 1)
+        return fresh.machine.count().people
+
     def state_of(self, customer: str) -> Mapping[str, Any] | None:
         """What is known of a customer, personal values included; None if unknown."""
         found = self.partition.state_of(customer)
@@ -213,6 +226,11 @@ class Household:
         if found is None or not personal:
             return found
         return {**found, "personal": dict(personal)}
+
+    def page(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """Numbers above `after` and ids of up to `limit` customers; of the erased only numbers."""
+        end = min(after + 1 + limit, len(self.partition.id_hashes()))
+        return [(n, self.partition.id_of(n).strip("\0")) for n in range(after + 1, end)]
 
     def digest(self) -> int:
         """A hash of all customers and tokens; see `LivePartition.digest`."""
@@ -230,8 +248,50 @@ class Household:
 
     def forget_messages(self, id_hashes: Sequence[int]) -> None:
         """Remove what channels keep of customers that were erased. Any thread may call it."""
+        customers = [signed(each) for each in id_hashes]
         if self._relay is not None:
-            self._relay.forget([(h + 2**63) % 2**64 - 2**63 for h in id_hashes])
+            self._relay.forget(customers)
+        with self._testing:
+            forget_tests(self._factory.folder, self._number, customers)
+
+    def preview(self, asked: Asked) -> dict[str, Any]:
+        """How a message looks; see `actors.live.messaging`. Any thread may call it."""
+        with self._testing:
+            return preview(self._factory.folder, self._number, *self._known, asked)
+
+    def send_test(self, asked: Asked, address: str) -> dict[str, str]:
+        """Send a test message; see `actors.live.messaging`. Any thread may call it."""
+        with self._testing:
+            return send_test(self._factory.folder, self._number, *self._known, asked, address)
+
+    def known_of(self, customer: str) -> dict[str, Any]:
+        """What the journal holds of a customer. Any thread may call it."""
+        return known_of(self.partition.store, customer)
+
+    def erasure_of(self, customer: str) -> tuple[int, int] | None:
+        """Number and time of the customer's last erasure in the ledger. Any thread may call it."""
+        return self.people.erasure_of(hash_customer(customer))
+
+    def renew_relay(self) -> str:
+        """Start the relay anew, by the settings as they are now; returns what is wrong with it.
+
+        Any thread but the partition's may call it.
+        """
+        if self._surroundings is not None and self._factory.relays:
+            self._restart_relay()
+        return self.companions
+
+    def settle_messages(self) -> None:
+        """Return once every attempt to send that is under way has ended. Any thread may call it."""
+        relay = self._relay
+        if relay is not None and relay.running:
+            relay.ask(lambda found: found.settled(), CLOSE_S + TAKEN_S)
+
+    @property
+    def _known(self) -> tuple[str, Lookup]:
+        """The tenant, and where values for messages come from."""
+        tenant = self._factory.settings.tenant
+        return tenant, Lookup(tenant, self.people, _hash_of, self._attributes)
 
     def copy(self, to: Path, people: Path | None) -> dict[str, int]:
         """Copy the partition, then its people, into new folders. Any thread may call it.
@@ -283,10 +343,9 @@ class Household:
         """Do what must be done every minute; a relay that ended is started again."""
         self.partition.tend()
         self.people.tend()
-        if self._surroundings is not None and self.companions:
-            if self._relay is not None:
-                self._relay.close(CLOSE_S)
-            self._start_relay()
+        # While another thread starts it anew this one must not wait: results come through it.
+        if self._surroundings is not None and self.companions and not self._starting.locked():
+            self._restart_relay()
 
     def close(self) -> None:
         """Close everything, and first the relay."""
@@ -294,19 +353,24 @@ class Household:
         self.people.close()
         self.partition.close()
 
+    def _restart_relay(self) -> None:
+        with self._starting:
+            if self._relay is not None:
+                self._relay.close(CLOSE_S)
+            self._start_relay()
+
     def _start_relay(self) -> None:
         folder = self._factory.folder
         self._relay, self._relay_problem = None, ""
         try:
             providers = load_providers(folder).build(folder, f"{self._number:03}")
             services = Services(
-                people=Lookup(
-                    self._factory.settings.tenant, self.people, _hash_of, self._attributes
-                ),
+                people=self._known[1],
                 contents=FolderContents(folder / TEMPLATES),
                 report=BatchedReport(self._reported),
                 clock=lambda: time.time_ns() // 1_000_000,
                 rng=np.random.default_rng(),
+                switches=FolderSwitches(folder),
             )
             relay = RelayThread(self.partition.store, providers, services)
             relay.start()

@@ -20,6 +20,7 @@ from actors import failpoints
 from actors.intake.admission import Admission, Judged
 from actors.intake.directory import Directory
 from actors.intake.frame import Frame
+from actors.live.backfilling import backfill
 from actors.live.basis import Basis, installed_basis, pack_tables
 from actors.live.carrying import carry_basis, carry_grant, carry_time
 from actors.live.control import SOURCE, Command, TenantSettings
@@ -379,6 +380,13 @@ class LivePartition:
             self._recover()
             raise
 
+    def trial(self, command: Command) -> LiveVersion:
+        """The version that a command would publish, as it would begin; nothing comes of it."""
+        fresh = self._new_version(command, 0, self._state.directory, self._state.tables)
+        if fresh.looks_back:
+            backfill(fresh, self.store, self._applied, self._state.directory)
+        return fresh
+
     def _checked(self, command: Command, sequence: int = 0) -> LiveVersion | None:
         """The version that a command publishes; what can't be is refused."""
         kind = command["kind"]
@@ -461,21 +469,11 @@ class LivePartition:
             return
         state.versions.append(fresh)
         if fresh.looks_back:
-            self._backfill(fresh)
+            self._looked_back = self._applied + 1
+            backfill(fresh, self.store, self._applied, state.directory)
         if command.get("in_flight") == "reset":
             fresh.machine.admit(inside, at_ms)
             state.clock_ms = max(state.clock_ms, at_ms + 1)
-
-    def _backfill(self, fresh: LiveVersion) -> None:
-        """Remember the journal's events, as far as it goes back, for a version that asks."""
-        self._looked_back = self._applied + 1
-        head, file = self.store.head, str(self.store.folder)
-        for number, data in self.store.journal(head.journal_first - 1):
-            if number > self._applied:
-                return
-            record = decode_record(number, data, file)
-            if isinstance(record, RowsRecord):
-                fresh.backfill(record.frame, self._state.directory.find(record.frame.id_hash))
 
     # -- carrying out, committing, recovering
 
