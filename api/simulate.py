@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +31,14 @@ from api.window import read_window
 from core.audience import Audience, AudienceSchema
 from core.binding import Bound, bind
 from core.compiler import compile_flow, needs_of
+from core.counters import Counters
 from core.errors import HeadraceError
 from core.limits import PEOPLE_MAX
 from core.options import DEFAULT_SALT, RunOptions
 from core.report import AudienceFacts, Report, RunFacts
 from core.report_build import build_report
+from core.report_couplings import Ending
+from core.responses import Responses
 from core.segments import Segments
 from core.story import tell as tell_story
 
@@ -46,6 +51,8 @@ class Request:
 
     `name` is the audience's for people, where it is not that of its folder. `segments` is a file
     of segments, `tenants` are those of the tenant whose journal the audience is, if they were set.
+    `draws_as` is a lineage whose luck the flow is to have instead of its own, `work_max` bounds
+    customers times replicates.
     """
 
     flow: Path
@@ -70,22 +77,92 @@ class Request:
     html: Path | None = None
     trace: tuple[str, ...] = ()
     quiet: bool = False
+    draws_as: str | None = None
+    work_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A dry run that was carried out, and all that its report is made of."""
+
+    request: Request
+    opened: Opened
+    responses: Responses | None
+    options: RunOptions
+    audience: AudienceFacts
+    coupled: CoupledDryRun
+    endings: list[list[Ending]]
+    stories: list[dict[str, Any]]
+    began: float
+
+    def report(self) -> Report:
+        """The report of all replicates."""
+        result = self.coupled.result
+        run = RunFacts(
+            elapsed_s=round(time.monotonic() - self.began, 3),
+            workers=_workers(self.request),
+            headrace=version("headrace"),
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return self._report(result.counters, self.options, self.endings, run)
+
+    def reports(self) -> list[Report]:
+        """A report of each replicate by itself."""
+        counted = self.coupled.result.counters
+        found = []
+        for number, counters in enumerate(counted):
+            options = replace(self.options, replicate=self.options.replicate + number)
+            endings = self.endings[number : number + 1]
+            found.append(self._report([counters], options, endings, None))
+        return found
+
+    def _report(
+        self,
+        counters: Sequence[Counters],
+        options: RunOptions,
+        endings: Sequence[Sequence[Ending]],
+        run: RunFacts | None,
+    ) -> Report:
+        return build_report(
+            self.opened.flow,
+            counters,
+            options,
+            audience=self.audience,
+            responses=self.responses,
+            lint=self.opened.violations,
+            stories=self.stories,
+            partial=self.coupled.result.partial,
+            endings=endings,
+            run=run,
+        )
 
 
 def run(request: Request, progress: Progress) -> Report:
     """Dry-run as asked, writing the log if one is asked for; what went wrong is told or raised."""
+    carried = carry_out(request, progress)
+    progress("building the report", 0, 1)
+    report = carried.report()
+    progress("building the report", 1, 1)
+    return report
+
+
+def carry_out(request: Request, progress: Progress) -> Carried:
+    """Do all of `run` but the report."""
     began = time.monotonic()
     progress(CHECKING, 0, 1)
     outputs = {"--log": request.log, "--json": request.json, "--html": request.html}
     segments_file = request.segments or request.flow.parent / SEGMENTS
     check_outputs(outputs, (request.flow, request.responses, segments_file, request.audience))
     schema = read_schema(request.audience)
+    _check_work(request, schema)
     with violations_told():
         segments = segments_for(request.flow, request.segments, request.tenants)
         opened = open_flow(request.flow, schema, segments)
         responses = (
             None if request.responses is None else open_responses(request.responses, segments)
         )
+    if request.draws_as is not None:
+        opened = replace(opened, flow=opened.flow.drawing_as(request.draws_as))
     options = _options(request, opened, schema)
     progress(CHECKING, 1, 1)
     program = compile_flow(opened.flow, responses)
@@ -95,32 +172,33 @@ def run(request: Request, progress: Progress) -> Report:
     chosen = [_customer(audience, customer) for customer in request.trace]
     bound = bind(program, audience, options)
     coupled = _dry_run(request, bound, progress)
-    result = coupled.result
-    progress("building the report", 0, 1)
     grants = coupled.granted[0].grants if coupled.granted else None
     stories = [
         asdict(tell_story(opened.flow, audience, customer, options, responses, grants=grants))
         for customer in chosen
     ]
-    report = build_report(
-        opened.flow,
-        result.counters,
-        options,
-        audience=_facts(request, audience, schema, bound),
+    return Carried(
+        request=request,
+        opened=opened,
         responses=responses,
-        lint=opened.violations,
-        stories=stories,
-        partial=result.partial,
+        options=options,
+        audience=_facts(request, audience, schema, bound),
+        coupled=coupled,
         endings=coupled.endings(bound.couplings.specs),
-        run=RunFacts(
-            elapsed_s=round(time.monotonic() - began, 3),
-            workers=_workers(request),
-            headrace=version("headrace"),
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-        ),
+        stories=stories,
+        began=began,
     )
-    progress("building the report", 1, 1)
-    return report
+
+
+def _check_work(request: Request, schema: AudienceSchema) -> None:
+    """Refuse more customers times replicates than may be carried out, where that is bounded."""
+    work = schema.counts.customers * request.replicates
+    if request.work_max is not None and work > request.work_max:
+        raise HeadraceError(
+            f"{schema.counts.customers:,} customers in {request.replicates:,} replicates are "
+            f"{work:,}, and at most {request.work_max:,} may be carried out",
+            advice="Ask for fewer replicates, or have the quota raised",
+        )
 
 
 def present(request: Request, report: Report) -> int:

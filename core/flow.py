@@ -157,6 +157,14 @@ class Flow(Model):
         """The lineage that keys every draw: two drafts of one lineage share their luck."""
         return self.lineage or self.flow
 
+    def drawing_as(self, lineage: str) -> Flow:
+        """This flow with the luck of another lineage."""
+        if lineage == self.draws_as:
+            return self
+        flow = self.model_copy(update={"lineage": lineage})
+        flow._core = None  # it would be that of the former lineage
+        return flow
+
     @property
     def triggers(self) -> dict[str, NodeBase]:
         """The trigger nodes by id, in declared order."""

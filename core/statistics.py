@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-from scipy.special import betainc, betaincinv, ndtri
+from scipy.special import betainc, betaincinv, ndtri, stdtrit
 
 CHANCE_POINTS = 4096
 
@@ -114,6 +114,28 @@ def interval_coverage(n: int, level: float = 0.9) -> float:
     return min(level, (n - 1) / (n + 1))
 
 
+def mean_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float | None, float | None]:
+    """Return (mean, lo, hi): what the mean of ever more such `values` lies in, by Student's t.
+
+    Of differences within pairs it is the interval of the paired t test. Where all values are equal
+    it is exactly that value; one value alone has no interval, so `lo` and `hi` are None.
+    ValueError where there is no value. Source: Student, The probable error of a mean, Biometrika 6
+    (1908) 1-25.
+    """
+    if len(values) == 0:
+        raise ValueError("a mean needs at least one value")
+    n, first = len(values), float(values[0])
+    if n == 1:
+        return first, None, None
+    if all(value == first for value in values):
+        return first, first, first
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(stdtrit(n - 1, _confident(confidence))) * deviation / sqrt(n)
+    return mean, mean - half, mean + half
+
+
 def _quantile(rising: Sequence[float], p: float) -> float:
     """The quantile at place p (n + 1) among sorted values, counted from 1; clamped to the range."""
     place = min(max(p * (len(rising) + 1) - 1, 0.0), len(rising) - 1.0)
@@ -123,6 +145,10 @@ def _quantile(rising: Sequence[float], p: float) -> float:
 
 
 def _z(confidence: float) -> float:
+    return float(ndtri(_confident(confidence)))
+
+
+def _confident(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
-    return float(ndtri(0.5 + confidence / 2))
+    return 0.5 + confidence / 2
