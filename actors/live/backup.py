@@ -37,10 +37,13 @@ from actors.people import backup as people_backup
 from actors.people.manifest import ERASURES
 from actors.people.people import People
 from actors.relay.settings import PROVIDERS
+from actors.relay.switches import SWITCHES
+from actors.relay.vault import SECRETS
 from actors.store import backup as store_backup
 from actors.store.errors import CorruptError
 from actors.store.folder import SIDE, os_errors
 from actors.store.side_file import read_number, sync_folder, write_synced
+from actors.tenant_content import LIST
 
 Progress = Callable[[str, int, int], None]
 CONFIG = "config"
@@ -171,9 +174,10 @@ def _facts(found: dict[str, int]) -> StoreFacts:
 
 
 def copy_config(folder: Path, to: Path) -> None:
-    """Copy what says how messages leave, which has no secrets in it, between two folders."""
-    if (folder / PROVIDERS).is_file():
-        shutil.copyfile(folder / PROVIDERS, to / PROVIDERS)
+    """Copy what says how messages leave, with no secret that is readable, between two folders."""
+    for name in (PROVIDERS, LIST, SWITCHES, SECRETS):
+        if (folder / name).is_file():
+            shutil.copy(folder / name, to / name)
     if (folder / TEMPLATES).is_dir():
         shutil.copytree(folder / TEMPLATES, to / TEMPLATES)
 

@@ -82,7 +82,7 @@ def _oldest(store: Partition) -> int:
 def _rows(store: Partition) -> dict[str, int]:
     """The relay's messages out of line, by state."""
     found: dict[str, int] = {}
-    for prefix in (b"pending/", b"parked/"):
+    for prefix in (b"pending/", b"parked/", b"held/"):
         for _, data in itertools.islice(store.relay_rows(prefix), ROWS_LOOK):
             try:
                 state = str(decode_row(data).state)

@@ -22,6 +22,7 @@ def check_settled(store: Partition) -> None:
     """Raise RefusedError unless all messages were sent, or no relay ever took one."""
     for prefix, what, advice in (
         (b"pending/", "are under way", "Start the engine until they are sent"),
+        (b"held/", "are of channels that are off", "Switch these on again"),
         (b"parked/", "are parked", "Decide on each of them: send again, or discard"),
     ):
         if next(store.relay_rows(prefix), None) is not None:

@@ -219,6 +219,11 @@ class People:
         """When the customer was last erased, UTC, None if never; it may have come anew since."""
         return self._ledger.last_ms(self._digest(id_hash))
 
+    def erasure_of(self, id_hash: int) -> tuple[int, int] | None:
+        """Number and time, UTC, of a customer's last erasure in the ledger; None if never."""
+        number = self._ledger.last(self._digest(id_hash))
+        return (number, self._ledger.erasures[number - 1].at_ms) if number else None
+
     def __len__(self) -> int:
         with self._reading() as partition:
             return partition.head.relay_rows - len(partition.relay_rows_of([ERASED]))

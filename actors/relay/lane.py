@@ -4,6 +4,9 @@ Each provider has a lane of its own with its own cursor over the same blocks, so
 holds up no other, and a backlog stays where it is: in the outbox, not in memory. A message is
 claimed (cursor and row in one transaction) before its provider hears of it, and settled (row gone,
 or waiting, or parked) after the answer; a result is reported before it is settled.
+
+Messages of a channel that is switched off are held: in rows of their own, so that those of other
+channels of the provider go by. Where all its channels are off it leaves everything in the outbox.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+from collections.abc import Collection
 
 from actors import failpoints
 from actors.relay.compose import compose
@@ -32,6 +36,7 @@ from actors.relay.provider import Provider
 from actors.relay.results import DELAY_TOLD_MS, Name, Result
 from actors.relay.rows import Row, decode_row, encode_row
 from actors.relay.services import Services
+from actors.relay.switches import REASON, Mode
 
 _LOG = logging.getLogger(__name__)
 DELAY_LOOK_MS = 30_000
@@ -39,6 +44,7 @@ ROWS_AT_ONCE = 256
 LATE_AT_ONCE = 1_000
 # Another partition's relay may hold the probe of a provider that both use.
 PROBE_LOOK_MS = 1_000
+SWITCH_LOOK_MS = 1_000
 
 
 class Lane:
@@ -50,8 +56,12 @@ class Lane:
         ledger: Ledger,
         services: Services,
         is_ours: IsOurs,
+        channels: Collection[str] = (),
     ) -> None:
         self._provider = provider
+        self._channels = channels
+        self._held = True  # whether there may be rows that were held
+        self._held_for: set[str] | None = None  # the channels that all of these are of, if known
         self._ledger = ledger
         self._services = services
         self._is_ours = is_ours
@@ -64,7 +74,7 @@ class Lane:
         self._disabled = DisabledAddresses(provider.name, ledger)
 
     def name(self, kind: str, key: str) -> str:
-        """The name of a message's row: pending or parked."""
+        """The name of a message's row: pending, parked or held."""
         return f"{kind}/{self._provider.name}/{key}"
 
     def stop(self) -> None:
@@ -113,6 +123,12 @@ class Lane:
         if shut_ms := breaker.wait_ms(now_ms):
             await self._sleep(min(shut_ms, DELAY_LOOK_MS))
             return
+        off = {channel for channel in self._channels if self._mode(channel) == "wait"}
+        if off and len(off) == len(self._channels):
+            await self._sleep(SWITCH_LOOK_MS)
+            return
+        if self._held and off != self._held_for:
+            await self._release(off)
         if self._more_rows and not self._waiting:
             await self._load()
         free = await self._slots()
@@ -146,6 +162,30 @@ class Lane:
         self._active[key] = task = group.create_task(self._attempt(key, row))
         task.add_done_callback(ended)
 
+    def _mode(self, channel: str) -> Mode | None:
+        """What becomes of messages of a channel that is off; None for one that is on."""
+        return self._services.switches.mode(channel) if channel in self._channels else None
+
+    async def _release(self, off: set[str]) -> None:
+        """Take up what was held for channels that are not `off` any more."""
+        prefix, after, left = self.name("held", ""), "", False
+        while rows := await self._ledger.rows(prefix, after, ROWS_AT_ONCE):
+            after = rows[-1][0]
+            changes: dict[str, bytes | None] = {}
+            for name, data in rows:
+                row = decode_row(data)
+                if _effect(row).channel in off:
+                    left = True
+                    continue
+                changes[name] = None
+                changes[self.name("pending", name.removeprefix(prefix))] = encode_row(row)
+            if changes:
+                await self._ledger.write(changes)
+                self._more_rows = True
+        self._held, self._held_for = left, off
+        if self._more_rows:
+            await self._load()
+
     async def _slots(self) -> int:
         """Acquire at least one slot, and what else is free."""
         slots = self._provider.slots
@@ -169,6 +209,8 @@ class Lane:
         elif full:
             await self._sleep(min(wait_ms or DELAY_LOOK_MS, DELAY_LOOK_MS))
         else:
+            if self._held:
+                wait_ms = min(wait_ms or SWITCH_LOOK_MS, SWITCH_LOOK_MS)
             await self._sleep(wait_ms, self._feed.cursor.commit)
 
     async def _sleep(self, wait_ms: int | None, after: int | None = None) -> None:
@@ -231,10 +273,29 @@ class Lane:
             await self._report("message_expired" if expired else "message_returned", row)
             changes[self.name("pending", key)] = None
             return
+        mode = self._mode(effect.channel)
+        if mode == "wait":
+            row.state, row.due_ms, self._held = "waiting", now_ms, True
+            if self._held_for is not None and effect.channel not in self._held_for:
+                self._held_for = None
+            changes[self.name("pending", key)] = None
+            changes[self.name("held", key)] = encode_row(row)
+            return
+        if mode == "drop":
+            await self._drop(key, row, changes)
+            return
         row.state = "sending"
         row.first_ms = row.first_ms or now_ms
         changes[self.name("pending", key)] = encode_row(row)
         batch.append((key, row))
+
+    async def _drop(self, key: str, row: Row, changes: dict[str, bytes | None]) -> None:
+        """Let a message of a channel that is off be; one that may have left waits for a person."""
+        if row.unsure:
+            await self._park(key, row, "ambiguous", REASON, changes)
+        else:
+            await self._report("message_skipped", row, REASON)
+            changes[self.name("pending", key)] = None
 
     async def _attempt(self, key: str, row: Row) -> None:
         """One attempt, from values to the settled row."""
@@ -255,6 +316,10 @@ class Lane:
         if message.address in self._disabled:
             provider.breaker.released()
             return Disabled("address_disabled")
+        # It may have been switched off while the message was composed.
+        if self._mode(effect.channel) is not None:
+            provider.breaker.released()
+            return Retry(REASON, throttled=True)
         if failpoints.armed:
             failpoints.hit("relay_before_http")
         try:

@@ -68,7 +68,13 @@ class Relay:
             if by_name.setdefault(provider.name, provider) is not provider:
                 raise ValueError(f"two providers are named {provider.name}")
         self._lanes = {
-            name: Lane(provider, self._ledger, services, self._routes.is_for(name))
+            name: Lane(
+                provider,
+                self._ledger,
+                services,
+                self._routes.is_for(name),
+                [channel for channel, lane in lanes.items() if lane == name],
+            )
             for name, provider in by_name.items()
         }
         self._services = services

@@ -106,7 +106,7 @@ class Routes:
 
     async def _rehouse(self, lane: str, ledger: Ledger) -> None:
         """Give a lane's messages out of line to the lanes that have their channels now."""
-        for kind in ("pending", "parked"):
+        for kind in ("pending", "parked", "held"):
             prefix = f"{kind}/{lane}/"
             while rows := await ledger.rows(prefix, "", ROWS_AT_ONCE):
                 changes: dict[str, bytes | None] = {}

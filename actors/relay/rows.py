@@ -4,6 +4,7 @@
     delay/<lane>            how far it has told of effects that wait behind a closed provider
     pending/<lane>/<key>    a message under way, or waiting for its next attempt
     parked/<lane>/<key>     a dead letter, or one whose fate is unknown, until a person decides
+    held/<lane>/<key>       a message of a channel that is switched off
 
 A message under way has its row before the provider hears of it. So a relay that starts again finds
 exactly those whose fate it does not know.

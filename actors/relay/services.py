@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from actors.relay.compose import Contents, People
 from actors.relay.results import Report
+from actors.relay.switches import AllOn, Switches
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The same for all lanes of a relay.
 
-    `clock` returns UTC milliseconds; `rng` is seeded by whoever makes it.
+    `clock` returns UTC milliseconds; `rng` is seeded by whoever makes it. `switches` say which
+    channels are off.
     """
 
     people: People
@@ -24,6 +26,7 @@ class Services:
     report: Report
     clock: Callable[[], int]
     rng: np.random.Generator
+    switches: Switches = field(default_factory=AllOn)
 
 
 def wall_services(people: People, contents: Contents, report: Report, seed: int) -> Services:

@@ -1,7 +1,7 @@
 """Read from DATA_DIR/providers.yaml how messages leave, and set the providers up.
 
-Secrets never stand in the file: it names environment variables. Without a file every message is
-written to DATA_DIR/outgoing. docs/messages.md explains each field.
+Secrets never stand in the file: it names environment variables, or secrets of the vault. Without a
+file every message is written to DATA_DIR/outgoing. docs/messages.md explains each field.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from actors.relay.channels.smtp import Server, SmtpChannel
 from actors.relay.channels.webhook import WebhookChannel
 from actors.relay.provider import Provider
 from actors.relay.routes import UNROUTED
+from actors.relay.vault import Vault
 from actors.yaml_file import load_yaml
 from core.errors import HeadraceError
 from core.nodes import CHANNELS, Channel
@@ -37,6 +38,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 DAY_MS = 86_400_000
+STORED = "stored:"  # which no environment variable's name begins with
 
 
 class _Part(BaseModel):
@@ -44,19 +46,32 @@ class _Part(BaseModel):
 
 
 class Secret(_Part):
-    """A secret by the name of the environment variable that holds it."""
+    """A secret by the name of the environment variable that holds it, or by its name in the vault.
 
-    env: str
+    One of `env` and `stored` is stated.
+    """
+
+    env: str = ""
+    stored: str = ""
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if not _VARIABLE.match(self.env):
+        if bool(self.env) == bool(self.stored):
+            raise ValueError("expected one name: of an environment variable, or a stored secret")
+        if self.env and not _VARIABLE.match(self.env):
             raise ValueError("expected the name of an environment variable")
         return self
 
     def value(self, environ: Mapping[str, str]) -> str:
-        """The secret itself. Raises HeadraceError, which names the variable, if it is not set."""
-        found = environ.get(self.env, "")
+        """The secret itself, by what is in the environment and, with STORED before, in the vault.
+
+        Raises HeadraceError, which tells the name, if it is not there.
+        """
+        found = environ.get(self.env or STORED + self.stored, "")
+        if not found and self.stored:
+            raise HeadraceError(
+                f"the secret {self.stored!r} is not stored", advice="Give its value anew"
+            )
         if not found:
             raise HeadraceError(
                 f"environment variable {self.env} is not set, or empty",
@@ -275,9 +290,10 @@ class ProviderSettings(_Part):
         Each relay thread needs its own. Raises HeadraceError with the file and the pointer.
         """
         found: dict[str, Provider] = {}
+        known = known_secrets(data_dir, environ)
         for name, settings in self.providers.items():
             try:
-                channel = settings.channel(environ, data_dir / OUTGOING, label)
+                channel = settings.channel(known, data_dir / OUTGOING, label)
             except HeadraceError as error:
                 raise _placed(error.message, error.advice, data_dir, name) from None
             except (ValueError, OSError) as error:
@@ -312,6 +328,15 @@ def load_providers(data_dir: Path) -> ProviderSettings:
     if not path.exists():
         return DEFAULT
     return load_yaml(path, ProviderSettings, "the providers", ADVICE)
+
+
+def known_secrets(data_dir: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What `Secret.value` looks up: the environment, and the vault's secrets behind STORED.
+
+    Raises HeadraceError where the vault can't be read.
+    """
+    stored = Vault(data_dir, environ).values()
+    return {**environ, **{STORED + name: value for name, value in stored.items()}}
 
 
 def _placed(message: str, advice: str, data_dir: Path, name: str) -> HeadraceError:
