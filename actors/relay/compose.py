@@ -12,6 +12,7 @@ from actors.relay.channels.base import Channel, Message
 from actors.relay.channels.render import MissingError, RenderError, Source, render, variables_of
 from actors.relay.effects import Effect
 from actors.relay.outcomes import Dead, Retry, Skipped
+from actors.relay.tracking import Tracker
 
 _LOG = logging.getLogger(__name__)
 ADDRESS_MAX = 2_048
@@ -35,13 +36,15 @@ class People(Protocol):
 class Content:
     """A template's parts, the flow's constants for it, and what stands in for missing values.
 
-    `address` names the attribute with the address where the effect names none.
+    `address` names the attribute with the address where the effect names none. Whoever has
+    unsubscribed still gets what is `transactional`.
     """
 
     parts: Mapping[str, Source]
     address: str
     constants: Mapping[str, object] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
+    transactional: bool = False
 
 
 class Contents(Protocol):
@@ -53,9 +56,17 @@ class Contents(Protocol):
 
 
 async def compose(
-    effect: Effect, channel: Channel, people: People, contents: Contents, at_ms: int
+    effect: Effect,
+    channel: Channel,
+    people: People,
+    contents: Contents,
+    at_ms: int,
+    tracker: Tracker | None = None,
 ) -> Message | Dead | Retry | Skipped:
-    """Return the message, or why there is none; reasons and logs hold no personal value."""
+    """Return the message, or why there is none; reasons and logs hold no personal value.
+
+    A `tracker` leads its links over the tenant's address, and knows to whom nothing may be sent.
+    """
     try:
         content = await contents.content(effect)
         if content is None:
@@ -72,8 +83,16 @@ async def compose(
     address = values.get(to)
     if not isinstance(address, str) or not 0 < len(address) <= ADDRESS_MAX:
         return Dead("no_address")
+    try:
+        tracked = None if tracker is None else tracker.message(effect, address, at_ms)
+    except Exception as error:
+        _LOG.warning("%s: cannot be tracked now: %s", effect.key, type(error).__name__)
+        return Retry("not_available", fault=False)
+    if tracked is not None and (why := tracked.refused(transactional=content.transactional)):
+        return Skipped(why)
     stated = {name: json.loads(said) for name, said in effect.stated}
-    known = {**content.constants, **values, **stated}
+    ours = {} if tracked is None else tracked.values()
+    known = {**content.constants, **values, **stated, **ours}
     parts: dict[str, str] = {}
     for name, encoding in channel.parts.items():
         source = content.parts.get(name)
@@ -87,7 +106,11 @@ async def compose(
             return Skipped(str(error)) if source.missing == "skip" else Dead(str(error))
         except RenderError as error:
             return Dead(str(error))
-    return Message(effect.key, address, parts, at_ms, effect.customer)
+    message = Message(effect.key, address, parts, at_ms, effect.customer)
+    if tracked is None:
+        return message
+    sources = {name: source.text for name, source in content.parts.items()}
+    return tracked.finished(message, channel.parts, sources, transactional=content.transactional)
 
 
 def _shown(channel: Channel, content: Content) -> set[str]:

@@ -102,7 +102,13 @@ class ContentFile(_Part):
                     part: Source(each.text, each.missing or self.missing)
                     for part, each in found.parts.items()
                 }
-                return Content(parts, found.address, self.constants, self.defaults)
+                return Content(
+                    parts,
+                    found.address,
+                    self.constants,
+                    self.defaults,
+                    transactional=self.kind == "transactional",
+                )
         return None
 
 

@@ -14,7 +14,9 @@ from actors.relay.outcomes import Outcome
 class Message:
     """A message ready to leave. Its repr shows nothing personal.
 
-    `customer` is the partition's number, for channels that keep what they sent.
+    `customer` is the partition's number, for channels that keep what they sent. `mark` is what a
+    provider may tell again of it, "" for none. With `one_click` a POST to its part `unsubscribe`
+    is all it takes (RFC 8058).
     """
 
     key: str
@@ -22,6 +24,8 @@ class Message:
     parts: Mapping[str, str] = field(repr=False)
     at_ms: int
     customer: int = -1
+    mark: str = field(default="", repr=False)
+    one_click: bool = False
 
 
 class Channel(Protocol):

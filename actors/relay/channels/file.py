@@ -19,7 +19,13 @@ from actors.relay.outcomes import Dead, Delivered, Outcome, Retry
 from actors.store.side_file import sync_folder
 from actors.whole_file import whole_file
 
-PARTS: Mapping[str, Encoding] = {"body": "text", "subject": "text", "text": "text", "html": "html"}
+PARTS: Mapping[str, Encoding] = {
+    "body": "text",
+    "subject": "text",
+    "text": "text",
+    "html": "html",
+    "unsubscribe": "header",
+}
 
 
 class FileChannel:
@@ -53,6 +59,7 @@ class FileChannel:
                     "customer": message.customer,
                     "to": message.address,
                     **message.parts,
+                    **({"mark": message.mark} if message.mark else {}),
                 },
                 ensure_ascii=False,
             ).encode()

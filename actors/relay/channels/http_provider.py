@@ -1,8 +1,9 @@
 """Send by any provider that takes HTTP: SMS, push, WhatsApp, WeChat gateways, set up by a template.
 
 A gateway says which request carries a message and how to read the answer. In its URL, headers and
-JSON body, Liquid placeholders stand for `to` (the address), `key` and the message's parts; each is
-encoded for its place, and JSON is made by an encoder from the finished strings.
+JSON body, Liquid placeholders stand for `to` (the address), `key`, the message's parts, `mark`
+(what the provider may send back with a report) and `unsubscribe_post` (the header of one-click);
+each is encoded for its place, and JSON is made by an encoder from the finished strings.
 """
 
 from __future__ import annotations
@@ -75,7 +76,13 @@ class HttpProvider:
     async def send(self, message: Message) -> Outcome:
         """Make the gateway's request once and read its answer."""
         gateway = self._gateway
-        values = {**message.parts, "to": message.address, "key": message.key}
+        values = {
+            **message.parts,
+            "to": message.address,
+            "key": message.key,
+            "mark": message.mark,
+            "unsubscribe_post": "List-Unsubscribe=One-Click" if message.one_click else "",
+        }
         private = {**values, **gateway.secrets}
         try:
             url = render(Source(gateway.url), "url", private)

@@ -159,6 +159,10 @@ class SmtpChannel:
         mail["Date"] = formatdate(message.at_ms / 1_000)
         if unsubscribe := message.parts.get("unsubscribe"):
             mail["List-Unsubscribe"] = f"<{unsubscribe}>"
+        if message.one_click:
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        if message.mark:
+            mail["X-Headrace-Mark"] = message.mark
         mail.set_content(message.parts["text"])
         if html := message.parts.get("html"):
             mail.add_alternative(html, subtype="html")
