@@ -242,6 +242,7 @@ class Routes(APIRouter):
         cost: int = 1,
         problems: Sequence[int] = (),
         example: Any = None,
+        body_example: Any = None,
         responses: Mapping[int | str, dict[str, Any]] | None = None,
         body_bytes_max: int | None = JSON_BYTES_MAX,
         extra: dict[str, Any] | None = None,
@@ -249,10 +250,10 @@ class Routes(APIRouter):
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that needs `scope`, None for one that anybody may ask.
 
-        `status` is that of success, `example` its body; `problems` are the statuses it may answer
-        besides those that every route may. `cost` is what it takes of the rate limit. A body has at
-        most `body_bytes_max`; None says that the route reads it itself. `responses` and `extra` go
-        into the OpenAPI document as they are, `more` to FastAPI.
+        `status` is that of success, `example` its body, `body_example` the request's; `problems`
+        are the statuses it may answer besides those that every route may. `cost` is what it takes
+        of the rate limit. A body has at most `body_bytes_max`; None says that the route reads it
+        itself. `responses` and `extra` go into the OpenAPI document as they are, `more` to FastAPI.
         """
         always = ALWAYS if scope is not None else (400, 500)
         if method in CHANGING and body_bytes_max is not None:
@@ -263,6 +264,9 @@ class Routes(APIRouter):
         told.update(responses or {})
         if method in CHANGING and scope is not None:
             extra = {**(extra or {}), "parameters": [_IDEMPOTENCY]}
+        if body_example is not None:
+            content = {"application/json": {"example": body_example}}
+            extra = {**(extra or {}), "requestBody": {"content": content}}
         guards = [] if scope is None else [Depends(_needing(scope, cost)), *_DOCUMENTED]
 
         def take(endpoint: Endpoint) -> Endpoint:
