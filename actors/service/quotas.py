@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.service.errors import InvalidError
+from actors.service.jobs import LIMITS
 from actors.service.rate import BUDGETS, Budget, Rates
 from actors.service.tenants import Tenant
 
@@ -25,10 +26,10 @@ QUOTA_MAX = 100_000_000
 def checked(quotas: Mapping[str, int]) -> dict[str, int]:
     """Quotas as they are stored. Raises InvalidError for one that is not known or too large."""
     for name, value in quotas.items():
-        if name not in QUOTAS:
+        if name not in QUOTAS and name not in LIMITS:
             raise InvalidError(
                 f"there is no quota {name[:80]!r}",
-                advice=f"Use some of {', '.join(QUOTAS)}",
+                advice=f"Use some of {', '.join((*QUOTAS, *LIMITS))}",
                 pointer="/quotas",
             )
         if not 1 <= value <= QUOTA_MAX:

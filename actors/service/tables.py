@@ -38,6 +38,7 @@ TABLES = {
     "quotas": 27,
     "idempotency_due": 28,  # when responses expire, in that order
     "templates": 29,  # flows that were saved as templates
+    "job_documents": 30,  # what jobs that wait are to work on
 }
 
 NAMES = {number: name for name, number in TABLES.items()}
