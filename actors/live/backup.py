@@ -36,7 +36,10 @@ from actors.live.reading import reading
 from actors.people import backup as people_backup
 from actors.people.manifest import ERASURES
 from actors.people.people import People
+from actors.relay.link_settings import LINKS
+from actors.relay.marks import KEY_FILE
 from actors.relay.settings import PROVIDERS
+from actors.relay.suppression import FILE as SUPPRESSIONS
 from actors.relay.switches import SWITCHES
 from actors.relay.vault import SECRETS
 from actors.store import backup as store_backup
@@ -174,8 +177,11 @@ def _facts(found: dict[str, int]) -> StoreFacts:
 
 
 def copy_config(folder: Path, to: Path) -> None:
-    """Copy what says how messages leave, with no secret that is readable, between two folders."""
-    for name in (PROVIDERS, LIST, SWITCHES, SECRETS):
+    """Copy what says how messages leave, and who is left alone, between two folders.
+
+    Of secrets only the key of marks goes along readable: links in messages that were sent need it.
+    """
+    for name in (PROVIDERS, LIST, SWITCHES, SECRETS, LINKS, KEY_FILE, SUPPRESSIONS):
         if (folder / name).is_file():
             shutil.copy(folder / name, to / name)
     if (folder / TEMPLATES).is_dir():

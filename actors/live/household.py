@@ -40,6 +40,7 @@ from actors.relay.results import Name as ResultName
 from actors.relay.services import Services
 from actors.relay.settings import load_providers
 from actors.relay.switches import FolderSwitches
+from actors.relay.tracking import Tracker
 from actors.store.errors import NoSpaceError
 from core.counters import Counters
 from core.errors import HeadraceError
@@ -77,11 +78,15 @@ RESULT_SCHEMA = TenantSchema(
 
 @dataclass(frozen=True, slots=True)
 class HouseholdFactory:
-    """Opens the households of a data directory; with `relays` their messages are sent."""
+    """Opens the households of a data directory; with `relays` their messages are sent.
+
+    Links in these lead over `public_url`, unless the data directory names an address of its own.
+    """
 
     folder: Path
     settings: TenantSettings
     relays: bool = True
+    public_url: str = ""
 
     def __call__(self) -> Opener:
         """The opener."""
@@ -254,6 +259,19 @@ class Household:
         with self._testing:
             forget_tests(self._factory.folder, self._number, customers)
 
+    def recipients(self, messages: Sequence[tuple[int, int]]) -> list[str | None]:
+        """Who got messages, by the hash of the id and when they were composed, ms UTC.
+
+        None for a customer that is unknown, or was erased since. Any thread may call it.
+        """
+        hashes = [id_hash for id_hash, _ in messages]
+        ids = self._ask(lambda: [self.partition.id_of_hash(each) for each in hashes])
+        erased = [self.people.erased_ms(each) for each in hashes]
+        return [
+            None if gone is not None and gone >= at_ms else found
+            for found, gone, (_, at_ms) in zip(ids, erased, messages, strict=True)
+        ]
+
     def preview(self, asked: Asked) -> dict[str, Any]:
         """How a message looks; see `actors.live.messaging`. Any thread may call it."""
         with self._testing:
@@ -371,6 +389,7 @@ class Household:
                 clock=lambda: time.time_ns() // 1_000_000,
                 rng=np.random.default_rng(),
                 switches=FolderSwitches(folder),
+                tracker=Tracker(folder, self._factory.public_url),
             )
             relay = RelayThread(self.partition.store, providers, services)
             relay.start()

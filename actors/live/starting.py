@@ -65,7 +65,8 @@ class Making:
 class Hosting:
     """How partitions are hosted: in how many shards (0: one for each core), and where.
 
-    `relays` says whether messages are sent; else they wait in the outbox.
+    `relays` says whether messages are sent; else they wait in the outbox. Links in them lead over
+    `public_url`, where a tenant has no address of its own.
     """
 
     inline: bool = False
@@ -73,6 +74,7 @@ class Hosting:
     address: str | None = None
     relays: bool = True
     options: ShardOptions = field(default_factory=ShardOptions)
+    public_url: str = ""
 
 
 def start_engine(
@@ -128,7 +130,8 @@ def cores() -> int:
 def _households(data: DataDir, hosting: Hosting) -> OpenerFactory:
     from actors.live.household import HouseholdFactory
 
-    return HouseholdFactory(data.path, TenantSettings.of(data.manifest), hosting.relays)
+    settings = TenantSettings.of(data.manifest)
+    return HouseholdFactory(data.path, settings, hosting.relays, hosting.public_url)
 
 
 def _hosted(

@@ -308,7 +308,12 @@ class Lane:
     async def _send(self, effect: Effect, changes: dict[str, bytes | None]) -> Verdict:
         provider, services = self._provider, self._services
         message = await compose(
-            effect, provider.channel, services.people, services.contents, services.clock()
+            effect,
+            provider.channel,
+            services.people,
+            services.contents,
+            services.clock(),
+            services.tracker,
         )
         if isinstance(message, Dead | Retry | Skipped):
             provider.breaker.released()

@@ -11,6 +11,7 @@ import numpy as np
 from actors.relay.compose import Contents, People
 from actors.relay.results import Report
 from actors.relay.switches import AllOn, Switches
+from actors.relay.tracking import Tracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Services:
     """The same for all lanes of a relay.
 
     `clock` returns UTC milliseconds; `rng` is seeded by whoever makes it. `switches` say which
-    channels are off.
+    channels are off, a `tracker` what links lead over and to whom nothing is sent.
     """
 
     people: People
@@ -27,6 +28,7 @@ class Services:
     clock: Callable[[], int]
     rng: np.random.Generator
     switches: Switches = field(default_factory=AllOn)
+    tracker: Tracker | None = None
 
 
 def wall_services(people: People, contents: Contents, report: Report, seed: int) -> Services:

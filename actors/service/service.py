@@ -52,6 +52,8 @@ class Service:
                 quotas.apply(self.rates, tenant)
         self.idempotency = Idempotency(plane)
         self.now_ms = now_ms
+        self.public_url = ""
+        """What links in messages lead over, of tenants without an address of their own."""
         self.first_key = ""
         """The admin key that this opening made, told once; "" where there are keys already."""
         self._stopped = threading.Event()
@@ -72,13 +74,15 @@ class Service:
         sent and who drives the clock. Raises HeadraceError as opening the plane does.
         """
         options = hosting.options if hosting else ShardOptions()
-        theirs = Hosting(inline=True, relays=hosting.relays if hosting else True, options=options)
+        relays, public_url = (hosting.relays, hosting.public_url) if hosting else (True, "")
+        theirs = Hosting(inline=True, relays=relays, options=options, public_url=public_url)
         plane = Plane.open(folder / FOLDER)
         try:
             tenants = Tenants(
                 folder, plane, first, lambda path, tenant: _start(path, tenant, first, theirs)
             )
             service = cls(folder, plane, tenants, now_ms)
+            service.public_url = public_url
             service._begin(first)
         except BaseException:
             plane.close()
