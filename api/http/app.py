@@ -24,6 +24,10 @@ from api.http.ingest.customerio_routes import customerio_routes
 from api.http.ingest.intake import Intake
 from api.http.observing import Metrics, Observer, request_id
 from api.http.problems import Problem, ProblemBody, ProblemError, problem_of, respond
+from api.http.routes.audit import audit_routes
+from api.http.routes.keys import key_routes
+from api.http.routes.tenants import tenant_routes
+from api.http.routes.users import user_routes
 from api.http.routing import RepeatedError, Routes
 from api.http.security import Guard
 from core.errors import HeadraceError
@@ -94,6 +98,10 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         customerio_routes(intake),
         posthog_routes.posthog_routes(intake),
         cloudevents_routes(intake),
+        tenant_routes(),
+        key_routes(),
+        user_routes(),
+        audit_routes(),
     )
 
 

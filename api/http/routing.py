@@ -197,7 +197,7 @@ class Paging:
         """The page of items, of which there is one more than `limit` if another page follows."""
         shown = list(items[: self.limit])
         more = len(items) > self.limit
-        return Page[Item](items=shown, next=_sealed(key(shown[-1])) if more else None)
+        return Page[Item](items=shown, next=sealed(key(shown[-1])) if more else None)
 
 
 def _paging(
@@ -211,7 +211,8 @@ Pages = Annotated[Paging, Depends(_paging)]
 """What a route takes that answers a page; it asks the store for `limit` + 1 items."""
 
 
-def _sealed(key: str) -> str:
+def sealed(key: str) -> str:
+    """A key as `next` has it."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
