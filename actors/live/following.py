@@ -1,0 +1,164 @@
+"""Run followers of a data directory in a process of their own, and ask them.
+
+That process is niced and only reads what the engine writes, so no answer holds anybody up. It is
+started by the first question, lives on while questions come, and saves where it is when it ends.
+Both sides talk over pipes: a length, u32, and a msgpack map.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgpack
+
+from actors.live.beside import Beside
+from actors.live.control import TenantSettings
+from actors.live.data_dir import partition_path, read_manifest
+from actors.live.errors import DownError, RefusedError
+from actors.live.flow_answers import FlowAnswers
+from actors.live.follower import follow
+from core.errors import HeadraceError
+
+FOLDER = "reports"
+NICE = 10
+IDLE_S = 600.0
+POLL_S = 1.0
+ANSWER_S = 120.0
+CLOSE_S = 30.0
+ANSWER_BYTES_MAX = 1 << 30
+_LENGTH = struct.Struct("<I")
+
+
+class Following:
+    """Asks the followers of one data directory. Any thread may; questions take turns."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is started yet; `folder` is the data directory's."""
+        self._folder = folder
+        self._asking = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, question: str, **said: Any) -> dict[str, Any]:
+        """The answer to a question of `actors.live.flow_answers`.
+
+        Raises what it raises as RefusedError, and DownError where no answer came.
+        """
+        with self._asking:
+            process = self._running()
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                _put(process.stdin, {"question": question, "said": said})
+                answer = _get(process.stdout, ANSWER_S)
+            except (OSError, EOFError, TimeoutError) as error:
+                process.kill()
+                self._process = None
+                raise DownError("the reports of live flows do not answer; ask again") from error
+        if "error" in answer:
+            kind = RefusedError if answer["refused"] else DownError
+            raise kind(answer["error"], advice=answer["advice"])
+        return answer
+
+    def rest(self) -> None:
+        """End the process until the next question. Again does nothing."""
+        with self._asking:
+            process, self._process = self._process, None
+            if process is None:
+                return
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(CLOSE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "actors.live.following", os.fspath(self._folder)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Ctrl-C at a terminal is for the engine: this one ends when its pipe does.
+                start_new_session=True,
+            )
+        return self._process
+
+
+def _put(pipe: BinaryIO | Any, said: dict[str, Any]) -> None:
+    data = msgpack.packb(said)
+    pipe.write(_LENGTH.pack(len(data)) + data)
+    pipe.flush()
+
+
+def _get(pipe: BinaryIO | Any, within_s: float) -> dict[str, Any]:
+    """The next map. EOFError where the other side ended, TimeoutError."""
+    until_s = time.monotonic() + within_s
+    length = _LENGTH.unpack(_read(pipe.fileno(), _LENGTH.size, until_s))[0]
+    found: dict[str, Any] = msgpack.unpackb(_read(pipe.fileno(), length, until_s))
+    return found
+
+
+def _read(number: int, size: int, until_s: float) -> bytes:
+    found = bytearray()
+    while len(found) < size:
+        ready, _, _ = select.select([number], [], [], max(0.0, until_s - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        piece = os.read(number, min(size - len(found), 1 << 20))
+        if not piece:
+            raise EOFError
+        found += piece
+    return bytes(found)
+
+
+def answer_questions(folder: Path, asked: BinaryIO | Any, answers: BinaryIO | Any) -> None:
+    """Follow the data directory in `folder` and answer until nobody asks any more."""
+    manifest = read_manifest(folder)
+    settings = TenantSettings.of(manifest)
+    followers = []
+    for number in range(manifest.partitions):
+        source = Beside.open(partition_path(folder, number))
+        own = folder / FOLDER / f"{number:03}"
+        followers.append(follow(source, own, settings, manifest.instance))
+    found = FlowAnswers(followers)
+    idle_until_s = time.monotonic() + IDLE_S
+    while time.monotonic() < idle_until_s:
+        ready, _, _ = select.select([asked.fileno()], [], [], POLL_S)
+        if not ready:
+            found.catch_up(POLL_S)
+            continue
+        try:
+            question = _get(asked, ANSWER_S)
+        except EOFError:
+            break
+        try:
+            answer = found.ask(question["question"], question["said"])
+        except HeadraceError as error:
+            refused = isinstance(error, RefusedError)
+            answer = {"error": error.message, "advice": error.advice, "refused": refused}
+        _put(answers, answer)
+        idle_until_s = time.monotonic() + IDLE_S
+    for follower in followers:
+        follower.save()
+        follower.close()
+
+
+def main(arguments: list[str]) -> None:
+    """The process."""
+    os.nice(NICE)
+    answer_questions(Path(arguments[0]), sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
