@@ -37,6 +37,7 @@ from core.tenant_schema import TenantSchema
 from core.violations import close_to, printable, quoted
 
 OWN = frozenset({"customer", "event", "occurred", "message_id"})
+BYTES_OF_CHAR = 4  # at most, in UTF-8
 _COMPRESSION = 3  # the field of a RecordBatch, in Arrow's Message.fbs
 _DICTIONARY, _BATCH = 2, 3  # kinds of messages there
 
@@ -92,6 +93,8 @@ class _Columns:
             raise FrameError("there is no column 'customer'", advice="Say in it whose each row is")
         self._table = table
         self._schema = schema
+        self._known_events = schema.known_events
+        self._known_properties = schema.known_properties
         self._rejects: list[Reject] = []
         self._dropped: dict[str, int] = {}
         self.keep: Mask = np.ones(table.num_rows, np.bool_)
@@ -160,16 +163,18 @@ class _Columns:
 
     def _bounded(self, column: Column, name: str, least: int, most: int) -> None:
         """Refuse rows whose texts are too short or too long, in bytes."""
+        chars = [len(text) for text in column.dictionary or ()]
+        if least <= min(chars, default=least) and BYTES_OF_CHAR * max(chars, default=0) <= most:
+            return  # whatever letters they are of
         sizes = [len(text.encode()) for text in column.dictionary or ()]
         wrong = np.array([not least <= size <= most for size in sizes] + [False], np.bool_)
         if wrong.any():
-            message = f"the text has {least} to {most:,} bytes"
-            self._refuse(wrong[column.values], name, "out-of-range", message)
+            self._refuse(wrong[column.values], name, "out-of-range", _sized(least, most))
 
     def _events(self) -> Column:
         column = self._column("event", "string")
         self._refuse(column.missing(), "event", "missing-field", "the row has no event")
-        known = self._schema.known_events
+        known = self._known_events
         for code, name in enumerate(column.dictionary or ()):
             if is_internal(name) or name not in known:
                 kind = "internal-event" if is_internal(name) else "unknown-event"
@@ -209,9 +214,11 @@ class _Columns:
             self._refuse(np.asarray(below, np.bool_), "message_id", "out-of-range", message)
             values = given.fill_null(0).to_numpy().astype(np.uint64)
             return values, None
-        column = self._column("message_id", "string")
-        self._bounded(column, "message_id", 1, MESSAGE_ID_BYTES_MAX)
-        return None, given.cast(pa.string()).to_pylist()
+        texts = given.cast(pa.string())
+        sizes = pc.binary_length(texts).fill_null(1).to_numpy()
+        wrong = (sizes < 1) | (sizes > MESSAGE_ID_BYTES_MAX)
+        self._refuse(wrong, "message_id", "out-of-range", _sized(1, MESSAGE_ID_BYTES_MAX))
+        return None, texts.to_pylist()
 
     def _values(self, events: Column | None) -> dict[str, Column]:
         found = {}
@@ -240,7 +247,7 @@ class _Columns:
 
     def _kind(self, name: str, events: Column | None) -> Kind | None:
         if events is not None:
-            return self._schema.known_properties.get(name)
+            return self._known_properties.get(name)
         if name in self._schema.personal:
             raise FrameError(
                 f"attribute {quoted(name)} is personal", advice="Send personal values as rows"
@@ -249,7 +256,7 @@ class _Columns:
 
     def _check_events(self, name: str, column: Column, events: Column) -> None:
         """Refuse or drop what stands in rows of events that have no such property."""
-        known = self._schema.known_events
+        known = self._known_events
         names = [*(events.dictionary or ()), ""]
         lacks = np.array([name not in known.get(event, {}) for event in names], np.bool_)
         if lacks.any():
@@ -265,6 +272,10 @@ class _Columns:
             return
         message = f"the schema has no field {quoted(name)} here. Add it, or leave it out."
         self._refuse(there, name, "unknown-field", message)
+
+
+def _sized(least: int, most: int) -> str:
+    return f"the text has {least} to {most:,} bytes"
 
 
 def _absent(column: Column) -> Any:

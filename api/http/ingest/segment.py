@@ -7,12 +7,15 @@ events `page_visited` and `screen_viewed`, `group` puts the customer into a grou
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from actors.intake.rows import Decoded, decode_rows
 from actors.intake.values import RefusedError
+from api.http.ingest.tracks import decode_tracks, read_tracks
 from api.http.ingest.translation import (
     MERGE_REFUSED,
     PAGE_EVENT,
@@ -32,8 +35,10 @@ from api.http.ingest.translation import (
 )
 from api.http.limits import Sizes
 from api.http.problems import refuse
+from core.tenant_schema import TenantSchema
 from core.zones import zone_names
 
+BATCH_BYTES = 16
 NAMESPACE = "segment"
 SIZES = Sizes(4 << 20, 4 << 20, 64 << 10, 2_500)
 """RudderStack takes 4 MB a batch, Customer.io 64 KiB an event; Segment takes less of each."""
@@ -98,13 +103,38 @@ def read_call(body: bytes, kind: str, places: Places, received_ms: int) -> Trans
 
 def read_batch(body: bytes, places: Places, received_ms: int) -> Translation:
     """A body of several calls, each of the type it states. Raises ProblemError."""
+    batch = _checked(body)
+    skew = skew_ms(batch.sent_at, received_ms)
+    table = read_tracks(body, places, NAMESPACE, skew)
+    if table is None or max(map(_size, batch.batch)) > SIZES.event_bytes_max:
+        return _rows(batch, places, skew)
+
+    def decode(schema: TenantSchema) -> Decoded:
+        found = decode_tracks(table, schema)
+        if found is None:
+            rows = _rows(batch, places, skew).rows
+            found = decode_rows(rows, schema, batch=os.urandom(BATCH_BYTES))
+        return found
+
+    return Translation(count=len(batch.batch), decode=decode)
+
+
+def _size(call: msgspec.Raw) -> int:
+    return memoryview(call).nbytes
+
+
+def _checked(body: bytes) -> Batch:
     batch = decoded(_BATCH, body)
     if len(batch.batch) > SIZES.events_max:
         detail = (
             f"the batch has {len(batch.batch):,} events; at most {SIZES.events_max:,} are taken"
         )
         raise refuse(413, "too-many-events", detail, "Send smaller batches")
-    reader = _Reader(places, skew_ms(batch.sent_at, received_ms), outer=batch.context)
+    return batch
+
+
+def _rows(batch: Batch, places: Places, skew: int) -> Translation:
+    reader = _Reader(places, skew, outer=batch.context)
     return translated(batch.batch, reader.read, item_bytes_max=SIZES.event_bytes_max)
 
 
