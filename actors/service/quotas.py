@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actors.service import launches
 from actors.service.errors import InvalidError
-from actors.service.jobs import LIMITS
+from actors.service.jobs import LIMITS as JOB_LIMITS
 from actors.service.rate import BUDGETS, Budget, Rates
 from actors.service.tenants import Tenant
 
@@ -20,6 +21,7 @@ QUOTAS: Mapping[str, tuple[str, float]] = {
     "events_per_second": ("events", 1),
     "dry_runs_per_hour": ("simulations", HOUR_S),
 }
+LIMITS = (*JOB_LIMITS, launches.QUOTA)  # of how much there is at a time, not of speed
 QUOTA_MAX = 100_000_000
 
 
