@@ -15,6 +15,7 @@ import numpy as np
 from actors.intake.routing import partition_of
 from actors.live.errors import RefusedError
 from actors.live.follower import Followed, Follower
+from actors.live.why import why
 from core.counters import Counters
 from core.hashing import hash_customer
 from core.nodes import CHANNELS
@@ -22,7 +23,7 @@ from core.outcomes import OUTCOMES, Outcome, outcome_text
 
 CATCH_UP_S = 5.0
 """An answer waits at most so long for what was not followed yet."""
-QUESTIONS = ("report", "nodes", "people", "path", "standing")
+QUESTIONS = ("report", "nodes", "people", "path", "why")
 
 
 class FlowAnswers:
@@ -147,14 +148,21 @@ class FlowAnswers:
         each = next(each for f, each in self._versions(flow, version) if f is follower)
         return {"known": number >= 0, **_way(follower, each, customer, number)}
 
-    def standing(self, flow: str, customer: str) -> dict[str, Any]:
-        """A customer's decisions in every version of a flow, where there are any."""
+    def why(self, flow: str, customer: str, ends: list[Any], now_ms: int) -> dict[str, Any]:
+        """A customer's way in each version of a flow, with reasons; or why he has none.
+
+        `ends` are pairs of a version and the end of its time of entries, ms, None while it is open.
+        """
         follower, number = self._find(customer)
-        versions = [
-            {"version": each.number, **_way(f, each, customer, number)}
-            for f, each in self._versions(flow)
-            if f is follower
-        ]
+        until_ms = dict(ends)
+        versions = []
+        for each in [each for f, each in self._versions(flow) if f is follower]:
+            way = _way(follower, each, customer, number)
+            if number >= 0:
+                version = follower.version(flow, each.number)
+                said = {"until_ms": until_ms.get(each.number), "now_ms": now_ms}
+                way = why(version, follower.store, follower.tenant, customer, way, said)
+            versions.append({"version": each.number, **way})
         return {"known": number >= 0, "versions": versions}
 
     def _find(self, customer: str) -> tuple[Follower, int]:

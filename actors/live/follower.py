@@ -111,6 +111,11 @@ class Follower(LivePartition):
         return [each for each in self.followed.values() if each.flow == flow]
 
     @property
+    def tenant(self) -> TenantSettings:
+        """The tenant's settings."""
+        return self._tenant
+
+    @property
     def applied(self) -> int:
         """The last journal record that it carried out."""
         return self._applied
