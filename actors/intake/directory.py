@@ -196,6 +196,18 @@ class Directory:
             for name, members in marks.items():
                 members[self._to_write(family, name, numbers)] = 0
 
+    def memberships(self, customer: int) -> tuple[list[str], list[str]]:
+        """The tags and the groups that a customer has, by name."""
+        return (
+            sorted(name for name, marks in self._tags.items() if marks[customer]),
+            sorted(name for name, marks in self._groups.items() if marks[customer]),
+        )
+
+    def zone_of(self, customer: int) -> str | None:
+        """The name of a customer's own zone, None for who has none."""
+        code = int(self._zone_code[customer])
+        return None if code < 0 else self._zones.texts[code]
+
     def audience(self, named: Iterable[str] = ()) -> Audience:
         """All customers as they are now, without events, for `core.binding.bind`.
 

@@ -28,9 +28,13 @@ def state_of(state: LiveState, customer_id: str) -> dict[str, Any] | None:
         for name in directory.schema.kept
         if (value := directory.column(name).value(number)) is not None
     }
+    tags, groups = directory.memberships(number)
     return {
         "customer": customer_id,
         "attributes": attributes,
+        "tags": tags,
+        "groups": groups,
+        "zone": directory.zone_of(number),
         "places": [
             {
                 "flow": v.name,

@@ -39,6 +39,7 @@ TABLES = {
     "idempotency_due": 28,  # when responses expire, in that order
     "templates": 29,  # flows that were saved as templates
     "job_documents": 30,  # what jobs that wait are to work on
+    "erasures": 31,  # who was erased, by the place in the ledger alone
 }
 
 NAMES = {number: name for name, number in TABLES.items()}
