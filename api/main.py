@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from api import best_slots, enriching, operations
+from api import best_slots, enriching, operations, service_commands
 from core.errors import HeadraceError
 
 INTERNAL_ERROR = 70
@@ -535,6 +535,7 @@ def serve(
 
 
 operations.add_to(app)
+service_commands.add_to(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,6 +1,6 @@
-"""Limit how fast a tenant may ask: quotas by name, and the budgets that they become.
+"""Name the quotas of tenants, and turn those of speed into budgets.
 
-A quota is what each key of the tenant may have in the long run; all of its keys together have four
+A quota of speed is what each key of the tenant may have in the long run; all of its keys together have four
 times that. For a while a key may go faster, as `actors.service.rate` tells.
 """
 
@@ -15,14 +15,16 @@ from actors.service.rate import BUDGETS, Budget, Rates
 from actors.service.tenants import Tenant
 
 HOUR_S = 3_600
-QUOTAS: Mapping[str, tuple[str, float]] = {
-    # The budget that each one sets, and its unit in seconds.
+SPEEDS: Mapping[str, tuple[str, float]] = {
+    # The budget that each quota sets, and its unit in seconds.
     "requests_per_second": ("api", 1),
     "events_per_second": ("events", 1),
     "dry_runs_per_hour": ("simulations", HOUR_S),
 }
 LIMITS = (*JOB_LIMITS, launches.QUOTA)  # of how much there is at a time, not of speed
-QUOTA_MAX = 100_000_000
+COUNTS = ("flows_started", "jobs_waiting", "jobs_per_day", "dry_run_customers")
+QUOTAS = (*SPEEDS, *COUNTS)
+QUOTA_MAX = 10**12
 
 
 def checked(quotas: Mapping[str, int]) -> dict[str, int]:
@@ -45,7 +47,7 @@ def checked(quotas: Mapping[str, int]) -> dict[str, int]:
 
 def apply(rates: Rates, tenant: Tenant) -> None:
     """Let a tenant have its quotas from now on, and the common budgets where it has none."""
-    for name, (budget, unit_s) in QUOTAS.items():
+    for name, (budget, unit_s) in SPEEDS.items():
         own = None
         if name in tenant.quotas:
             common = BUDGETS[budget]

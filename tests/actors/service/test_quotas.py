@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.service import quotas
+from actors.service import jobs, launches, quotas
 from actors.service.errors import InvalidError
 from actors.service.rate import Rates
 from actors.service.tenants import Tenant
@@ -31,3 +31,7 @@ def test_a_quota_becomes_a_budget_and_goes_again() -> None:
 def test_a_quota_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidError, match="quota"):
         quotas.checked(wrong)
+
+
+def test_every_count_that_is_obeyed_can_be_set() -> None:
+    assert set(quotas.COUNTS) == {launches.QUOTA, *jobs.LIMITS}
