@@ -1,7 +1,7 @@
 """Name the quotas of tenants, and turn those of speed into budgets.
 
-A quota of speed is what each key of the tenant may have in the long run; all of its keys together have four
-times that. For a while a key may go faster, as `actors.service.rate` tells.
+A quota of speed is what each key of the tenant may have in the long run; all of its keys together
+have four times that. For a while a key may go faster, as `actors.service.rate` tells.
 """
 
 from __future__ import annotations

@@ -152,8 +152,8 @@ def tenant_routes() -> Routes:
     def change_tenant(call: Calling, tenant: TenantId, body: TenantChange) -> Response:
         """Change a tenant's name, quotas, and when it expires.
 
-        A quota a second or an hour is what each key may have in the long run; all keys together have
-        four times that. The others count for the whole tenant.
+        A quota of speed is what each key may have in the long run; all keys together have four
+        times that. The others count for the whole tenant.
         """
         stated = {name: getattr(body, name) for name in body.model_fields_set}
         for name in ("name", "quotas"):
