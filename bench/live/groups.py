@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.live import figures_failpoints, figures_latency, figures_memory, figures_recovery
+from bench.live import (
+    figures_failpoints,
+    figures_http,
+    figures_latency,
+    figures_memory,
+    figures_recovery,
+)
 from bench.live.contest import OURS, RIVALS, Standing, run_once
 from bench.live.figures import Form, Measured
 from bench.live.load import make_load
 
 CONTEST = "contest"
 LATENCY = "latency"
-GROUPS = (CONTEST, LATENCY, "recovery", "memory", "failpoints")
+GROUPS = (CONTEST, LATENCY, "recovery", "memory", "failpoints", figures_http.GROUP)
 
 
 def measure(
@@ -24,11 +30,12 @@ def measure(
     """The figures of all groups but the contest; latency is at shares of the capacity that
     the contest found, or that one run finds where Headrace was not in it.
     """
-    taken = {
+    taken: dict[str, Callable[[], Measured]] = {
         LATENCY: lambda: figures_latency.measure(form, capacity(standings, form, batch), batch),
         "recovery": lambda: figures_recovery.measure(form),
         "memory": lambda: figures_memory.measure(form),
         "failpoints": figures_failpoints.measure,
+        figures_http.GROUP: lambda: figures_http.measure(form),
     }
     whole = Measured()
     for name, take in taken.items():
