@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -82,11 +83,22 @@ def find_violations(
     `segments` are those that it may name; what else is given is as for `core.lint.lint`.
     """
     text = read_bytes(path)
-    flow, violations = read_flow(text, name=str(path), segments=segments)
-    if flow is not None:
-        found = lint(flow, schema, content=content, others=others, now_ms=now_ms, facts=facts)
-        violations = [*violations, *located(found, text, name=str(path))]
+    lints = partial(lint, schema=schema, content=content, others=others, now_ms=now_ms, facts=facts)
+    flow, violations = judged(text, str(path), segments, lints)
     return flow, text, violations
+
+
+def judged(
+    text: bytes,
+    name: str,
+    segments: Segments | None,
+    lints: Callable[[Flow], Sequence[Violation]],
+) -> tuple[Flow | None, list[Violation]]:
+    """Read a flow's text and lint it; the flow is None where it can't be read as one."""
+    flow, violations = read_flow(text, name=name, segments=segments)
+    if flow is not None:
+        violations = [*violations, *located(lints(flow), text, name=name)]
+    return flow, violations
 
 
 def open_flow(

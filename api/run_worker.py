@@ -17,10 +17,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.service.run_process import NICE, Order
 from core.errors import HeadraceError
+
+if TYPE_CHECKING:
+    from api.simulate import Request
 
 TELL_S = 0.2
 FAILED, CRASHED = 1, 2
@@ -88,18 +91,20 @@ def carry_out(order: Order, folder: Path, progress: Callable[[str, int, int], No
             _dry_run(order, folder, request, progress)
 
 
-def _request(order: Order, folder: Path, document: str, given: dict[str, Any]) -> Any:
+def _request(order: Order, folder: Path, document: str, given: dict[str, Any]) -> Request:
     from api.simulate import Request
 
     segments, responses = folder / "segments", folder / "responses"
-    return Request(
-        flow=folder / document,
-        responses=responses if responses.is_file() else None,
-        segments=segments if segments.is_file() else None,
-        work_max=order.work_max,
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in order.options.items()}
+    made = {
+        "flow": folder / document,
+        "responses": responses if responses.is_file() else None,
+        "segments": segments if segments.is_file() else None,
+        "work_max": order.work_max,
         **given,
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in order.options.items()},
-    )
+        **options,
+    }
+    return Request(**made)
 
 
 def _dry_run(order: Order, folder: Path, given: dict[str, Any], progress: Any) -> None:

@@ -52,7 +52,7 @@ class Request:
     `name` is the audience's for people, where it is not that of its folder. `segments` is a file
     of segments, `tenants` are those of the tenant whose journal the audience is, if they were set.
     `draws_as` is a lineage whose luck the flow is to have instead of its own, `work_max` bounds
-    customers times replicates.
+    customers times replicates. `said` stands before the names of options where one is wrong.
     """
 
     flow: Path
@@ -79,6 +79,7 @@ class Request:
     quiet: bool = False
     draws_as: str | None = None
     work_max: int | None = None
+    said: str = "--"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def carry_out(request: Request, progress: Progress) -> Carried:
     audience = load_audience(
         request.audience, needs_of(program, replaces=request.replaces), progress=progress
     )
-    chosen = [_customer(audience, customer) for customer in request.trace]
+    chosen = [_customer(audience, customer, request.said) for customer in request.trace]
     bound = bind(program, audience, options)
     coupled = _dry_run(request, bound, progress)
     grants = coupled.granted[0].grants if coupled.granted else None
@@ -265,6 +266,7 @@ def _options(request: Request, opened: Opened, schema: AudienceSchema) -> RunOpt
         request.horizon,
         zone=opened.flow.settings.zone,
         schema=schema,
+        said=request.said,
     )
     return RunOptions(
         from_ms,
@@ -289,11 +291,11 @@ def _pool(stated: str) -> tuple[str, int]:
     return pool, int(count)
 
 
-def _customer(audience: Audience, customer_id: str) -> int:
+def _customer(audience: Audience, customer_id: str, said: str) -> int:
     customer = audience.index_of(customer_id)
     if customer is None:
         raise HeadraceError(
-            f"--trace: the audience has no customer {customer_id!r}",
+            f"{said}trace: the audience has no customer {customer_id!r}",
             advice=f"Ids look like {audience.id_of(0)!r}",
         )
     return customer
