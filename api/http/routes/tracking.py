@@ -1,0 +1,331 @@
+"""Answer those who open messages, follow links, unsubscribe, and the providers that report.
+
+None of them has a key: a mark that the tenant's key sealed, or a signature, says whose it is. Only
+sealed targets are led to, so nobody can use these links to lead people elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from fastapi import Path, Request, Response
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from actors.relay import callbacks
+from actors.relay.callbacks import UnverifiedError
+from actors.relay.link_settings import CallbackSettings
+from actors.relay.links import is_target
+from actors.relay.marks import Mark
+from actors.relay.settings import known_secrets
+from actors.service.echoes import Echoes
+from actors.service.postmarks import Post, Postmarks
+from actors.service.service import Service
+from api.http import subscription_page as pages
+from api.http.observing import Metrics
+from api.http.problems import not_found, refuse
+from api.http.routing import Calling, Routes
+from core.errors import HeadraceError
+
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+FORM_BYTES_MAX = 16 << 10
+_SAFE = ":/%#?=@[]!$&'()*+,;~"
+_HTML = "text/html"
+_PAGE = {"text/html": {"schema": {"type": "string"}, "example": pages.lost_page()}}
+_LOST: dict[int | str, dict[str, Any]] = {
+    404: {"description": "The mark is none of ours", "content": _PAGE}
+}
+_LED: dict[int | str, dict[str, Any]] = {
+    302: {
+        "description": "Go on to where the link leads",
+        "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it leads"}},
+    },
+    **_LOST,
+}
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A page for people", "content": _PAGE},
+    **_LOST,
+}
+_IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "An image of one pixel, whatever the mark is",
+        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_FORM = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+                "example": {"List-Unsubscribe": "One-Click"},
+            }
+        },
+    }
+}
+_REPORTED = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {},
+                "example": {"type": "email.bounced", "data": {"to": ["ada@example.com"]}},
+            }
+        },
+    }
+}
+_MARK = Path(description="What stands in the message")
+
+
+class CallbackTaken(BaseModel):
+    """What became of a callback."""
+
+    reports: int = Field(description="How many reports were taken in")
+
+
+class CallbackPlace(BaseModel):
+    """Where a provider sends its callbacks."""
+
+    name: str
+    path: str = Field(description="Behind the public address")
+
+
+class TrackingBody(BaseModel):
+    """How messages of the tenant are tracked."""
+
+    public_url: str | None = Field(None, description="What links lead over; absent: they do not")
+    channels: list[str]
+    callbacks: list[CallbackPlace]
+    suppressed: int = Field(description="Addresses that nothing is sent to")
+
+
+def tracking_routes(
+    service: Service, metrics: Metrics, postmarks: Postmarks, echoes: Echoes
+) -> Routes:
+    """The routes, for the tenants of a service."""
+    routes = Routes("Links and callbacks")
+    metrics.registry.register(_Counted(echoes))
+
+    def lead(request: Request, mark: str) -> Response:
+        found = postmarks.open(mark)
+        if found is None or found[1].kind != "click" or not is_target(found[1].target):
+            return _page(pages.lost_page(), 404)
+        post, said = found
+        echoes.hit(post, said, mark, request.method, request.headers)
+        return Response(status_code=302, headers={"Location": quote(said.target, safe=_SAFE)})
+
+    @routes.add("GET", "/r/{mark}", scope=None, status=302, responses=_LED, response_class=Response)
+    async def follow_link(request: Request, mark: str = _MARK) -> Response:
+        """Lead on from a link in a message.
+
+        That it was followed becomes the event `email_clicked`, or `message_clicked` for other
+        channels. Whatever comes of that, the answer is the same.
+        """
+        return lead(request, mark)
+
+    @routes.add(
+        "HEAD", "/r/{mark}", scope=None, status=302, responses=_LED, response_class=Response
+    )
+    async def look_at_link(request: Request, mark: str = _MARK) -> Response:
+        """Say where a link in a message leads; this counts as done by a machine."""
+        return lead(request, mark)
+
+    def show(request: Request, mark: str) -> Response:
+        found = postmarks.open(mark)
+        if found is not None and found[1].kind == "open":
+            echoes.hit(*found, mark, request.method, request.headers)
+        # Mail is shown on pages of another origin, which must be let have the image.
+        headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+        return Response(PIXEL, 200, headers, "image/gif")
+
+    @routes.add("GET", "/o/{mark}.gif", scope=None, responses=_IMAGE, response_class=Response)
+    async def show_pixel(request: Request, mark: str = _MARK) -> Response:
+        """Answer the pixel of a message; that it was fetched becomes `email_opened`."""
+        return show(request, mark)
+
+    @routes.add("HEAD", "/o/{mark}.gif", scope=None, responses=_IMAGE, response_class=Response)
+    async def look_at_pixel(request: Request, mark: str = _MARK) -> Response:
+        """Answer the pixel of a message without content; this counts as done by a machine."""
+        return show(request, mark)
+
+    def subscription(mark: str) -> tuple[Post, Mark] | None:
+        found = postmarks.open(mark)
+        return found if found is not None and found[1].kind in ("leave", "choose") else None
+
+    @routes.add("GET", "/u/{mark}", scope=None, responses=_SHOWN, response_class=Response)
+    async def show_subscription(mark: str = _MARK) -> Response:
+        """Show the page with which to unsubscribe, or all preferences. Nothing changes by it."""
+        found = subscription(mark)
+        if found is None:
+            return _page(pages.lost_page(), 404)
+        post, said = found
+        if said.kind == "leave":
+            return _page(pages.asking_page(said.channel))
+        return _page(pages.choice_page(await run_in_threadpool(_choices, post, said)))
+
+    @routes.add(
+        "POST",
+        "/u/{mark}",
+        scope=None,
+        problems=(503,),
+        responses=_SHOWN,
+        body_bytes_max=FORM_BYTES_MAX,
+        extra=_FORM,
+        response_class=Response,
+    )
+    async def change_subscription(request: Request, mark: str = _MARK) -> Response:
+        """Unsubscribe at once, as RFC 8058 has it, or change one preference.
+
+        Without a form the channel of the message is left; `channel` and `action` (`leave` or
+        `join`) are what the pages send. When it is answered with 200, that will not be forgotten.
+        """
+        found = subscription(mark)
+        if found is None:
+            return _page(pages.lost_page(), 404)
+        form = _form(await request.body())
+        return await run_in_threadpool(_change, echoes, *found, form)
+
+    @routes.add(
+        "POST",
+        "/v1/callbacks/{provider}",
+        scope=None,
+        problems=(401, 404, 503),
+        example={"reports": 1},
+        body_bytes_max=callbacks.BODY_BYTES_MAX,
+        extra=_REPORTED,
+    )
+    async def take_callback(
+        request: Request,
+        provider: str = Path(description="The callback's name, `<name>` or `<name>.<number>`"),
+    ) -> CallbackTaken:
+        """Take in what a provider reports: bounces, complaints, openings, unsubscriptions.
+
+        The signature says who it is: Standard Webhooks, or an HMAC of the body. Hard bounces and
+        complaints go on the list of suppressions. A report that is repeated counts once.
+        """
+        body = await request.body()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+
+        def take() -> int:
+            post, own, settings = _callback(postmarks, provider)
+            try:
+                known = known_secrets(post.folder)
+                secrets = [secret.value(known) for secret in settings.secrets]
+            except HeadraceError:
+                # What is set up wrong is told the tenant, not whoever asks.
+                raise refuse(
+                    503, "not-set-up", "this callback cannot be verified now", retry_after_ms=60_000
+                ) from None
+            try:
+                id_ = callbacks.verify(settings, secrets, headers, body, service.now_ms())
+            except UnverifiedError as error:
+                raise refuse(401, "unverified", str(error), "Sign it with the secret") from None
+            try:
+                reports = callbacks.read(settings, body, id_)
+            except ValueError as error:
+                raise refuse(400, "invalid-json", str(error), "Send JSON") from None
+            for report in reports:
+                echoes.report(post, settings.channel, own, report)
+            return len(reports)
+
+        return CallbackTaken(reports=await run_in_threadpool(take))
+
+    @routes.add(
+        "GET",
+        "/v1/tracking",
+        scope="settings:admin",
+        example={
+            "public_url": "https://links.example.com",
+            "channels": ["email"],
+            "callbacks": [{"name": "mailer", "path": "/v1/callbacks/mailer.0a1b2c3d4e5f"}],
+            "suppressed": 3,
+        },
+    )
+    def read_tracking(call: Calling) -> TrackingBody:
+        """Read what links lead over, and where providers send their callbacks."""
+        post = postmarks.of(call.caller.tenant)
+        settings = post.links.current()
+        return TrackingBody(
+            public_url=settings.public_url,
+            channels=list(settings.channels),
+            callbacks=[
+                CallbackPlace(name=name, path=f"/v1/callbacks/{name}.{post.number}")
+                for name in settings.callbacks
+            ],
+            suppressed=post.suppressions.count(),
+        )
+
+    return routes
+
+
+def _callback(postmarks: Postmarks, provider: str) -> tuple[Post, str, CallbackSettings]:
+    """Whose callback it is, its name and settings. Raises ProblemError."""
+    found = postmarks.named(provider)
+    if found is None:
+        raise not_found("callback")
+    post, own = found
+    settings = post.links.current().callbacks.get(own)
+    if settings is None:
+        raise not_found("callback")
+    return post, own, settings
+
+
+def _choices(post: Post, mark: Mark) -> list[str]:
+    """The channels whose subscription a mark may change: that of its message first."""
+    try:
+        known = post.links.current().preferences
+    except HeadraceError:
+        known = []
+    return list(dict.fromkeys([mark.channel, *known]))
+
+
+def _change(echoes: Echoes, post: Post, mark: Mark, form: dict[str, str]) -> Response:
+    channel = form.get("channel", mark.channel)
+    action = form.get("action", pages.LEAVE)
+    if channel not in _choices(post, mark) or action not in (pages.LEAVE, pages.JOIN):
+        return _page(pages.asking_page(mark.channel))
+    try:
+        act = echoes.confirm if action == pages.JOIN else echoes.resign
+        act(post, mark, [channel])
+    except (HeadraceError, OSError):
+        return _page(pages.later_page(), 503, {"Retry-After": "5"})
+    return _page(pages.done_page([channel], action))
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form; none of what is no form of ours."""
+    try:
+        found = parse_qs(body.decode("ascii"), max_num_fields=16)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in found.items()}
+
+
+def _page(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    told = {"Content-Security-Policy": pages.POLICY, **(headers or {})}
+    return Response(text, status, told, _HTML)
+
+
+class _Counted:
+    """What came back of messages, for Prometheus."""
+
+    def __init__(self, echoes: Echoes) -> None:
+        self._echoes = echoes
+
+    def collect(self) -> Iterator[Metric]:
+        counted = CounterMetricFamily(
+            "headrace_message_events",
+            "What came back of messages, by what became of it",
+            labels=("event", "outcome"),
+        )
+        for (event, outcome), count in sorted(self._echoes.counts.copy().items()):
+            counted.add_metric([event, outcome], count)
+        yield counted
+        waiting = self._echoes.pending
+        yield GaugeMetricFamily(
+            "headrace_message_events_waiting", "Not stored yet", value=float(waiting)
+        )
