@@ -235,7 +235,7 @@ class Routes(APIRouter):
 
     def add(
         self,
-        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+        method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         path: str,
         *,
         scope: str | None,
