@@ -20,9 +20,12 @@ from actors.service import quotas
 from actors.service.access import OPERATOR, ROLES
 from actors.service.idempotency import Idempotency
 from actors.service.keys import Keys
+from actors.service.live_reports import Reporting
 from actors.service.plane import Plane
 from actors.service.rate import Rates
+from actors.service.runs import Runs
 from actors.service.tenants import FIRST, Tenant, Tenants
+from actors.service.tending import Flows
 from core.errors import HeadraceError
 
 FOLDER = "service"
@@ -51,6 +54,9 @@ class Service:
             for tenant in tenants.list(txn):
                 quotas.apply(self.rates, tenant)
         self.idempotency = Idempotency(plane)
+        self.reporting = Reporting()
+        self.runs = Runs(plane, tenants, now_ms)
+        self.flows = Flows(plane, tenants)
         self.now_ms = now_ms
         self.public_url = ""
         """What links in messages lead over, of tenants without an address of their own."""
@@ -84,10 +90,12 @@ class Service:
             service = cls(folder, plane, tenants, now_ms)
             service.public_url = public_url
             service._begin(first)
+            service.runs.open()
         except BaseException:
             plane.close()
             raise
         service._tending.start()
+        service.flows.start(now_ms)
         return service
 
     def _begin(self, first: Engine) -> None:
@@ -129,6 +137,8 @@ class Service:
         self._stopped.set()
         if self._tending.ident is not None:
             self._tending.join()
+        self.flows.close()
+        self.reporting.close()
         self.tenants.close()
         with contextlib.suppress(HeadraceError):
             self.keys.flush()

@@ -188,11 +188,14 @@ class Tenants:
                 except HeadraceError as error:
                     self.problems[tenant_id] = str(error)
 
+    def opened(self) -> dict[str, Engine]:
+        """The engines that are open, by tenant."""
+        with self._lock:
+            return dict(self._engines)
+
     def statuses(self) -> dict[str, dict[str, Any]]:
         """What each open engine says of itself, by tenant."""
-        with self._lock:
-            engines = dict(self._engines)
-        return {tenant_id: engine.status() for tenant_id, engine in engines.items()}
+        return {tenant_id: engine.status() for tenant_id, engine in self.opened().items()}
 
     def close(self) -> None:
         """Close all engines but the first, whose owner does that."""
