@@ -233,9 +233,17 @@ class Household:
         return {**found, "personal": dict(personal)}
 
     def page(self, after: int, limit: int) -> list[tuple[int, str]]:
-        """Numbers above `after` and ids of up to `limit` customers; of the erased only numbers."""
-        end = min(after + 1 + limit, len(self.partition.id_hashes()))
-        return [(n, self.partition.id_of(n).strip("\0")) for n in range(after + 1, end)]
+        """Numbers above `after` and ids of up to `limit` customers; of the erased only numbers.
+
+        Any thread but the partition's may call it.
+        """
+
+        def page() -> list[tuple[int, str]]:
+            end = min(after + 1 + limit, len(self.partition.id_hashes()))
+            return [(n, self.partition.id_of(n).strip("\0")) for n in range(after + 1, end)]
+
+        found: list[tuple[int, str]] = self._ask(page)
+        return found
 
     def digest(self) -> int:
         """A hash of all customers and tokens; see `LivePartition.digest`."""

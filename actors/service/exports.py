@@ -11,12 +11,12 @@ import secrets
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from actors.live.engine import Engine
+from actors.relay.services import wall_ms
 from actors.service.errors import ConflictError, NotFoundError
 from actors.service.plane import Rows
 from actors.service.transactions import ReadTxn, WriteTxn
@@ -43,13 +43,11 @@ class Export:
 class Exports:
     """The exports of all tenants of one process. Any thread may use it."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        """Take times by `now_ms`, UTC."""
-        self._now_ms = now_ms
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[str, threading.Thread] = {}
 
-    def begin(self, txn: WriteTxn, rows: Rows, engine: Engine) -> Export:
+    def begin(self, txn: WriteTxn, rows: Rows, engine: Engine, now_ms: int) -> Export:
         """Write down an export, which begins once the transaction is stored.
 
         Raises ConflictError while another one of the tenant is running, or too many are kept.
@@ -59,7 +57,7 @@ class Exports:
             raise ConflictError("an export is running", advice="Wait until it has ended")
         if len(known) >= KEPT_MAX:
             raise ConflictError(f"{KEPT_MAX} exports are kept", advice="Delete one first")
-        export = Export(f"{self._now_ms():013d}-{secrets.token_hex(4)}", "running", self._now_ms())
+        export = Export(f"{now_ms:013d}-{secrets.token_hex(4)}", "running", now_ms)
         txn.put(TABLE, export.id, asdict(export))
         thread = threading.Thread(
             target=self._work, args=(export, rows, engine), name="export", daemon=True
@@ -138,7 +136,7 @@ class Exports:
             # Where this can't be written, the export is one that a restart cut short.
             with contextlib.suppress(HeadraceError), rows.write() as txn:
                 if txn.get(TABLE, export.id) is not None:
-                    txn.put(TABLE, export.id, asdict(replace(ended, ended_ms=self._now_ms())))
+                    txn.put(TABLE, export.id, asdict(replace(ended, ended_ms=wall_ms())))
         finally:
             with self._lock:
                 self._running.pop(export.id, None)
