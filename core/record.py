@@ -69,19 +69,38 @@ GROUPS: tuple[StandardGroup, ...] = (
     StandardGroup("audience:adform:<name>", "in an audience of Adform"),
 )
 
+# Which message an event is about. `message` is the node that sent it, `answers` that node in one
+# entry (semantics D28); `machine` says that no person did it.
+_MESSAGE: Mapping[str, Kind] = {
+    "message": "string",
+    "flow": "string",
+    "template": "string",
+    "channel": "string",
+    "message_key": "string",
+    "machine": "bool",
+    "answers": "int64",
+}
+
 EVENTS: tuple[StandardEvent, ...] = (
     StandardEvent("contact_added", {}, "the customer was added"),
     StandardEvent("contact_readded", {}, "a known customer was added again"),
     StandardEvent("banner_clicked", {"banner": "string"}, "a banner was clicked"),
-    StandardEvent("email_opened", {"answers": "int64"}, "an e-mail was opened"),
+    StandardEvent("email_opened", _MESSAGE, "an e-mail was opened"),
     StandardEvent(
-        "email_clicked", {"link": "string", "answers": "int64"}, "a link in an e-mail was clicked"
+        "email_clicked", {"link": "string", **_MESSAGE}, "a link in an e-mail was clicked"
     ),
+    StandardEvent(
+        "message_clicked", {"link": "string", **_MESSAGE}, "a link in any other message was clicked"
+    ),
+    StandardEvent(
+        "message_bounced", {"hard": "bool", **_MESSAGE}, "a message could not be delivered"
+    ),
+    StandardEvent("message_complained", _MESSAGE, "a message was reported as unwanted"),
     StandardEvent("page_visited", {"url": "string"}, "a page was visited"),
     StandardEvent("screen_viewed", {"screen": "string"}, "a screen of an app was viewed"),
     StandardEvent("note_added", {"note": "string"}, "somebody wrote a note about the customer"),
-    StandardEvent("subscription_confirmed", {"channel": "string"}, "a double opt-in was confirmed"),
-    StandardEvent("subscription_resigned", {"channel": "string"}, "a subscription was ended"),
+    StandardEvent("subscription_confirmed", _MESSAGE, "a double opt-in was confirmed"),
+    StandardEvent("subscription_resigned", _MESSAGE, "a subscription was ended"),
     StandardEvent("external_event_modified", {"event": "string"}, "an earlier event was corrected"),
     StandardEvent("purchase", {"amount": "float64"}, "something was bought"),
     StandardEvent("position", {"lat": "float64", "lon": "float64"}, "where the customer is"),
