@@ -23,7 +23,7 @@ from core.outcomes import OUTCOMES, Outcome, outcome_text
 
 CATCH_UP_S = 5.0
 """An answer waits at most so long for what was not followed yet."""
-QUESTIONS = ("report", "nodes", "people", "path", "why")
+QUESTIONS = ("report", "nodes", "people", "path", "why", "find")
 
 
 class FlowAnswers:
@@ -49,6 +49,8 @@ class FlowAnswers:
         `since_ms` that from which on lists are whole. RefusedError for an unknown flow or version.
         """
         behind = self.catch_up()
+        if question not in QUESTIONS:
+            raise RefusedError(f"there is no question {question!r}")
         found: dict[str, Any] = getattr(self, question)(**said)
         return {
             **found,
@@ -145,8 +147,16 @@ class FlowAnswers:
     def path(self, flow: str, version: int, customer: str) -> dict[str, Any]:
         """A customer's decisions in a version and where he stands; `known` says if there is one."""
         follower, number = self._find(customer)
-        each = next(each for f, each in self._versions(flow, version) if f is follower)
-        return {"known": number >= 0, **_way(follower, each, customer, number)}
+        ways = [
+            _way(follower, each, customer, number)
+            for f, each in self._versions(flow, version)
+            if f is follower
+        ]
+        return {"known": number >= 0, **(ways or [{"steps": [], "places": []}])[0]}
+
+    def find(self, customer: str) -> dict[str, Any]:
+        """Whether there is a customer: one who was erased is none, until he comes again."""
+        return {"known": self._find(customer)[1] >= 0}
 
     def why(self, flow: str, customer: str, ends: list[Any], now_ms: int) -> dict[str, Any]:
         """A customer's way in each version of a flow, with reasons; or why he has none.

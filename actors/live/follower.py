@@ -51,7 +51,7 @@ BEGINNINGS_MAX = 3
 
 
 class Source(Protocol):
-    """What is followed: a store of `actors.live.beside`, or an open partition's."""
+    """What is followed: a store of `actors.live.shared_store`, or an open partition's."""
 
     @property
     def folder(self) -> Path:

@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 
 import msgpack
 
-from actors.live.beside import Beside
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path, read_manifest
 from actors.live.errors import DownError, RefusedError
 from actors.live.flow_answers import FlowAnswers
 from actors.live.follower import follow
+from actors.live.shared_store import SharedStore
 from core.errors import HeadraceError
 
 FOLDER = "reports"
@@ -128,15 +128,16 @@ def answer_questions(folder: Path, asked: BinaryIO | Any, answers: BinaryIO | An
     settings = TenantSettings.of(manifest)
     followers = []
     for number in range(manifest.partitions):
-        source = Beside.open(partition_path(folder, number))
+        source = SharedStore.open(partition_path(folder, number))
         own = folder / FOLDER / f"{number:03}"
         followers.append(follow(source, own, settings, manifest.instance))
     found = FlowAnswers(followers)
     idle_until_s = time.monotonic() + IDLE_S
+    behind = 1
     while time.monotonic() < idle_until_s:
-        ready, _, _ = select.select([asked.fileno()], [], [], POLL_S)
+        ready, _, _ = select.select([asked.fileno()], [], [], 0.0 if behind else POLL_S)
         if not ready:
-            found.catch_up(POLL_S)
+            behind = found.catch_up(POLL_S)
             continue
         try:
             question = _get(asked, ANSWER_S)
