@@ -9,6 +9,7 @@ from typing import Any
 
 from actors.live import backup as backups
 from actors.live.data_dir import DataDir
+from actors.live.surroundings import StoppedSurroundings
 from actors.store.errors import InUseError
 from api.client import Client
 from api.console import console
@@ -28,7 +29,13 @@ def copy(folder: Path, to: Path, *, people: bool, progress: Progress) -> dict[st
         with Client(folder) as client:
             return client.back_up(to, people=people)
     with data:
-        found = backups.back_up(backups.Stopped(data), to, people=people, progress=progress)
+        found = backups.back_up(
+            backups.Stopped(data),
+            to,
+            people=people,
+            beside=StoppedSurroundings(folder),
+            progress=progress,
+        )
         return found.to_json()
 
 

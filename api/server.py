@@ -59,7 +59,10 @@ def _begin_backup(engine: Engine, to: str, people: bool = True) -> str:
     """Begin to copy the data directory; returns the name to ask `ended` for."""
     job = f"backup to {to}"
     check_new(Path(to))
-    engine.jobs.begin(job, lambda: back_up(engine, Path(to), people=people).to_json())
+    beside = engine.data.beside
+    engine.jobs.begin(
+        job, lambda: back_up(engine, Path(to), people=people, beside=beside).to_json()
+    )
     return job
 
 

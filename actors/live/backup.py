@@ -7,6 +7,10 @@ on each other by what was granted alone, and whatever a partition was granted is
 coordinator. Whatever command a partition had applied is in the copy of the control log; what it had
 not, it applies when it is started. A customer's personal values are stored before the rows that
 need them.
+
+What lies beside an engine comes along: the control plane, copied before all else, so that whatever
+it says of flows an engine's copy has carried out; and the data directories of further tenants, each
+as a backup of its own within this one.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from actors.live.data_dir import (
 )
 from actors.live.household import TEMPLATES
 from actors.live.reading import reading
+from actors.live.surroundings import PLANE, TENANTS, Surroundings, tenant_folders
 from actors.people import backup as people_backup
 from actors.people.manifest import ERASURES
 from actors.people.people import People
@@ -42,6 +47,7 @@ from actors.relay.settings import PROVIDERS
 from actors.relay.suppression import FILE as SUPPRESSIONS
 from actors.relay.switches import SWITCHES
 from actors.relay.vault import SECRETS
+from actors.service import plane_backup
 from actors.store import backup as store_backup
 from actors.store.errors import CorruptError
 from actors.store.folder import SIDE, os_errors
@@ -133,12 +139,18 @@ def _copied(folder: Path, to: Path) -> dict[str, int]:
 
 
 def back_up(
-    source: Source, to: Path, *, people: bool = True, progress: Progress | None = None
+    source: Source,
+    to: Path,
+    *,
+    people: bool = True,
+    beside: Surroundings | None = None,
+    progress: Progress | None = None,
 ) -> BackupManifest:
     """Copy `source` into the new folder `to`, which appears when it is whole; returns what it says.
 
-    Without `people` no personal value is in it: good for looking at, not for restoring. Raises
-    RefusedError if `to` is there, DownError while a partition is down, StoreError, NoSpaceError.
+    Without `people` no personal value is in it, and nothing that lies `beside`: good for looking
+    at, not for restoring. Raises RefusedError if `to` is there, DownError while a partition is
+    down, StoreError, NoSpaceError.
     """
     tell = progress or (lambda label, done, total: None)
     count = source.manifest.partitions
@@ -146,6 +158,8 @@ def back_up(
         began_ms = _now_ms()
         stores: dict[str, StoreFacts] = {}
         erasures: dict[str, int] = {}
+        if people and beside is not None and (found := beside.copy_plane(part / PLANE)):
+            stores[PLANE] = _facts(found)
         for number in range(count):
             tell(COPYING, number, count + 1)
             place = f"{number:03}"
@@ -162,6 +176,9 @@ def back_up(
         if found := source.copy_coordinator(part / COORDINATOR):
             stores[COORDINATOR] = _facts(found)
         stores["control"] = _facts(source.copy_control(part / "control"))
+        if people and beside is not None:
+            for tenant, theirs in beside.sources():
+                back_up(theirs, part / TENANTS / tenant, progress=progress)
         ended_ms = _now_ms()
         (part / CONFIG).mkdir(mode=0o700)
         copy_config(source.path, part / CONFIG)
@@ -231,11 +248,15 @@ def restore(
     with new_data_folder(to) as part:
         for done, place in enumerate(stores):
             tell(RESTORING, done, len(stores))
-            store_backup.restore(backup / place, part / place)
+            restoring = plane_backup.restore if place == PLANE else store_backup.restore
+            restoring(backup / place, part / place)
         for place, known in manifest.erasures.items():
             ledger = None if former is None else former / place / ERASURES
             ledgers = [ledger] if ledger is not None and ledger.is_file() else []
             erased += people_backup.restore(backup / place, part / place, ledgers) - known
+        for theirs in tenant_folders(backup):
+            own = None if former is None else former / TENANTS / theirs.name
+            erased += restore(theirs, part / TENANTS / theirs.name, former=own).erased
         copy_config(backup / CONFIG, part)
         # Another instance: an engine ends what an engine of the same one left behind.
         made = replace(manifest.data_dir, instance=uuid.uuid4().hex)

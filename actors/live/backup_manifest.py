@@ -6,12 +6,15 @@ coordinator/        what was granted, where anything was
 partitions/000 ...  one store for each partition
 people/000 ...      personal values and their ledgers of erasures
 config/             providers.yaml and templates/, where there are any
+service/            the control plane, where a service had one
+tenants/ID/         a backup of each further tenant's data directory
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -28,9 +31,10 @@ from actors.store.frames import RESTORE
 from actors.store.side_file import write_synced
 
 FILE = "backup.json"
-PEOPLE = "people/"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 8 << 20
+
+_PEOPLE = re.compile(r"(tenants/[^/]+/)?people/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, str]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != FILE and not name.startswith(PEOPLE):
+        if path.is_file() and name != FILE and not _PEOPLE.match(name):
             found[name] = (path.stat().st_size, checksum(path))
     return found
 

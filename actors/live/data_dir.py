@@ -19,7 +19,7 @@ import os
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from actors.live.errors import LiveError, RefusedError
 from actors.store.errors import FormatError, InUseError
@@ -27,6 +27,9 @@ from actors.store.folder import os_errors
 from actors.store.side_file import write_synced
 from core.options import DEFAULT_SALT
 from core.zones import zone_names
+
+if TYPE_CHECKING:
+    from actors.live.surroundings import Surroundings
 
 MANIFEST = "headrace.json"
 LOCK = "lock"
@@ -73,6 +76,8 @@ class DataDir:
         """Take over what `open` opened."""
         self.path = path
         self.manifest = manifest
+        self.beside: Surroundings | None = None
+        """What a service has open in the same folder, to be copied with it."""
         self._lock = lock
 
     @classmethod

@@ -10,11 +10,18 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from actors.live.data_dir import LOCK, Manifest, partition_path, people_path, read_manifest
+from actors.live.data_dir import (
+    LOCK,
+    Manifest,
+    is_data_dir,
+    partition_path,
+    people_path,
+    read_manifest,
+)
 from actors.live.machine_look import (
     MEMORY,
     REMOTE,
@@ -24,10 +31,12 @@ from actors.live.machine_look import (
 )
 from actors.live.snapshots import TAIL_BYTES, TAIL_RECORDS
 from actors.live.store_look import StoreLook, look_in_process
+from actors.live.surroundings import PLANE, TENANTS, tenant_folders
 from actors.live.watermarks import Marks, Watermarks
 from actors.people.manifest import read_manifest as read_people
+from actors.service import plane_backup
 from actors.store.errors import FormatError
-from actors.store.folder import QUARANTINED, os_errors
+from actors.store.folder import FORMAT, QUARANTINED, os_errors
 from actors.store.starts import unsettled
 from core.errors import HeadraceError
 
@@ -83,6 +92,9 @@ def examine(
     now_ms = now_ms or time.time_ns() // 1_000_000
     if holder is None:
         looks = _looks(folder, manifest)
+        found += _plane(folder)
+        for theirs in tenant_folders(folder):
+            found += _tenant(theirs, ask, marks, now_ms)
     else:
         told = f"an engine works in it, process {holder or 'unknown'}"
         found.append(Finding("in_use", str(folder), "note", told))
@@ -174,6 +186,34 @@ def _looks(folder: Path, manifest: Manifest) -> dict[str, StoreLook | str]:
         if path.is_dir() or not place.startswith("partitions/")
     }
     return dict(zip(there, look_in_process(list(there.values())), strict=True))
+
+
+def _plane(folder: Path) -> Iterator[Finding]:
+    """What a control plane that no service has open is like."""
+    path = folder / PLANE
+    if not (path / FORMAT).exists():
+        return
+    if died := unsettled(path):
+        what = f"{died} openings in a row died young"
+        yield Finding("died_young", PLANE, "warning", what, "Run `headrace verify`")
+    try:
+        problem = plane_backup.inspect(path).first_problem
+    except HeadraceError as error:
+        problem = error.message
+    if problem:
+        advice = "Run `headrace verify`; restore from the last backup what is damaged"
+        yield Finding("unreadable", PLANE, "error", problem, advice)
+
+
+def _tenant(
+    folder: Path, ask: Callable[[], Asked], marks: Marks | None, now_ms: int
+) -> Iterator[Finding]:
+    """What the data directory of a further tenant is like, but for the machine, which is known."""
+    if not is_data_dir(folder):
+        return
+    for finding in examine(folder, ask, marks=marks, now_ms=now_ms):
+        if finding.place not in ("machine", str(folder)):
+            yield replace(finding, place=f"{TENANTS}/{folder.name}/{finding.place}")
 
 
 def _folders(folder: Path, manifest: Manifest, *, used: bool) -> Iterator[Finding]:

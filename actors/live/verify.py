@@ -19,16 +19,19 @@ import numpy as np
 from actors.live import backup_manifest
 from actors.live.basis import installed_basis
 from actors.live.control import ControlLog, TenantSettings
-from actors.live.data_dir import Manifest, partition_path, people_path
+from actors.live.data_dir import Manifest, is_data_dir, partition_path, people_path
 from actors.live.errors import EngineError
 from actors.live.partition import LivePartition
 from actors.live.reading import reading
 from actors.live.records import CommandRecord, decode_record
 from actors.live.replay import Recount, Recounting
+from actors.live.surroundings import PLANE, TENANTS, tenant_folders
 from actors.live.version import LiveVersion
 from actors.people.erasures import read_ledger
 from actors.people.manifest import ERASURES
 from actors.people.manifest import read_manifest as read_people
+from actors.service import plane_backup
+from actors.store.errors import InUseError
 from actors.store.folder import os_errors
 from actors.store.partition import Partition
 from actors.store.verify import verify as verify_store
@@ -115,7 +118,38 @@ class _Looking:
             self.tell("verifying", number + 1, total)
             yield from self._partition(number)
             yield from self._people(number)
+        if (self.folder / PLANE).is_dir():
+            yield from self._plane(self.folder / PLANE)
+        for folder in tenant_folders(self.folder):
+            yield from self._tenant(folder)
         self.tell("verifying", total, total)
+
+    def _plane(self, folder: Path) -> Iterator[Check]:
+        try:
+            report = plane_backup.inspect(folder)
+        except InUseError:
+            raise
+        except HeadraceError as error:
+            yield Check(PLANE, "structure", "damaged", str(error))
+            return
+        for found in report.findings:
+            yield Check(PLANE, found.check, _verdict(found.sound), found.detail)
+
+    def _tenant(self, folder: Path) -> Iterator[Check]:
+        """All checks of a further tenant's data directory."""
+        place = f"{TENANTS}/{folder.name}"
+        if not is_data_dir(folder) and not (folder / backup_manifest.FILE).exists():
+            yield Check(place, "structure", SKIPPED, "no engine was ever made here")
+            return
+        try:
+            with backup_manifest.held(folder) as manifest:
+                theirs = _Looking(folder, manifest, self.quick, lambda label, done, total: None)
+                for check in theirs.checks():
+                    yield replace(check, place=f"{place}/{check.place}")
+        except InUseError:
+            raise
+        except HeadraceError as error:
+            yield Check(place, "structure", "damaged", str(error))
 
     def _store(self, place: str, folder: Path) -> Iterator[Check]:
         if not folder.is_dir():

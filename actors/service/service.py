@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from actors.live.backup import Source
 from actors.live.data_dir import is_data_dir
 from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
@@ -94,6 +95,7 @@ class Service:
         except BaseException:
             plane.close()
             raise
+        first.data.beside = service
         service._tending.start()
         service.flows.start(now_ms)
         return service
@@ -130,11 +132,21 @@ class Service:
             found += [(f"tenant {tenant}", problem) for problem in _problems_of(status)]
         return found
 
+    def copy_plane(self, to: Path) -> dict[str, int]:
+        """Copy the control plane into the new folder `to`, for a backup of the data directory."""
+        head = self.plane.backup(to)
+        return {"commits": head.journal_last, "transactions": head.transactions}
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """Each further tenant with what a backup copies his data directory from."""
+        return self.tenants.sources()
+
     def close(self) -> None:
         """Close all but the first tenant's engine. Again does nothing."""
         if self._stopped.is_set():
             return
         self._stopped.set()
+        self.tenants.engine(FIRST).data.beside = None
         if self._tending.ident is not None:
             self._tending.join()
         self.flows.close()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from actors.live.data_dir import is_data_dir
+from actors.live.backup import Source, Stopped
+from actors.live.data_dir import DataDir, is_data_dir
 from actors.live.engine import Engine
 from actors.service.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from actors.service.plane import Plane
@@ -187,6 +188,22 @@ class Tenants:
                     self.engine(tenant_id)
                 except HeadraceError as error:
                     self.problems[tenant_id] = str(error)
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """Each further tenant that has data, with what it is copied from: his engine, if he may
+        have one.
+        """
+        with self._plane.operator.read() as txn:
+            tenants = self.list(txn)
+        for tenant in tenants:
+            folder = self.folder(tenant.id)
+            if tenant.id == FIRST or not is_data_dir(folder):
+                continue
+            if tenant.status == "active":
+                yield tenant.id, self.engine(tenant.id)
+            else:
+                with DataDir.open(folder) as data:
+                    yield tenant.id, Stopped(data)
 
     def opened(self) -> dict[str, Engine]:
         """The engines that are open, by tenant."""
