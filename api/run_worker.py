@@ -80,7 +80,7 @@ def carry_out(order: Order, folder: Path, progress: Callable[[str, int, int], No
     with audience_of(Path(order.audience), journal, progress) as found:
         request = {
             "audience": found.folder,
-            "name": order.name,
+            "name": found.name or order.name,
             "salt": order.options.pop("salt", None) or found.salt,
             "entry_rate": order.options.pop("entry_rate", None) or found.entry_rate,
             "tenants": found.segments,

@@ -8,12 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Match
 
 from actors.live.basis import engine_version
+from actors.service.echoes import Echoes
+from actors.service.exports import Exports
+from actors.service.postmarks import Postmarks
 from actors.service.service import Service
 from api.http.docs_page import docs_routes
 from api.http.health_routes import health_routes
@@ -24,10 +28,28 @@ from api.http.ingest.customerio_routes import customerio_routes
 from api.http.ingest.intake import Intake
 from api.http.observing import Metrics, Observer, request_id
 from api.http.problems import Problem, ProblemBody, ProblemError, problem_of, respond
+from api.http.routes.audiences import audiences_routes
 from api.http.routes.audit import audit_routes
+from api.http.routes.content import content_routes
+from api.http.routes.coupons import coupons_routes
+from api.http.routes.customers import customers_routes
+from api.http.routes.exports import exports_routes
+from api.http.routes.groups import groups_routes
+from api.http.routes.flow_commands import flow_command_routes
+from api.http.routes.flow_groups import flow_group_routes
+from api.http.routes.flows import flow_routes
 from api.http.routes.keys import key_routes
+from api.http.routes.providers import providers_routes
+from api.http.routes.reports import report_routes
+from api.http.routes.runs import runs_routes
+from api.http.routes.schema import schema_routes
+from api.http.routes.segments import segments_routes
+from api.http.routes.suppressions import suppression_routes
+from api.http.routes.templates import template_routes
 from api.http.routes.tenants import tenant_routes
+from api.http.routes.tracking import tracking_routes
 from api.http.routes.users import user_routes
+from api.http.routes.versions import version_routes
 from api.http.routing import RepeatedError, Routes
 from api.http.security import Guard
 from core.errors import HeadraceError
@@ -54,11 +76,13 @@ def create_app(service: Service) -> FastAPI:
     """The application in front of a service, which stays the caller's to close."""
     metrics = Metrics(service)
     intake = Intake(service, metrics)
+    postmarks, echoes = Postmarks(service), Echoes(service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         intake.close()
+        await run_in_threadpool(echoes.close)
 
     app = FastAPI(
         title="Headrace",
@@ -81,7 +105,11 @@ def create_app(service: Service) -> FastAPI:
         },
     )
     app.state.service = service
-    app.state.routers = _routers(metrics, intake)
+    app.state.routers = (
+        *_routers(metrics, intake),
+        tracking_routes(service, metrics, postmarks, echoes),
+        suppression_routes(postmarks),
+    )
     for routes in app.state.routers:
         app.include_router(routes)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
@@ -90,6 +118,7 @@ def create_app(service: Service) -> FastAPI:
 
 def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
     """Every router: the next one is a line here."""
+    exports = Exports()
     return (
         health_routes(metrics),
         docs_routes(),
@@ -102,6 +131,22 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         key_routes(),
         user_routes(),
         audit_routes(),
+        flow_routes(),
+        flow_command_routes(),
+        version_routes(),
+        template_routes(),
+        flow_group_routes(),
+        report_routes(),
+        audiences_routes(),
+        runs_routes(),
+        schema_routes(),
+        segments_routes(),
+        groups_routes(),
+        content_routes(),
+        coupons_routes(),
+        providers_routes(),
+        customers_routes(exports),
+        exports_routes(exports),
     )
 
 
