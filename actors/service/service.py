@@ -149,6 +149,7 @@ class Service:
         self.tenants.engine(FIRST).data.beside = None
         if self._tending.ident is not None:
             self._tending.join()
+        self.runs.close()
         self.flows.close()
         self.reporting.close()
         self.tenants.close()
