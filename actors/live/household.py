@@ -276,7 +276,7 @@ class Household:
         ids = self._ask(lambda: [self.partition.id_of_hash(each) for each in hashes])
         erased = [self.people.erased_ms(each) for each in hashes]
         return [
-            None if gone is not None and gone >= at_ms else found
+            None if not found or not found.strip("\0") or (gone or 0) >= at_ms else found
             for found, gone, (_, at_ms) in zip(ids, erased, messages, strict=True)
         ]
 
