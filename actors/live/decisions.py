@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from core.counters import port_base
 from core.flow import Flow
 from core.outcomes import OUTCOMES, PARKS, REFUSALS
+from core.report_nodes import entrances
 
 COLUMNS = {"customer": "<u4", "time_ms": "<i8", "entry": "<u8", "node": "<i4", "port": "<i4"}
 ROW_BYTES = sum(np.dtype(kind).itemsize for kind in COLUMNS.values())
@@ -71,6 +72,7 @@ class DecisionLog:
             np.int64,
         )
         number = {node_id: i for i, node_id in enumerate(flow.nodes)}
+        self._entrances = np.array([number[node_id] for node_id in entrances(flow)], np.int32)
         self._into: dict[int, list[int]] = {}
         at = 0
         for node in flow.nodes.values():
@@ -156,12 +158,15 @@ class DecisionLog:
         end_ms = np.full(len(starts), -1, np.int64)
         ended, place = np.unique(group[over], return_index=True)
         end_ms[ended] = time_ms[over[place]]
-        first = order[starts]
+        # What began before the first line there is has no line of its beginning.
+        began = np.isin(self.column("node")[order[starts]], self._entrances)
+        first, end_ms = order[starts][began], end_ms[began]
         by_line = np.argsort(first)
+        first = first[by_line]
         return Entries(
-            first[by_line],
-            customer[first[by_line]].astype(np.int64),
-            self.column("time_ms")[first[by_line]],
+            first,
+            customer[first].astype(np.int64),
+            self.column("time_ms")[first],
             end_ms[by_line],
         )
 

@@ -247,6 +247,8 @@ class Follower(LivePartition):
         self._own.commit(self._fresh)
         self._fresh = []
         if trimmed:
+            for version in self._state.versions:
+                version.machine.mark_all()  # its blocks are in the other store
             self._snapshotting = Snapshotting(self._own)
             self._since_snapshot = 1
             self.save()

@@ -34,7 +34,6 @@ IDLE_S = 600.0
 POLL_S = 1.0
 ANSWER_S = 120.0
 CLOSE_S = 30.0
-ANSWER_BYTES_MAX = 1 << 30
 _LENGTH = struct.Struct("<I")
 
 
@@ -59,7 +58,7 @@ class Following:
                 _put(process.stdin, {"question": question, "said": said})
                 answer = _get(process.stdout, ANSWER_S)
             except (OSError, EOFError, TimeoutError) as error:
-                process.kill()
+                self._end(process)
                 self._process = None
                 raise DownError("the reports of live flows do not answer; ask again") from error
         if "error" in answer:
@@ -71,19 +70,27 @@ class Following:
         """End the process until the next question. Again does nothing."""
         with self._asking:
             process, self._process = self._process, None
-            if process is None:
-                return
-            assert process.stdin is not None
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            try:
-                process.wait(CLOSE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            if process is not None:
+                self._end(process, CLOSE_S)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes], within_s: float = 0.0) -> None:
+        """End a process: it does so by itself once nobody can ask, if it is given the time."""
+        assert process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._end(self._process)
+            self._process = None
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "actors.live.following", os.fspath(self._folder)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -158,7 +165,10 @@ def answer_questions(folder: Path, asked: BinaryIO | Any, answers: BinaryIO | An
 def main(arguments: list[str]) -> None:
     """The process."""
     os.nice(NICE)
-    answer_questions(Path(arguments[0]), sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        answer_questions(Path(arguments[0]), sys.stdin.buffer, sys.stdout.buffer)
+    except (HeadraceError, BrokenPipeError) as error:
+        sys.exit(f"headrace reports: {error}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ TOLD = ("schema", "erase")  # commands that say what is known of a customer
 _OUTCOMES = {
     CoupledOutcome.REFUSED_CAP.text: "as many people as may had entered",
     CoupledOutcome.REFUSED_LATE.text: "the time of entries was over",
+    Outcome.REFUSED_NO_KEY.text: "there is nothing to tell entries apart by",
+    Outcome.REFUSED_ONCE.text: "entered already, and may once only",
+    Outcome.REFUSED_INSIDE.text: "was still inside",
+    Outcome.REFUSED_GAP.text: "the last entry was too short a while ago",
+    Outcome.REFUSED_HOLDOUT.text: "belongs to those kept out for comparison",
     Outcome.WHOLE_FLOW.text: "another token ended the whole entry",
     Outcome.EXIT.text: "what takes everybody out of the flow happened",
 }

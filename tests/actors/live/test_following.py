@@ -1,0 +1,147 @@
+"""Tests of `actors.live.following` and `shared_store`: a process that reads beside an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.live.engine import Engine
+from actors.live.errors import DownError, RefusedError
+from actors.live.following import Following
+from actors.live.shared_store import SharedStore
+from actors.live.starting import Hosting, Making, start_engine
+from actors.store.errors import FormatError
+from actors.store.partition import Partition
+from followed import SCHEMA, document
+
+HOSTING = Hosting(inline=True, shards=1, relays=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("following") / "data"
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[Engine]:
+    with start_engine(folder, Making(partitions=2), HOSTING) as found:
+        found.set_schema(SCHEMA)
+        found.publish(document())
+        yield found
+
+
+@pytest.fixture(scope="module")
+def following(engine: Engine, folder: Path) -> Iterator[Following]:
+    found = Following(folder)
+    yield found
+    found.rest()
+
+
+def happened(engine: Engine, event: str, *customers: str) -> None:
+    engine.send([{"customer": customer, "event": event} for customer in customers])
+
+
+def counted(following: Following) -> tuple[int, int, int]:
+    """Entries and ended of version 1, and the records that lack."""
+    found = following.ask("report", flow="f", edges_ms=[])
+    version = found["versions"][0]
+    return version["entries"], version["ended"], found["behind"]
+
+
+def process_of(following: Following) -> int:
+    assert following._process is not None
+    return following._process.pid
+
+
+def test_what_was_acknowledged_is_told(engine: Engine, following: Following) -> None:
+    for number in range(20):
+        happened(engine, "go", f"a{number}")
+        assert counted(following) == (number + 1, 0, 0)
+    happened(engine, "click", *(f"a{number}" for number in range(5)))
+    assert counted(following) == (20, 5, 0)
+    counts = engine.counts("f")
+    told = following.ask("nodes", flow="f", version=1)
+    assert told["port"] == counts.port.tolist()
+    assert told["unique"] == counts.unique.tolist()
+    assert told["waiting"] == counts.waiting.tolist()
+    assert os.getpriority(os.PRIO_PROCESS, process_of(following)) >= 10
+
+
+def test_pages_go_through_all_partitions(engine: Engine, following: Following) -> None:
+    seen: list[str] = []
+    after = ""
+    while True:
+        said: dict[str, Any] = {"flow": "f", "version": 1, "node": None, "port": None}
+        found = following.ask("people", **said, after=after, limit=7)
+        assert (found["total"], found["erased"]) == (20, 0)
+        if not found["items"]:
+            break
+        seen += [item["customer"] for item in found["items"]]
+        after = found["items"][-1]["key"]
+    assert sorted(seen) == sorted(f"a{number}" for number in range(20))
+    assert len({engine.partition_of(customer) for customer in seen}) == 2
+
+
+def test_it_lives_on_and_comes_again(engine: Engine, following: Following) -> None:
+    first = process_of(following)
+    before = counted(following)
+    assert process_of(following) == first
+    following.rest()
+    following.rest()
+    assert counted(following) == before
+    second = process_of(following)
+    assert second != first
+    os.kill(second, 9)
+    with pytest.raises(DownError):
+        counted(following)
+    happened(engine, "go", "z")
+    assert counted(following) == (before[0] + 1, before[1], 0)
+
+
+def test_a_map_that_grows_is_followed(engine: Engine, following: Following, folder: Path) -> None:
+    """The engine makes its map larger once a gigabyte is not enough; here it is told to."""
+    before = counted(following)
+    for shard in engine._handles:
+        for seat in shard.shard._seats.values():  # type: ignore[attr-defined]
+            environment = seat.opened().partition.store.environment
+            environment._grow(environment.map_bytes)
+    happened(engine, "go", "y")
+    assert counted(following) == (before[0] + 1, *before[1:])
+
+
+def test_what_is_not_there_is_refused(following: Following) -> None:
+    for question, said in (
+        ("report", {"flow": "g", "edges_ms": []}),
+        ("nodes", {"flow": "f", "version": 9}),
+        ("catch_up", {}),
+    ):
+        with pytest.raises(RefusedError):
+            following.ask(question, **said)
+    assert counted(following)[2] == 0
+
+
+def test_a_directory_that_is_none_does_not_answer(tmp_path: Path) -> None:
+    found = Following(tmp_path / "none")
+    with pytest.raises(DownError, match="ask again"):
+        found.ask("report", flow="f", edges_ms=[])
+    found.rest()
+    with pytest.raises(FormatError):
+        SharedStore.open(tmp_path)
+
+
+def test_a_store_is_read_and_nothing_is_written(tmp_path: Path) -> None:
+    with Partition.open(tmp_path / "p", create=True) as store:
+        store.commit([b"one", b"two"])
+    data = (tmp_path / "p/data.mdb").read_bytes()
+    shared = SharedStore.open(tmp_path / "p")
+    assert list(shared.journal()) == [(1, b"one"), (2, b"two")]
+    assert list(shared.journal(1)) == [(2, b"two")]
+    assert list(shared.journal(2)) == []
+    assert (shared.head.journal_last, shared.load_snapshot(), shared.cursors) == (2, None, {})
+    shared.close()
+    shared.close()
+    assert (tmp_path / "p/data.mdb").read_bytes() == data
