@@ -104,9 +104,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, certificate: Certificate | None = None) -> Iterator[Served]:
-    """A service of one tenant in a new folder."""
-    hosting = Hosting(inline=True, shards=1, relays=False)
+def served(
+    folder: Path, certificate: Certificate | None = None, *, relays: bool = False
+) -> Iterator[Served]:
+    """A service of one tenant in a new folder; with `relays` its messages are sent."""
+    hosting = Hosting(inline=True, shards=1, relays=relays)
     engine = start_engine(folder, Making(partitions=2), hosting)
     with engine, Service.open(folder, engine, hosting=hosting) as service:
         engine.set_schema(SCHEMA)

@@ -21,6 +21,7 @@ from actors.relay.provider import Provider
 from actors.relay.relay import Relay
 from actors.relay.results import Result
 from actors.relay.services import Services
+from actors.relay.switches import AllOn, Switches
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
@@ -173,6 +174,7 @@ class Setup:
         *,
         content: Content | None = None,
         clock: Callable[[], int] | None = None,
+        switches: Switches | None = None,
     ) -> None:
         self.outbox = outbox
         self.results: list[Result] = []
@@ -184,6 +186,7 @@ class Setup:
             self._note,
             clock or (lambda: EPOCH_MS + int(loop.time() * 1_000)),
             np.random.default_rng(5),
+            switches or AllOn(),
         )
         self.relay = Relay(outbox, providers, services)
         self._changed = asyncio.Event()
