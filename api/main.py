@@ -502,6 +502,9 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", help="Where the HTTP API is.")
     ] = "127.0.0.1:8000",
     no_http: Annotated[bool, typer.Option("--no-http", help="No HTTP API.")] = False,
+    public_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where links in messages lead over, if they do.")
+    ] = "",
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM, for https.")
     ] = None,
@@ -525,7 +528,7 @@ def serve(
         Request(
             data_dir,
             Making(tenant, partitions, salt, zone),
-            Hosting(inline, shards or 0, address, not no_send),
+            Hosting(inline, shards or 0, address, not no_send, public_url=public_url),
             schema_,
             segments,
             quiet,
