@@ -13,8 +13,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,22 +73,27 @@ def carry_out(order: Order, folder: Path, progress: Callable[[str, int, int], No
     if order.kind == "import":
         _import(order, folder, progress)
         return
+    with _given(order, progress) as given:
+        if order.kind == "comparison":
+            _compare(order, folder, given, progress)
+        else:
+            _dry_run(order, folder, given, progress)
+
+
+@contextmanager
+def _given(order: Order, progress: Callable[[str, int, int], None]) -> Iterator[dict[str, Any]]:
+    """Within the block, the audience, and with a tenant's journal what his flows run with."""
+    if order.journal is None:
+        yield {"audience": Path(order.audience), "name": order.name}
+        return
     from api.tenant_data import audience_of
 
-    progress("reading the audience", 0, 0)
-    journal = None if order.journal is None else Path(order.journal)
-    with audience_of(Path(order.audience), journal, progress) as found:
-        request = {
-            "audience": found.folder,
-            "name": found.name or order.name,
-            "salt": order.options.pop("salt", None) or found.salt,
-            "entry_rate": order.options.pop("entry_rate", None) or found.entry_rate,
-            "tenants": found.segments,
-        }
-        if order.kind == "comparison":
-            _compare(order, folder, request, progress)
-        else:
-            _dry_run(order, folder, request, progress)
+    progress("reading the journal", 0, 0)
+    with audience_of(None, Path(order.journal), progress) as found:
+        for name in ("salt", "entry_rate"):
+            if order.options.get(name) is None:
+                order.options[name] = getattr(found, name)
+        yield {"audience": found.folder, "name": found.name, "tenants": found.segments}
 
 
 def _request(order: Order, folder: Path, document: str, given: dict[str, Any]) -> Request:

@@ -14,10 +14,12 @@ from pydantic import ConfigDict, Field, model_validator
 
 from actors.live.errors import FlowError
 from actors.live.publishing import segments_of
+from actors.service import flow_rows, versions
 from actors.service.errors import InvalidError, NotFoundError
 from actors.service.jobs import LIVE, limit_of
 from actors.service.run_process import Kind, Order
 from api.documents import judged
+from api.http.routes.flow_calls import desk_of
 from api.http.routing import Call, Strict
 from api.window import read_window
 from core.audience import AudienceSchema
@@ -27,6 +29,7 @@ from core.lint import lint
 from core.segments import Segments
 
 REPLICATES_MAX = 1_000
+VERSION_MAX = 10**9
 TRACES_MAX = 20
 REPLICATES = 20  # of a comparison, unless stated
 
@@ -38,15 +41,20 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Draft(Strict):
-    """Which flow: a document in the request, or one that is published."""
+    """Which flow: a document in the request, or one that is kept, as a draft or a version."""
 
     document: Document | None = Field(None, description="The flow itself")
-    flow: Name | None = Field(None, description="Or the id of a flow, as it is published")
+    flow: Name | None = Field(None, description="Or the id of a flow")
+    version: int | None = Field(
+        None, ge=0, le=VERSION_MAX, description="Its version, 0 for the newest; else its draft"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.document is None) == (self.flow is None):
             raise ValueError("state either 'document' or 'flow'")
+        if self.flow is None and self.version is not None:
+            raise ValueError("'version' goes with 'flow'")
         return self
 
 
@@ -158,14 +166,19 @@ class Ordered:
 def _text(call: Call, draft: Draft, name: str) -> str:
     if draft.document is not None:
         return _written(draft.document)
-    for state in call.engine.flows():
-        if state.flow == draft.flow:
-            return state.text
-    raise NotFoundError(
-        "there is no such flow",
-        advice="List the flows that are published, or send the document",
-        pointer=f"/{_said(name)}/flow",
-    )
+    desk = desk_of(call)
+    try:
+        with desk.rows.read() as txn:
+            row = desk.find(txn, draft.flow or "").row
+            if draft.version is None:
+                return flow_rows.draft_of(txn, row.id).document
+            return versions.find(txn, row.id, draft.version or row.version).document
+    except NotFoundError as error:
+        # It stands in the body, where a path would not say which of them is meant.
+        where = "flow" if draft.version is None else "version"
+        raise NotFoundError(
+            error.message, advice=error.advice, pointer=f"/{_said(name)}/{where}"
+        ) from None
 
 
 def _said(name: str) -> str:

@@ -95,16 +95,28 @@ def test_n07_a_report_comes_as_a_page_that_runs_nothing(service: Served) -> None
     assert str(service.service.folder) not in answer.text
 
 
-def test_a_draft_may_be_text_or_the_published_flow(service: Served) -> None:
+def test_a_draft_may_be_text_or_a_kept_flow_or_a_version_of_it(service: Served) -> None:
     text = "headrace: 1\nflow: small\nnodes:\n  in: {type: on_event, event: signup, next: out}\n"
     text += "  out: {type: end}\n"
-    run = start(service, {**RUN, "draft": {"document": text}})["id"]
-    ended(service, run)
-    assert report_of(service, run)["flow"]["id"] == "small"
     service.engine.publish(text)
-    run = start(service, {**RUN, "draft": {"flow": "small"}})["id"]
-    assert ended(service, run)["status"] == "done"
-    assert report_of(service, run)["totals"]["entries"]["value"] == CUSTOMERS
+    edited = text.replace("event: signup", "event: order")
+    tag = ask(service, "GET", "/v1/flows/small/draft").headers["etag"]
+    saved = ask(
+        service,
+        "PUT",
+        "/v1/flows/small/draft",
+        json={"document": edited},
+        headers={"If-Match": tag},
+    )
+    assert saved.status_code == 200, saved.text
+    drafts = [{"document": text}, {"flow": "small"}, {"flow": "small", "version": 1}]
+    drafts.append({"flow": "small", "version": 0})
+    runs = [start(service, {**RUN, "draft": draft})["id"] for draft in drafts]
+    counted = []
+    for run in runs:
+        assert ended(service, run)["status"] == "done"
+        counted.append(report_of(service, run)["totals"]["entries"]["value"])
+    assert counted == [CUSTOMERS, CUSTOMERS // 2, CUSTOMERS, CUSTOMERS]
 
 
 def test_the_live_journal_is_an_audience(service: Served) -> None:
@@ -328,6 +340,8 @@ def broken() -> dict[str, Any]:
         ({"audience": "unknown"}, 404, "/audience"),
         ({"audience": "../../control"}, 404, "/audience"),
         ({"draft": {"flow": "unknown"}}, 404, "/draft/flow"),
+        ({"draft": {"flow": "small", "version": 77}}, 404, "/draft/version"),
+        ({"draft": {"document": FLOW, "version": 1}}, 422, ""),
         ({"draft": {}}, 422, ""),
         ({"draft": {"flow": "a", "document": FLOW}}, 422, ""),
         ({"replicates": 0}, 422, ""),
