@@ -45,8 +45,8 @@ class Judged:
 
     `frame`: the rows taken in, with times stated; `rows` int64[m]: where they were in the frame as
     it came; `historical` bool[m]: which occurred too long ago to move anybody. `rejects`: row and
-    reason, by row; `duplicates`: how many rows were known already; `whole`: whether the frame was.
-    `now_ms`: when it was judged.
+    reason, by row; `known` int64[]: the rows that were known already, all where the `whole` frame
+    was. `now_ms`: when it was judged.
     """
 
     frame: Frame
@@ -54,8 +54,13 @@ class Judged:
     historical: NDArray[np.bool_]
     now_ms: int
     rejects: list[tuple[int, str]] = field(default_factory=list)
-    duplicates: int = 0
+    known: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     whole: bool = False
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows were known already."""
+        return len(self.known)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -128,7 +133,7 @@ class Admission:
             rejects=sorted(
                 (row, why) for why, at in reasons for row in np.flatnonzero(at).tolist()
             ),
-            duplicates=int(np.count_nonzero(duplicates)),
+            known=np.flatnonzero(duplicates),
         )
 
     def check_order(self, frames: Iterable[Frame]) -> None:
@@ -217,4 +222,5 @@ def _nothing(frame: Frame, now_ms: int) -> Judged:
     """All of a frame that was taken in before, as duplicates."""
     none = np.zeros(0, np.int64)
     nothing = frame.take(none)
-    return Judged(nothing, none, np.zeros(0, np.bool_), now_ms, [], frame.rows, whole=True)
+    known = np.arange(frame.rows)
+    return Judged(nothing, none, np.zeros(0, np.bool_), now_ms, [], known, whole=True)

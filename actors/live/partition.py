@@ -20,6 +20,7 @@ from actors import failpoints
 from actors.intake.admission import Admission, Judged
 from actors.intake.directory import Directory
 from actors.intake.frame import Frame
+from actors.intake.joining import joined, runs_of
 from actors.live.backfilling import backfill
 from actors.live.basis import Basis, installed_basis, pack_tables
 from actors.live.carrying import carry_basis, carry_grant, carry_time
@@ -27,7 +28,7 @@ from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import check_sends, stored_effects
 from actors.live.errors import RefusedError
 from actors.live.places import state_of
-from actors.live.receipt import LiveReceipt
+from actors.live.receipt import LiveReceipt, receipts_of
 from actors.live.records import (
     BasisRecord,
     CommandRecord,
@@ -238,12 +239,13 @@ class LivePartition:
         since_ms, met = self._state.clock_ms, set[int]()
         uncounted = dict(self._uncounted)
         records: list[Record] = []
-        judged: list[Judged] = []
+        judged: list[tuple[Sequence[Frame], Judged]] = []
         cursors: dict[bytes, int] = {}
         self._state.admission.check_order(frames)
         try:
-            for frame in frames:
-                if len(frames) > 1:
+            for run in runs_of(frames):
+                frame = joined(run)
+                if len(run) < len(frames):
                     # Whoever is not in two frames may have inputs of one time in both; otherwise
                     # the clock would run away, by a millisecond for each of many small frames.
                     mine = set(frame.id_hash.tolist())
@@ -251,7 +253,7 @@ class LivePartition:
                         since_ms, met = self._state.clock_ms, mine
                     met |= mine
                 found = self._judge(frame, now_ms, since_ms)
-                judged.append(found)
+                judged.append((run, found))
                 add_counts(uncounted, found.counts)
                 if frame.sequence and not found.whole:
                     cursors[frame.source] = frame.sequence
@@ -273,18 +275,7 @@ class LivePartition:
                 self._recover()
             raise
         self._uncounted = uncounted
-        return [
-            LiveReceipt(
-                frame.source,
-                frame.sequence,
-                len(found.rows),
-                found.duplicates,
-                int(np.count_nonzero(found.historical)),
-                found.rejects,
-                commit,
-            )
-            for frame, found in zip(frames, judged, strict=True)
-        ]
+        return [receipt for run, found in judged for receipt in receipts_of(run, found, commit)]
 
     def _judge(self, frame: Frame, now_ms: int, since_ms: int) -> Judged:
         """Judge a frame; times that it states are not before `since_ms`."""

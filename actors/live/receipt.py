@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.intake.admission import Judged
+from actors.intake.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +23,25 @@ class LiveReceipt:
     historical: int
     rejects: list[tuple[int, str]]
     commit: int
+
+
+def receipts_of(frames: Sequence[Frame], judged: Judged, commit: int) -> Iterator[LiveReceipt]:
+    """The receipt of each of the frames that were judged as one, in their order."""
+    first = 0
+    for frame in frames:
+        last = first + frame.rows
+        taken = _within(judged.rows, first, last)
+        yield LiveReceipt(
+            frame.source,
+            frame.sequence,
+            int(np.count_nonzero(taken)),
+            int(np.count_nonzero(_within(judged.known, first, last))),
+            int(np.count_nonzero(judged.historical[taken])),
+            [(row - first, why) for row, why in judged.rejects if first <= row < last],
+            commit,
+        )
+        first = last
+
+
+def _within(rows: NDArray[np.int64], first: int, last: int) -> NDArray[np.bool_]:
+    return (rows >= first) & (rows < last)

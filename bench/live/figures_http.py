@@ -11,6 +11,7 @@ import http.client
 import json
 import queue
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -75,8 +76,11 @@ class Served:
     key: str
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection, which is kept."""
-        return http.client.HTTPConnection("127.0.0.1", self.port)
+        """A connection, which is kept, and sends what it has at once."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
 
 @contextmanager
