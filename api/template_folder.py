@@ -118,7 +118,8 @@ def save_template(
             file=str(target),
         )
     opened = open_flow(flow_file, None, segments_for(flow_file))
-    text = _template_text(opened.flow, opened.text, parameters, summary, flow_file)
+    is_json = flow_file.suffix.lower() == ".json"
+    text = template_text(opened.flow, opened.text, parameters, summary, is_json=is_json)
     read_template(text, name, str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,11 +129,20 @@ def save_template(
     return target
 
 
-def _template_text(
-    flow: Flow, source: bytes, pointers: Mapping[str, str], summary: str, flow_file: Path
+def template_text(
+    flow: Flow,
+    source: bytes,
+    pointers: Mapping[str, str],
+    summary: str,
+    *,
+    is_json: bool = False,
 ) -> str:
+    """The text of a template that makes a flow; `source` is the flow's own text.
+
+    `pointers` are as for `save_template`, and it raises as that does.
+    """
     text = source.decode("utf-8-sig").replace("\r\n", "\n")
-    if flow_file.suffix.lower() == ".json" or text.lstrip()[:1] == "{":
+    if is_json or text.lstrip()[:1] == "{":
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
     text = escaped(without_heading(re.sub(r"\A---[ \t]*\n", "", text)))
     places = {"flow": "/flow", **({"name": "/name"} if flow.name else {}), **pointers}

@@ -97,7 +97,7 @@ class Service:
             raise
         first.data.beside = service
         service._tending.start()
-        service.flows.start(now_ms)
+        service.flows.start(lambda: service.now_ms())
         return service
 
     def _begin(self, first: Engine) -> None:

@@ -34,10 +34,10 @@ from api.http.routes.content import content_routes
 from api.http.routes.coupons import coupons_routes
 from api.http.routes.customers import customers_routes
 from api.http.routes.exports import exports_routes
-from api.http.routes.groups import groups_routes
 from api.http.routes.flow_commands import flow_command_routes
 from api.http.routes.flow_groups import flow_group_routes
 from api.http.routes.flows import flow_routes
+from api.http.routes.groups import groups_routes
 from api.http.routes.keys import key_routes
 from api.http.routes.providers import providers_routes
 from api.http.routes.reports import report_routes
