@@ -93,7 +93,8 @@ def audiences_routes() -> Routes:
 
 
 def _sending(routes: Routes) -> None:
-    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    binary = {"schema": {"type": "string", "format": "binary"}, "example": "id,age\nc-17,40\n"}
+    content = {"application/octet-stream": binary}
 
     @routes.add(
         "PUT",
@@ -232,6 +233,7 @@ def _looking(routes: Routes) -> None:
         "GET",
         "/v1/audiences/{audience}",
         scope="reports:read",
+        example={**AUDIENCE, "holds": {"version": 1, "attributes": {"age": {"type": "int64"}}}},
         problems=(404, 422),
     )
     def read_audience(call: Calling, audience: AudienceName) -> AudienceDetails:

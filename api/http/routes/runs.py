@@ -21,6 +21,7 @@ from api.http.routes.run_orders import Asked, ComparisonAsked, Draft, Ordered, R
 from api.http.routing import Call, Calling, Page, Pages, Routes
 from api.http.security import caller_of, spend
 from core.comparison import Comparison
+from core.report import Report
 
 LOOK_S = 0.25
 STREAM_S = 3_600.0
@@ -236,9 +237,9 @@ def _looking(routes: Routes) -> None:
         """Read a job: its status, what it is doing, why it failed."""
         return body_of(call, find(call, run))
 
-    stream: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
-    }
+    told = json.dumps({**EXAMPLE, "status": "done"})
+    streamed = {"schema": {"type": "string"}, "example": f"event: end\ndata: {told}\n\n"}
+    stream: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": streamed}}}
 
     @routes.add(
         "GET",
@@ -279,12 +280,14 @@ async def _events(call: Call, run: str) -> AsyncIterator[str]:
 
 def _reading(routes: Routes) -> None:
     results: dict[str, Any] = {"scope": "reports:read", "problems": (404, 409)}
-    html: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"text/html": {"schema": {"type": "string"}}}}
-    }
+    page = {"schema": {"type": "string"}, "example": "<!doctype html><title>Welcome</title>"}
 
     @routes.add(
-        "GET", "/v1/runs/{run}/report", responses=html, response_class=FileResponse, **results
+        "GET",
+        "/v1/runs/{run}/report",
+        responses=_told(Report, {"version": 1, "partial": False}, {"text/html": page}),
+        response_class=FileResponse,
+        **results,
     )
     def read_run_report(
         call: Calling,
@@ -305,7 +308,7 @@ def _reading(routes: Routes) -> None:
     @routes.add(
         "GET",
         "/v1/runs/{run}/comparison",
-        responses={200: {"model": Comparison}},
+        responses=_told(Comparison, {"version": 1, "same": True, "differences": []}),
         response_class=FileResponse,
         **results,
     )
@@ -327,3 +330,11 @@ def _reading(routes: Routes) -> None:
         """Read the stories of the customers that a dry run was asked to trace."""
         file = call.service.runs.result(call.caller.tenant, find(call, run), "stories.json")
         return StoriesBody(stories=json.loads(file.read_text("utf-8")))
+
+
+def _told(
+    model: type[BaseModel], example: dict[str, Any], others: dict[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of a file: its model, and an example cut short."""
+    content = {"application/json": {"example": example}, **(others or {})}
+    return {200: {"model": model, "content": content}}
