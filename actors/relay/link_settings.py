@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from actors.relay.settings import SecretRef
 from actors.yaml_file import load_yaml
@@ -91,7 +91,7 @@ class LinkSettings(_Part):
     """
 
     headrace_links: Literal[1] = 1
-    public_url: Annotated[str, BeforeValidator(public_address)] | None = None
+    public_url: Annotated[StrictStr, AfterValidator(public_address)] | None = None
     channels: Annotated[list[Channel], Field(max_length=16)] = ["email", "web_push"]
     opens: bool = True
     unsubscribe: bool = True
