@@ -7,6 +7,7 @@ it is true.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ DAYS_MAX = 366
 PEOPLE_MAX = 5_000
 """People of a list that are written into a group at a time."""
 GROUP_CHARS_MAX = 100
+_KEY = re.compile("[0-9]{1,4}:[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,7 @@ class LiveReports:
         Raises NotFoundError for a place that is not there, InvalidError for a key that is none.
         """
         node, port = self._numbers(flow, place)
-        if after and not all(part.isdecimal() for part in after.split(":", 1)):
+        if after and not _KEY.fullmatch(after):
             raise InvalidError("there is no such page", advice="Use `next` as it came")
         now_ms = self.engine.now_ms()
         answer = self._ask(
