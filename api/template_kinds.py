@@ -173,6 +173,7 @@ FORMS: dict[str, Form] = {
     "rest": Form(
         ("share",), lambda text: _share_text(limits.WEIGHT_TOTAL - _hundredths(text))
     ),
+    "days": Form(("integer",), lambda text: f"{text} days"),
     "before": Form(("duration", "window"), lambda text: str(_negated(parse_duration(text)))),
     "consent": Form(("channel",), lambda text: f"consent:{text}"),
     "points": Form(("id",), lambda text: f"points:{text}"),

@@ -58,8 +58,8 @@ RAN = {
         916, 570, {"thinking.event": 629, "first.next": 519, "second.next": 51, "rescued.next": 10}
     ),
     "birthday": Ran(
-        734, 1215, {"voucher.next": 550, "used.yes": 13, "congratulation.next": 484,
-                    "in-app.next": 168},
+        665, 1106, {"voucher.next": 505, "used.yes": 12, "congratulation.next": 441,
+                    "in-app.next": 148},
     ),
     "browse-abandonment": Ran(
         2059, 39, {"often.yes": 56, "waiting.event": 17, "mail.next": 39, "filled.next": 7}
