@@ -142,10 +142,9 @@ def test_a_schedule_starts_and_stops_the_flow(here: Shop) -> None:
         here.save("welcome", document(), "1")
     with pytest.raises(ConflictError, match="has a schedule"):
         here.publish()
-    with pytest.raises(ConflictError, match="ready to start"):
-        desk = here.desk()
-        with desk.rows.write() as txn:
-            desk.delete(txn, "welcome")
+    desk = here.desk()
+    with pytest.raises(ConflictError, match="ready to start"), desk.rows.write() as txn:
+        desk.delete(txn, "welcome")
     here.pass_time(HOUR_MS - 1)
     assert here.status() == "ready_to_start"
     here.pass_time(1)
@@ -194,7 +193,7 @@ def test_the_window_of_a_document_makes_it_ready_and_stops_it(here: Shop) -> Non
     begin_ms = 1_790_024_400_000  # 00:00 in Riga
     here.create(document(settings=settings))
     here.publish()
-    assert NOW_MS < begin_ms
+    assert begin_ms > NOW_MS
     assert here.status() == "ready_to_start"
     here.pass_time(begin_ms - here.now_ms)
     assert here.status() == "running"
