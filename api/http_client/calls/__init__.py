@@ -1,0 +1,1 @@
+"""Hold what is written of the API's document: a module for each heading."""
