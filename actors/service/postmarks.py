@@ -6,6 +6,7 @@ with, and that counts only if the tenant's key did seal it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from actors.relay.marks import Mark, MarkKey, key_id_of, load_key
 from actors.relay.suppression import Suppressions
 from actors.service.service import Service
 from actors.service.tenants import FIRST
+from core.errors import HeadraceError
 
 LOOK_S = 1.0  # between two looks at the tenants for a key that is not known
 
@@ -92,7 +94,9 @@ class Postmarks:
                     tenants = [tenant.id for tenant in self._service.tenants.list(txn)]
                 for tenant_id in tenants:
                     if tenant_id not in self._posts:
-                        self._read(tenant_id, make=False)
+                        # One whose key is damaged must not keep the others' links from leading on.
+                        with contextlib.suppress(HeadraceError, OSError):
+                            self._read(tenant_id, make=False)
             return self._by_key.get(key_id)
 
     def _read(self, tenant_id: str, *, make: bool) -> Post | None:
