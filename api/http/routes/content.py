@@ -87,14 +87,14 @@ class TestAsked(PreviewAsked):
     address: str = Field(min_length=1, max_length=2_048, examples=["me@example.com"])
 
 
-class Preview(BaseModel):
+class ContentPreview(BaseModel):
     """How a message looks."""
 
     parts: dict[str, str]
     reason: str = Field(description='Why no message would be sent, "" if one would')
 
 
-class Tested(BaseModel):
+class ContentTested(BaseModel):
     """What came of a test."""
 
     outcome: str = Field(description="delivered, or retry, ambiguous, dead, disabled, skipped")
@@ -124,6 +124,7 @@ def content_routes() -> Routes:
         cost=5,
         problems=[409, 422],
         example=EXAMPLE,
+        body_example=DOCUMENT,
         response_model=ContentBody,
     )
     def put_content(
@@ -142,6 +143,7 @@ def content_routes() -> Routes:
         scope="flows:write",
         problems=[404, 409, 422],
         example=EXAMPLE,
+        body_example={"state": "ready"},
         response_model=ContentBody,
     )
     def set_content_state(
@@ -171,11 +173,12 @@ def content_routes() -> Routes:
         cost=5,
         problems=[404, 422],
         example=SHOWN,
+        body_example={"customer": "c1", "channel": "email"},
     )
-    def preview_content(call: Calling, name: ContentName, asked: PreviewAsked) -> Preview:
+    def preview_content(call: Calling, name: ContentName, asked: PreviewAsked) -> ContentPreview:
         """See an item as a customer would get it. Nothing is sent."""
         number = call.engine.partition_of(asked.customer)
-        return Preview(**call.engine.job(number, "preview", _asked(call, name, asked)))
+        return ContentPreview(**call.engine.job(number, "preview", _asked(call, name, asked)))
 
     @routes.add(
         "POST",
@@ -184,7 +187,8 @@ def content_routes() -> Routes:
         cost=20,
         problems=[404, 409, 422],
         example={"outcome": "delivered", "reason": ""},
-        response_model=Tested,
+        body_example={"customer": "c1", "channel": "email", "address": "me@example.com"},
+        response_model=ContentTested,
     )
     def test_content(call: Calling, name: ContentName, asked: TestAsked) -> Response:
         """Send an item as a customer would get it to an address, marked as a test.
@@ -199,7 +203,7 @@ def content_routes() -> Routes:
         message = _asked(call, name, asked)
         with call.change() as change:
             change.audit("content.test", f"content:{name}", person=asked.customer)
-        found = Tested(**call.engine.job(number, "send_test", message, asked.address))
+        found = ContentTested(**call.engine.job(number, "send_test", message, asked.address))
         with call.change() as change:
             return change.answer(found)
 

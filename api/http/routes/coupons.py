@@ -61,6 +61,7 @@ def coupons_routes() -> Routes:
         scope="flows:write",
         problems=[409, 422],
         example=EXAMPLE,
+        body_example={"stock": 500, "expires": "2026-06-30"},
         response_model=PoolBody,
     )
     def put_coupons(

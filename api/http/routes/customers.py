@@ -24,6 +24,7 @@ from core.audience import Kind
 
 UPLOAD_BYTES_MAX = 16 << 20
 ROWS_AT_ONCE = 2_000
+CSV = "customer,email\nc1,anna@example.com\n"
 REFUSALS_TOLD = 100
 CustomerId = Annotated[str, Path(max_length=1_000, description="The id of a customer")]
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=500)]
@@ -89,7 +90,7 @@ class CustomerBody(BaseModel):
     places: list[PlaceBody] = Field(description="Where they stand in each flow")
 
 
-class Marks(Strict):
+class CustomerMarks(Strict):
     """Tags or groups to put on and to take away."""
 
     add: Names = Field(default_factory=list)
@@ -100,20 +101,20 @@ class CustomerChange(Strict):
     """A change of a customer's record. Null takes a value away."""
 
     set: dict[str, Any] = Field(default_factory=dict, examples=[{"plan": "pro"}])
-    tags: Marks | None = None
-    groups: Marks | None = None
+    tags: CustomerMarks | None = None
+    groups: CustomerMarks | None = None
     zone: str | None = Field(None, description="IANA name")
     created: int | str | None = Field(None, description="ms UTC, or ISO text")
 
 
-class Taken(BaseModel):
+class CustomerTaken(BaseModel):
     """A change that the disk has."""
 
     accepted: int
     dropped: dict[str, int] = Field(description="Fields that the schema does not know")
 
 
-class Known(BaseModel):
+class CustomerKnown(BaseModel):
     """A customer in a list."""
 
     customer: str
@@ -131,7 +132,7 @@ class UploadBody(BaseModel):
     refusals: list[dict[str, Any]] = Field(description="The first of them: line, column, code")
 
 
-class ReportBody(BaseModel):
+class ScanBody(BaseModel):
     """What a scan of every byte found."""
 
     files: int
@@ -155,10 +156,10 @@ class ErasureBody(BaseModel):
     pending: list[int] = Field(description="Partitions that follow later, because they are down")
     exports: int = Field(description="Exports whose archives were deleted with it")
     scan: str = Field(description="running, done, or failed")
-    report: ReportBody | None = None
+    report: ScanBody | None = None
 
 
-class ExportBody(BaseModel):
+class CustomerExport(BaseModel):
     """Everything that is known of a customer (GDPR articles 15 and 20)."""
 
     customer: CustomerBody
@@ -176,7 +177,7 @@ def customers_routes(exports: Exports) -> Routes:
         "GET", "/v1/customers", scope="customers:read", cost=5,
         example={"items": [{"customer": "c1"}]},
     )  # fmt: skip
-    def list_customers(call: Calling, paging: Pages) -> Page[Known]:
+    def list_customers(call: Calling, paging: Pages) -> Page[CustomerKnown]:
         """List the ids of customers, by partition and in the order in which they came."""
         engine = call.engine
         partition, last = _behind(paging.after, engine.partitions)
@@ -189,7 +190,9 @@ def customers_routes(exports: Exports) -> Routes:
             else:
                 last = numbered[-1][0]
         places = {name: place for place, name in found}
-        return paging.page([Known(customer=n) for _, n in found], lambda one: places[one.customer])
+        return paging.page(
+            [CustomerKnown(customer=n) for _, n in found], lambda one: places[one.customer]
+        )
 
     @routes.add(
         "GET", "/v1/customers/{customer}", scope="customers:read", problems=[404], example=EXAMPLE
@@ -204,7 +207,8 @@ def customers_routes(exports: Exports) -> Routes:
         scope="customers:write",
         problems=[422],
         example={"accepted": 1, "dropped": {}},
-        response_model=Taken,
+        body_example={"set": {"plan": "pro"}, "groups": {"add": ["vip"]}},
+        response_model=CustomerTaken,
     )
     def put_customer(call: Calling, customer: CustomerId, change: CustomerChange) -> Response:
         """Make a customer, or change their record.
@@ -219,7 +223,7 @@ def customers_routes(exports: Exports) -> Routes:
             raise _refused(reply.rejects)
         with call.change() as done:
             done.audit("customer.put", "customer", person=restored(customer))
-            return done.answer(Taken(accepted=reply.accepted, dropped=dict(reply.dropped)))
+            return done.answer(CustomerTaken(accepted=reply.accepted, dropped=dict(reply.dropped)))
 
     @routes.add(
         "GET",
@@ -229,14 +233,14 @@ def customers_routes(exports: Exports) -> Routes:
         problems=[404],
         example={"customer": EXAMPLE, "events": [], "changes": [], "complete": True},
     )
-    def export_customer(call: Calling, customer: CustomerId) -> ExportBody:
+    def export_customer(call: Calling, customer: CustomerId) -> CustomerExport:
         """Export all that is known of a customer: record, history, and where they stand."""
         name = restored(customer)
         body = customer_body(call.engine, name)
         found = call.engine.job(call.engine.partition_of(name), "known_of", name)
         with call.change() as done:
             done.audit("customer.export", "customer", person=name)
-        return ExportBody(customer=body, **found)
+        return CustomerExport(customer=body, **found)
 
     @routes.add(
         "DELETE",
@@ -306,13 +310,12 @@ def _upload_routes(routes: Routes) -> None:
         problems=[422],
         example=example,
         body_bytes_max=UPLOAD_BYTES_MAX,
+        extra={"requestBody": {"content": {"text/csv": {"example": CSV}}}},
         response_model=UploadBody,
     )
     def upload_customers(
         call: Calling,
-        file: Annotated[
-            bytes, Body(media_type="text/csv", examples=["customer,email\nc1,anna@example.com\n"])
-        ],
+        file: Annotated[bytes, Body(media_type="text/csv")],
         group: Annotated[
             list[str],
             Query(max_length=20, default_factory=list, description="Groups to put them into"),

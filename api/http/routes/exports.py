@@ -78,7 +78,7 @@ def exports_routes(exports: Exports) -> Routes:
         scope="customers:read",
         cost=10,
         problems=[404, 409],
-        responses={200: {"content": {"application/x-tar": {}}, "description": "A tar archive"}},
+        responses={200: {"content": {"application/x-tar": {"example": ""}}, "description": "tar"}},
         response_class=FileResponse,
     )
     def fetch_export(call: Calling, export: ExportId) -> Response:

@@ -20,24 +20,24 @@ EXAMPLE = {
 }
 
 
-class GroupBody(BaseModel):
+class RankedGroup(BaseModel):
     """A group with a priority."""
 
     name: str
     used_by: list[str] = Field(description="Flows that run, or have people inside, that name it")
 
 
-class GroupsBody(BaseModel):
+class RankedGroups(BaseModel):
     """The groups by priority, the highest first."""
 
-    groups: list[GroupBody]
+    groups: list[RankedGroup]
     deduplicate: bool = Field(
         description="Whether a flow that starts on a group leaves out whoever is in a higher one"
     )
     revision: str
 
 
-class GroupsNew(Strict):
+class GroupRanking(Strict):
     """The groups as they shall be, the highest priority first."""
 
     groups: list[GroupName] = Field(max_length=1_000, examples=[["vip", "members"]])
@@ -49,15 +49,15 @@ def groups_routes() -> Routes:
     routes = Routes("Segments")
 
     @routes.add("GET", "/v1/customer-groups", scope="flows:read", example=EXAMPLE)
-    def read_customer_groups(call: Calling) -> GroupsBody:
+    def read_customer_groups(call: Calling) -> RankedGroups:
         """Read the groups that have a priority, and which flows name them."""
         segments = standing(call.engine)
         found = [
-            GroupBody(name=name, used_by=flows_that(call.engine, names("group", name)))
+            RankedGroup(name=name, used_by=flows_that(call.engine, names("group", name)))
             for name in segments.groups
         ]
-        stated = GroupsNew(groups=segments.groups, deduplicate=segments.deduplicate)
-        return GroupsBody(
+        stated = GroupRanking(groups=segments.groups, deduplicate=segments.deduplicate)
+        return RankedGroups(
             groups=found, deduplicate=segments.deduplicate, revision=revision(stated.model_dump())
         )
 
@@ -68,15 +68,18 @@ def groups_routes() -> Routes:
         cost=10,
         problems=[409, 422],
         example=CHANGED,
+        body_example={"groups": ["vip", "members"], "deduplicate": True},
         response_model=SegmentsChanged,
     )
-    def set_customer_groups(call: Calling, groups: GroupsNew, if_match: IfMatch = None) -> Response:
+    def set_customer_groups(
+        call: Calling, groups: GroupRanking, if_match: IfMatch = None
+    ) -> Response:
         """Set the priorities of groups.
 
         A group need not have one. One that flows name can not lose its priority.
         """
         segments = standing(call.engine)
-        before = GroupsNew(groups=segments.groups, deduplicate=segments.deduplicate)
+        before = GroupRanking(groups=segments.groups, deduplicate=segments.deduplicate)
         check_revision(if_match, before.model_dump(), groups.model_dump())
         for gone in (name for name in segments.groups if name not in groups.groups):
             in_use(f"group {gone}", flows=flows_that(call.engine, names("group", gone)))

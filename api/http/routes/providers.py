@@ -92,12 +92,13 @@ def providers_routes() -> Routes:
         cost=20,
         problems=[409, 422],
         example=EXAMPLE,
+        body_example=GATE,
         response_model=ProviderBody,
     )
     def put_provider(
         call: Calling,
         name: ProviderName,
-        settings: Annotated[dict[str, Any], Body(examples=[GATE])],
+        settings: Annotated[dict[str, Any], Body()],
         if_match: IfMatch = None,
     ) -> Response:
         """Set a provider up, or change it; relays go on with it at once.
@@ -163,6 +164,7 @@ def _channel_routes(routes: Routes) -> None:
         cost=5,
         problems=[422],
         example=SWITCH,
+        body_example={"state": "off", "messages": "wait"},
         response_model=ChannelBody,
     )
     def switch_channel(call: Calling, channel: Channel, switch: ChannelSwitch) -> Response:

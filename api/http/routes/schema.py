@@ -54,11 +54,12 @@ def schema_routes() -> Routes:
         cost=20,
         problems=[409, 422],
         example={"revision": "0c1d2e3f4a5b6c7d", "command": 2, "pending": []},
+        body_example=EXAMPLE,
         response_model=SchemaSet,
     )
     def set_schema(
         call: Calling,
-        document: Annotated[dict[str, Any], Body(examples=[EXAMPLE])],
+        document: Annotated[dict[str, Any], Body()],
         if_match: IfMatch = None,
     ) -> Response:
         """Let rows have other attributes and events from now on.

@@ -82,12 +82,13 @@ def segments_routes() -> Routes:
         cost=10,
         problems=[409, 422],
         example=CHANGED,
+        body_example=CONDITION,
         response_model=SegmentsChanged,
     )
     def put_segment(
         call: Calling,
         name: SegmentName,
-        condition: Annotated[dict[str, Any], Body(examples=[CONDITION])],
+        condition: Annotated[dict[str, Any], Body()],
         if_match: IfMatch = None,
     ) -> Response:
         """Make a segment, or change it.
@@ -142,13 +143,12 @@ def segments_routes() -> Routes:
         cost=20,
         problems=[409, 422],
         example=CHANGED,
+        body_example={"segments": {"buyers": {"did": "order"}}, "groups": ["vip"]},
         response_model=SegmentsChanged,
     )
     def set_segments_document(
         call: Calling,
-        document: Annotated[
-            dict[str, Any], Body(examples=[{"segments": {"buyers": {"did": "order"}}}])
-        ],
+        document: Annotated[dict[str, Any], Body()],
         if_match: IfMatch = None,
     ) -> Response:
         """Set all segments and groups by one document."""
