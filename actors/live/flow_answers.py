@@ -76,6 +76,8 @@ class FlowAnswers:
                     "ended_total_ms": total_ms,
                     "inside": int(counters.waiting.sum()),
                     "layers": counters.layer_people.tolist(),
+                    "watched": counters.watch_opened.tolist(),
+                    "succeeded": counters.watch_succeeded_ever.tolist(),
                     "sends": dict(
                         zip(CHANNELS, counters.sends_by_hour.sum(axis=1).tolist(), strict=True)
                     ),

@@ -100,12 +100,27 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Success:
+    """People who were watched for success, and those of them who have succeeded so far.
+
+    Of a branch of the A/B test `node`, or without a node of the flow's goal: those who `entered`,
+    and those held out. Some who have not succeeded still have the time to.
+    """
+
+    node: str | None
+    branch: str
+    watched: int
+    succeeded: int
+
+
+@dataclass(frozen=True, slots=True)
 class VersionFigures:
-    """The figures of one version, and its funnel."""
+    """The figures of one version, its funnel, its A/B tests and its goal."""
 
     published: Published
     figures: Figures
     funnel: list[Layer]
+    successes: list[Success]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +242,12 @@ class LiveReports:
             found = counted.get(each.version)
             if found is None:
                 continue  # no partition has it yet
-            layers = [layer.name for layer in each.read().settings.funnel]
+            written = each.read()
+            layers = [layer.name for layer in written.settings.funnel]
             funnel = [Layer(name, n) for name, n in zip(layers, found["layers"], strict=True)]
             figures = _figures([found], dates, funnel[-1].people if funnel else None)
-            versions.append(VersionFigures(each, figures, funnel))
+            successes = _successes(written, found)
+            versions.append(VersionFigures(each, figures, funnel, successes))
         reached = [v.figures.reached for v in versions if v.figures.reached is not None]
         total = _figures(list(counted.values()), dates, sum(reached) if reached else None)
         status = self.engine.control.standing.flows[flow].status
@@ -421,6 +438,16 @@ def _truth(answer: Mapping[str, Any], now_ms: int) -> Truth:
     behind = answer["behind"]
     as_of_ms = now_ms if behind == 0 else min(now_ms, answer["clock_ms"])
     return Truth(as_of_ms, answer["since_ms"], behind)
+
+
+def _successes(flow: Flow, found: Mapping[str, Any]) -> list[Success]:
+    """In the order of the counters: branches of A/B tests as in the document, then the goal."""
+    places = [(node_id, port) for node_id, test in flow.tests.items() for port in test.ports]
+    goal = [(None, "entered"), (None, "held_out")]
+    counted = zip(
+        [*places, *goal][: flow.watches], found["watched"], found["succeeded"], strict=True
+    )
+    return [Success(node, branch, n, k) for (node, branch), n, k in counted]
 
 
 def _figures(

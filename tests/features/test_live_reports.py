@@ -250,6 +250,37 @@ def test_the_erased_are_gone_from_lists_and_stay_counted(
         reports.person("f", "cy")
 
 
+def test_a074_successes_of_tests_and_goals_are_counted_so_far(
+    engine: Engine, reports: LiveReports
+) -> None:
+    nodes = {
+        "start": {"type": "on_event", "event": "go", "next": "test"},
+        "test": {
+            "type": "ab_test",
+            "branches": {"a": "50%", "b": "50%"},
+            "target": {"event": "click", "within": "7 days"},
+            "next": {"a": "done", "b": "done"},
+        },
+        "done": {"type": "end"},
+    }
+    goal = {"event": "click", "within": "1 day"}
+    engine.publish(document(nodes, flow="tested", goal=goal, holdout={"share": "20%"}))
+    everybody = [f"p{number}" for number in range(60)]
+    happened(engine, T0 + 60 * HOUR_MS, "go", *everybody)
+    happened(engine, T0 + 61 * HOUR_MS, "click", *everybody[:40])
+    (version,) = reports.report("tested", 1).versions
+    entered = version.figures.people
+    found = {(each.node, each.branch): each for each in version.successes}
+    assert list(found) == [("test", "a"), ("test", "b"), (None, "entered"), (None, "held_out")]
+    watched = [each.watched for each in found.values()]
+    succeeded = [each.succeeded for each in found.values()]
+    assert watched[0] + watched[1] == watched[2] == entered < 60
+    assert watched[2] + watched[3] == 60
+    assert succeeded[0] + succeeded[1] == succeeded[2]
+    assert succeeded[2] + succeeded[3] == 40
+    assert min(watched) > 0
+
+
 def test_a079_a_stopped_flow_lasted_until_it_was_stopped(
     engine: Engine, reports: LiveReports
 ) -> None:

@@ -12,6 +12,7 @@ from actors.service.live_reports import (
     Figures,
     FlowReport,
     Layer,
+    Success,
     Truth,
     VersionFigures,
 )
@@ -61,6 +62,7 @@ class VersionBody(BaseModel):
     left: Literal["pin", "drop", "reset"] | None = None
     figures: FiguresBody
     funnel: list[Layer]
+    successes: list[Success] = Field(description="Of A/B tests and the goal, so far")
 
     @classmethod
     def of(cls, found: VersionFigures) -> VersionBody:
@@ -73,6 +75,7 @@ class VersionBody(BaseModel):
             left=published.left or None,
             figures=FiguresBody.of(found.figures),
             funnel=found.funnel,
+            successes=found.successes,
         )
 
 
@@ -275,6 +278,7 @@ REPORT = {
             "published_ms": TIME - 86_400_000,
             "figures": _FIGURES,
             "funnel": [{"name": "Written to", "people": 118}, {"name": "Answered", "people": 59}],
+            "successes": [{"node": "test", "branch": "a", "watched": 60, "succeeded": 30}],
         }
     ],
 }
