@@ -31,7 +31,7 @@ _CALLED = {
 
 def asking_page(channel: str) -> str:
     """The page with one button, which ends the subscription of a channel."""
-    text = f"<p>Do you want no more {_called(channel)} from us?</p>"
+    text = f"<p>Do you want no more {escape(_called(channel))} from us?</p>"
     return _page("Unsubscribe", text + _button(channel, LEAVE, "Unsubscribe"))
 
 
