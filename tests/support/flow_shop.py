@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ class Shop:
     tenants: Tenants
     now_ms: int = NOW_MS
     requests: int = 0
-    seen: list[str] = field(default_factory=list)
 
     def desk(self, role: str = "publisher", user: str | None = "ada") -> Desk:
         """The flows before somebody with a role."""
@@ -108,10 +107,15 @@ class Shop:
             self.tenants.put(txn, Tenant(FIRST, "Shop", NOW_MS, **changes))
         self.flows.wake(FIRST)
 
-    def told(self) -> list[tuple[str, str]]:
-        """Actions and actors in the audit log."""
+    def told(self, flow: str = "") -> list[tuple[str, str]]:
+        """Actions and actors in the audit log, of one flow if it is named."""
         with self.plane.tenant(FIRST).read() as txn:
-            return [(entry["action"], entry["actor"]) for _, entry in txn.scan("audit")]
+            entries = [entry for _, entry in txn.scan("audit")]
+        return [
+            (entry["action"], entry["actor"])
+            for entry in entries
+            if not flow or entry["object"] == f"flow:{flow}"
+        ]
 
 
 @contextmanager
