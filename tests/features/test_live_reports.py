@@ -6,6 +6,7 @@ its first version, three its second; the tenant's days are those of Tokyo, nine 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,8 @@ from followed import HOUR_MS, SCHEMA, T0, document
 
 DAY_MS = 24 * HOUR_MS
 FIRST = Place(1)
+from actors.live.errors import RefusedError
+from data_dirs import driven_engine
 
 
 def happened(engine: Engine, at_ms: int, event: str, *customers: str) -> None:
@@ -295,3 +298,32 @@ def test_a079_a_stopped_flow_lasted_until_it_was_stopped(
     assert found["versions"][1]["kept_out"] == [
         "`start`: no `go` in the time of entries; the last was at 2026-01-05 09:00"
     ]
+
+
+def test_A049_the_funnel_of_what_runs_is_that_of_its_version(tmp_path: Path) -> None:
+    def document(*layers: str) -> str:
+        funnel = [{"name": name, "nodes": [name]} for name in layers]
+        return json.dumps(
+            {
+                "headrace": 1,
+                "flow": "f",
+                "settings": {"funnel": funnel},
+                "nodes": {
+                    "t": {"type": "on_event", "event": "go", "next": "s"},
+                    "s": {"type": "split", "branches": {"l": "100%"}, "next": {"l": "left"}},
+                    "left": {"type": "wait", "for": "1 day", "next": "x"},
+                    "x": {"type": "end"},
+                },
+            }
+        )
+
+    with driven_engine(tmp_path / "data", 1) as engine:
+        engine.set_schema({"events": {"go": {}}})
+        engine.publish(document("s", "left"))
+        engine.send([{"customer": "a", "event": "go"}])
+        engine.publish(document("left"))  # another funnel is another version
+        engine.send([{"customer": "b", "event": "go"}])
+        assert engine.counts("f", 1).layer_people.tolist() == [1, 1]
+        assert engine.counts("f", 2).layer_people.tolist() == [1]
+        with pytest.raises(RefusedError, match="is version 2 of flow f already"):
+            engine.publish(document("left"))
