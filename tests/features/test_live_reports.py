@@ -3,26 +3,28 @@
 A flow writes a mail and waits two hours for a click, for which it thanks by SMS. Three people enter
 its first version, three its second; the tenant's days are those of Tokyo, nine hours ahead.
 """
+# ruff: noqa: N802 - the ids are in capitals
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from actors.live.engine import Engine
+from actors.live.errors import RefusedError
 from actors.live.following import Following
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.service.errors import InvalidError, NotFoundError
 from actors.service.live_reports import Day, Figures, Layer, LiveReports, Place
+from data_dirs import driven_engine
 from followed import HOUR_MS, SCHEMA, T0, document
 
 DAY_MS = 24 * HOUR_MS
 FIRST = Place(1)
-from actors.live.errors import RefusedError
-from data_dirs import driven_engine
 
 
 def happened(engine: Engine, at_ms: int, event: str, *customers: str) -> None:
