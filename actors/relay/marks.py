@@ -83,8 +83,11 @@ class MarkKey:
 
     def seal(self, mark: Mark) -> str:
         """The mark as text, of letters, digits, - and _."""
-        fields = astuple(mark)
-        body = _FORMAT + self.id + bytes(msgpack.packb((KINDS.index(mark.kind), *fields[1:])))
+        _, *told, link, target = astuple(mark)
+        # Most links are called by where they lead, which need not stand there twice.
+        short = len(link) if link and target.startswith(link) else link
+        packed = msgpack.packb((KINDS.index(mark.kind), *told, short, target))
+        body = _FORMAT + self.id + bytes(packed)
         return base64.urlsafe_b64encode(body + self._tag(body)).decode().rstrip("=")
 
     def open(self, text: str) -> Mark | None:
@@ -97,7 +100,9 @@ class MarkKey:
             return None
         kind, *values = msgpack.unpackb(body[_HEAD_BYTES:])
         known = [KINDS[kind], *values]
-        if len(known) != len(_TYPES) or [type(v) for v in known] != list(_TYPES):
+        if len(known) == len(_TYPES) and [*map(type, known[-2:])] == [int, str]:
+            known[-2] = known[-1][: known[-2]]
+        if [type(value) for value in known] != list(_TYPES):
             return None
         return Mark(*known)
 

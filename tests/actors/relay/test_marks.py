@@ -50,6 +50,17 @@ def test_what_is_sealed_is_opened_by_the_same_key_only(tmp_path: Path) -> None:
     assert load_key(tmp_path) == key
 
 
+@pytest.mark.parametrize(("link", "shorter"), [("https://shop.test/", 18), ("https://", 8)])
+def test_a_link_that_is_called_by_its_target_takes_no_room(
+    tmp_path: Path, link: str, shorter: int
+) -> None:
+    key = key_of(tmp_path)
+    short, long = replace(MARK, link=link), replace(MARK, link=link[::-1])
+    assert key.open(key.seal(short)) == short
+    assert key.open(key.seal(long)) == long
+    assert len(key.seal(long)) - len(key.seal(short)) >= shorter
+
+
 def test_no_changed_bit_is_let_through(tmp_path: Path) -> None:
     key = key_of(tmp_path)
     data = base64.urlsafe_b64decode(key.seal(MARK) + "==")
