@@ -47,7 +47,7 @@ from api.http.security import address_of, caller_of, service_of, spend
 
 PAGE_MAX = 500
 PAGE_DEFAULT = 50
-ALWAYS = (400, 401, 403, 429, 500, 503)  # what any route with a key may answer
+ALWAYS = (400, 401, 403, 422, 429, 500, 503)  # what any route with a key may answer
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 Item = TypeVar("Item")
