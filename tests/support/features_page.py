@@ -32,6 +32,10 @@ NOT_LIVE = {
     "checked before a flow is published": "A045 A046 A060 A069 A114 A152 A158 A165 A183",
     "about writing flows": "A134",
     "about what content may name": "A055",
+    "asked of a live engine by the service": "A006 A007 A008 A009 A010 A011 A018 A037",
+    "about lists, drafts and templates of flows": (
+        "A001 A002 A003 A005 A012 A013 A014 A015 A016 A017 A019 A020 A021 A022 A038 N08"
+    ),
 }
 """Why features have nothing that could run live, and which."""
 
