@@ -67,11 +67,16 @@ class Audiences:
         return read_schema(self.find(tenant, name))
 
     def target(self, tenant: str, name: str) -> Path:
-        """Where an import is to make an audience. Raises InvalidError for a wrong name."""
-        if name == LIVE or not _NAME.match(name):
+        """Where an import is to make an audience. Raises InvalidError, ConflictError."""
+        if name == LIVE:
+            raise ConflictError(
+                f"the audience '{LIVE}' is the tenant's own journal, which nobody imports",
+                advice="Choose another name, or send events",
+            )
+        if not _NAME.match(name):
             raise InvalidError(
                 f"{name[:80]!r} is no name for an audience",
-                advice=f"Use a-z, 0-9, _ and -, at most 64 of them, and not '{LIVE}'",
+                advice="Use a-z, 0-9, _ and -, at most 64 of them",
                 pointer="audience",
             )
         return self._home(tenant) / name

@@ -3,7 +3,7 @@
 The process is the program `api.run_worker`, which stands above this package and is therefore named
 and not imported. It gets a folder, tells its steps by lines on its standard output, and ends by
 itself when its standard input does: no worker outlives the service, however that ends
-(docs/decisions/0040).
+(docs/decisions/0039).
 """
 
 from __future__ import annotations

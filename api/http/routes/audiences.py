@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -19,11 +20,12 @@ from api.http.observing import request_id
 from api.http.problems import refuse
 from api.http.routes.runs import EXAMPLE as RUN_EXAMPLE
 from api.http.routes.runs import RunBody, body_of
-from api.http.routing import Call, Calling, Page, Pages, Routes, Strict
+from api.http.routing import IDEMPOTENCY_KEY, Call, Calling, Page, Pages, Routes, Strict
 from api.http.security import address_of, caller_of, service_of
 from core.audience import AudienceSchema
 
 PART_BYTES = 1 << 20
+_KEY = re.compile("[!-~]{1,255}")
 MAPPING = {
     "customers": [{"file": "customers.csv", "id": "id", "attributes": "all"}],
     "events": [{"file": "events.csv", "customer": "id", "time": "at", "event": "name"}],
@@ -101,7 +103,7 @@ def _sending(routes: Routes) -> None:
         "/v1/audiences/{audience}/files/{file}",
         scope="customers:write",
         example=FILES,
-        problems=(413, 415, 422),
+        problems=(409, 413, 415, 422),
         body_bytes_max=None,
         extra={"requestBody": {"required": True, "content": content}},
     )
@@ -114,6 +116,8 @@ def _sending(routes: Routes) -> None:
         effect, since the same file sent again changes nothing.
         """
         service, caller = service_of(request), caller_of(request)
+        if not _KEY.fullmatch(request.headers.get(IDEMPOTENCY_KEY, "none")):
+            raise refuse(422, "invalid", "the idempotency key is no ASCII text", "Use a UUID")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise refuse(
                 415,
@@ -217,6 +221,7 @@ def _looking(routes: Routes) -> None:
         "/v1/audiences",
         scope="reports:read",
         example={"items": [{"name": LIVE}, AUDIENCE]},
+        problems=(422,),
     )
     def list_audiences(call: Calling, paging: Pages) -> Page[AudienceBody]:
         """List audiences by name, with the tenant's own journal, `live`."""
@@ -246,7 +251,7 @@ def _looking(routes: Routes) -> None:
         "/v1/audiences/{audience}/files",
         scope="customers:read",
         example=FILES,
-        problems=(422,),
+        problems=(409, 422),
     )
     def list_audience_files(call: Calling, audience: AudienceName) -> FilesBody:
         """List the files that wait to be imported into an audience."""

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from actors.service.live_reports import (
     GROUP_CHARS_MAX,
-    Day,
+    DayEntrants,
     Figures,
     FlowReport,
-    Layer,
+    LayerPeople,
     Success,
     Truth,
     VersionFigures,
@@ -45,7 +45,7 @@ class FiguresBody(BaseModel):
     reached: int | None = Field(None, description="People who came to the funnel's last layer")
     reach: float | None = Field(None, description="`reached` / `people`")
     sends: dict[str, int] = Field(description="Messages by channel")
-    days: list[Day]
+    days: list[DayEntrants]
 
     @classmethod
     def of(cls, figures: Figures) -> FiguresBody:
@@ -53,7 +53,7 @@ class FiguresBody(BaseModel):
         return cls(**{name: getattr(figures, name) for name in cls.model_fields})
 
 
-class VersionBody(BaseModel):
+class ReportVersionBody(BaseModel):
     """A version and its figures. `left` says what became of those inside when it was closed."""
 
     version: int
@@ -61,11 +61,11 @@ class VersionBody(BaseModel):
     closed_ms: int | None = None
     left: Literal["pin", "drop", "reset"] | None = None
     figures: FiguresBody
-    funnel: list[Layer]
+    funnel: list[LayerPeople]
     successes: list[Success] = Field(description="Of A/B tests and the goal, so far")
 
     @classmethod
-    def of(cls, found: VersionFigures) -> VersionBody:
+    def of(cls, found: VersionFigures) -> ReportVersionBody:
         """As a body."""
         published = found.published
         return cls(
@@ -88,7 +88,7 @@ class ReportBody(TruthBody):
     stopped_ms: int | None = None
     duration_ms: int = Field(description="From the start to now, or to where it was stopped")
     total: FiguresBody
-    versions: list[VersionBody]
+    versions: list[ReportVersionBody]
 
     @classmethod
     def report(cls, found: FlowReport) -> ReportBody:
@@ -100,7 +100,7 @@ class ReportBody(TruthBody):
             stopped_ms=found.stopped_ms,
             duration_ms=found.duration_ms,
             total=FiguresBody.of(found.total),
-            versions=[VersionBody.of(each) for each in found.versions],
+            versions=[ReportVersionBody.of(each) for each in found.versions],
             **TruthBody.of(found.truth).model_dump(),
         )
 
@@ -179,7 +179,7 @@ class PeopleBody(Page[PersonBody]):
     behind: int
 
 
-class StepBody(BaseModel):
+class DecisionBody(BaseModel):
     """A decision: he left the node by the port, or `port` names an end or a refusal.
 
     `entry` counts his entries from 0; a refusal has none.
@@ -207,7 +207,7 @@ class WayBody(BaseModel):
     """What he did in a version. `kept_out` are reasons, where he never entered."""
 
     version: int
-    steps: list[StepBody]
+    steps: list[DecisionBody]
     places: list[StandingBody]
     kept_out: list[str] = []
 
@@ -229,7 +229,7 @@ class WhyBody(TruthBody):
     versions: list[WayBody]
 
 
-class CustomerBody(BaseModel):
+class EntrantBody(BaseModel):
     """Somebody of a list, as he is now: what is known of him, and where he stands in this flow."""
 
     customer: str
@@ -238,7 +238,7 @@ class CustomerBody(BaseModel):
     places: list[StandingBody]
 
 
-class GroupBody(Strict):
+class SaveListBody(Strict):
     """Into which group a list is to be saved: all of the version, of a node or of a branch."""
 
     group: str = Field(min_length=1, max_length=GROUP_CHARS_MAX)

@@ -28,10 +28,9 @@ from api.http.routes.report_bodies import (
     REPORT,
     WHY,
     BoxBody,
-    CustomerBody,
     EdgeBody,
+    EntrantBody,
     GraphBody,
-    GroupBody,
     NodeBody,
     PathBody,
     PeopleBody,
@@ -39,6 +38,7 @@ from api.http.routes.report_bodies import (
     PortBody,
     ReportBody,
     SavedBody,
+    SaveListBody,
     TruthBody,
     WayBody,
     WhyBody,
@@ -144,9 +144,10 @@ def report_routes() -> Routes:
         cost=LIST_COST,
         problems=(404, 409, 422),
         example={"group": "reached", "customers": 59},
+        body_example={"group": "reached", "node": "wait", "port": "event"},
     )
     def save_entrants(
-        call: Calling, flow: FlowName, version: Version, group: GroupBody
+        call: Calling, flow: FlowName, version: Version, group: SaveListBody
     ) -> SavedBody:
         """Save a list of people as a group.
 
@@ -204,13 +205,13 @@ def report_routes() -> Routes:
         problems=(404,),
         example=CUSTOMER,
     )
-    def read_entrant(call: Calling, flow: FlowName, customer: Customer) -> CustomerBody:
+    def read_entrant(call: Calling, flow: FlowName, customer: Customer) -> EntrantBody:
         """Read a customer of a list.
 
         What is known of him now, and where he stands in the flow.
         """
         found = _reports(call).person(flow, customer)
-        return CustomerBody(**found)
+        return EntrantBody(**found)
 
     @routes.add(
         "GET",

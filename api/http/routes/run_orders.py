@@ -28,6 +28,7 @@ from core.flow import Flow
 from core.lint import lint
 from core.segments import Segments
 
+DOCUMENTS = {"draft", "first", "second", "responses", "segments"}
 REPLICATES_MAX = 1_000
 VERSION_MAX = 10**9
 TRACES_MAX = 20
@@ -117,9 +118,7 @@ class Ordered:
             responses, violations = read_responses(text, name="responses", segments=segments)
             if responses is None:
                 raise FlowError(violations, file="responses")
-        options = asked.model_dump(
-            exclude={"audience", "responses", "segments", "coupons", "draft", "first", "second"}
-        )
+        options = asked.model_dump(exclude={"audience", "coupons", *DOCUMENTS})
         options["begin"] = options.pop("from_")
         options["coupons"] = [f"{pool}={count}" for pool, count in asked.coupons.items()]
         options["said"] = ""
@@ -137,7 +136,7 @@ class Ordered:
             mode="json",
             by_alias=True,
             exclude_defaults=True,
-            exclude={"responses", "segments", *drafts},
+            exclude=DOCUMENTS,
         )
         self.shown["flows"] = [flow.flow for flow in flows.values()]
 

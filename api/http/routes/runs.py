@@ -47,7 +47,8 @@ FLOW = {
     "flow": "welcome",
     "nodes": {
         "signup": {"type": "on_event", "event": "signup", "next": "mail"},
-        "mail": {"type": "send", "channel": "email", "template": "welcome"},
+        "mail": {"type": "send", "channel": "email", "template": "welcome", "next": "done"},
+        "done": {"type": "end"},
     },
 }
 
@@ -220,7 +221,9 @@ def _start(call: Call, asked: Asked, kind: Kind, drafts: dict[str, Draft]) -> Ru
 
 
 def _looking(routes: Routes) -> None:
-    @routes.add("GET", "/v1/runs", scope="reports:read", example={"items": [EXAMPLE]})
+    @routes.add(
+        "GET", "/v1/runs", scope="reports:read", example={"items": [EXAMPLE]}, problems=(422,)
+    )
     def list_runs(
         call: Calling,
         paging: Pages,
@@ -232,20 +235,20 @@ def _looking(routes: Routes) -> None:
             found = list(jobs.every(txn, paging.after, paging.limit + 1, kinds))
         return paging.page([body_of(call, job) for job in found], lambda body: body.id)
 
-    @routes.add("GET", "/v1/runs/{run}", scope="reports:read", example=EXAMPLE, problems=(404,))
+    @routes.add("GET", "/v1/runs/{run}", scope="reports:read", example=EXAMPLE, problems=(404, 422))
     def read_run(call: Calling, run: RunId) -> RunBody:
         """Read a job: its status, what it is doing, why it failed."""
         return body_of(call, find(call, run))
 
     told = json.dumps({**EXAMPLE, "status": "done"})
-    streamed = {"schema": {"type": "string"}, "example": f"event: end\ndata: {told}\n\n"}
+    streamed = {"example": f"event: end\ndata: {told}\n\n"}
     stream: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": streamed}}}
 
     @routes.add(
         "GET",
         "/v1/runs/{run}/events",
         scope="reports:read",
-        problems=(404,),
+        problems=(404, 422),
         responses=stream,
         response_class=StreamingResponse,
     )
@@ -279,7 +282,7 @@ async def _events(call: Call, run: str) -> AsyncIterator[str]:
 
 
 def _reading(routes: Routes) -> None:
-    results: dict[str, Any] = {"scope": "reports:read", "problems": (404, 409)}
+    results: dict[str, Any] = {"scope": "reports:read", "problems": (404, 409, 422)}
     page = {"schema": {"type": "string"}, "example": "<!doctype html><title>Welcome</title>"}
 
     @routes.add(
@@ -324,7 +327,7 @@ def _reading(routes: Routes) -> None:
         "/v1/runs/{run}/stories",
         scope="customers:read",
         example=stories,
-        problems=(404, 409),
+        problems=(404, 409, 422),
     )
     def read_run_stories(call: Calling, run: RunId) -> StoriesBody:
         """Read the stories of the customers that a dry run was asked to trace."""

@@ -73,7 +73,8 @@ def test_n01_a_dry_run_reports_what_the_command_line_does(service: Served, tmp_p
     assert (queued["status"], queued["kind"], queued["audience"]) == ("queued", "dry_run", "shop")
     done = ended(service, queued["id"])
     assert (done["status"], "step" in done, "failure" in done) == ("done", False, False)
-    assert done["asked"]["flows"] == ["welcome"]
+    shown = {"audience": "shop", **WINDOW, "seed": 7, "replicates": 5, "flows": ["welcome"]}
+    assert done["asked"] == shown
     found = report_of(service, queued["id"])
     request = on_the_command_line(
         service, tmp_path, FLOW, seed=7, replicates=5, responses=tmp_path / "responses"
@@ -444,6 +445,8 @@ def test_quotas_bound_what_waits_what_a_day_sees_and_how_large_it_is(
     body = {k: v for k, v in RUN.items() if k != "draft"} | drafts
     assert ask(service, "POST", "/v1/comparisons", json=body).status_code == 422
     quotas(dry_run_customers=1)
+    rows = [{"customer": f"q{i}", "event": "signup"} for i in range(2)]
+    assert service.ask("POST", "/v1/events", json=rows).json()["accepted"] == 2
     live = ended(service, start(service, {**RUN, "audience": "live"})["id"])
     assert live["status"] == "failed"
     assert "at most 1 may be carried out" in live["failure"]["message"]
