@@ -22,10 +22,16 @@ from actors.relay.effects import Effect
 from actors.relay.outcomes import Dead, Retry, Skipped
 from actors.relay.services import wall_ms
 from actors.relay.settings import OUTGOING, known_secrets, load_providers
+from actors.relay.tracking import PREFERENCES_URL, UNSUBSCRIBE_URL
 from core.errors import HeadraceError
 from core.hashing import hash_customer
 
 TEST = "[Test] "
+# A message that no flow sent has no pages to end a subscription, and its links lead straight on.
+PAGES = {
+    UNSUBSCRIBE_URL: "https://links.invalid/u/test",
+    PREFERENCES_URL: "https://links.invalid/u/test",
+}
 TEST_LABEL = "test"
 ADDRESS = "the address of a test"  # stands for an attribute's name, which no template can show
 _HEADINGS = ("subject", "title")
@@ -151,7 +157,9 @@ async def _composed(
         fresh_until_ms=now_ms,
         stated=tuple(asked.stated.items()),
     )
-    contents = MappedContents({asked.template: asked.content})
+    constants = {**PAGES, **asked.content.constants}
+    content = asked.content.model_copy(update={"constants": constants})
+    contents = MappedContents({asked.template: content})
     made = await compose(effect, channel, _Addressed(people, address or "-"), contents, now_ms)
     if isinstance(made, Message):
         return replace(made, key=f"test-{uuid.uuid4().hex}")
