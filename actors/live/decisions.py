@@ -100,7 +100,7 @@ class DecisionLog:
         self._forget()
 
     def _forget(self) -> None:
-        for name in ("entries", "visible", "moves"):
+        for name in ("entries", "visible", "moves", "port_people"):
             self.__dict__.pop(name, None)
 
     def column(self, name: str) -> Array:
@@ -203,6 +203,7 @@ class DecisionLog:
         np.maximum.at(last, place, time_ms)
         return found, time_ms[first], last, count, erased
 
+    @cached_property
     def port_people(self) -> Array:
         """Different customers who left by each port, int64[ports]; the erased included."""
         lines = np.flatnonzero(self.moves >= 0)

@@ -91,7 +91,7 @@ class FlowAnswers:
         """How many came to each node of a version, and left by each of its ports."""
         parts = list(self._versions(flow, version))
         counters = self._counters(parts)
-        people = np.sum([each.log.port_people() for _, each in parts], axis=0)
+        people = np.sum([each.log.port_people for _, each in parts], axis=0)
         return {
             "entered": counters.entered.tolist(),
             "unique": counters.unique.tolist(),

@@ -62,7 +62,7 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayEntrants:
     """A day of the tenant's zone: entries, and people who entered for the first time."""
 
     date: str
@@ -88,11 +88,11 @@ class Figures:
     reached: int | None
     reach: float | None
     sends: dict[str, int]
-    days: list[Day]
+    days: list[DayEntrants]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerPeople:
     """A layer of the funnel, and how many different customers came to it."""
 
     name: str
@@ -119,7 +119,7 @@ class VersionFigures:
 
     published: Published
     figures: Figures
-    funnel: list[Layer]
+    funnel: list[LayerPeople]
     successes: list[Success]
 
 
@@ -244,7 +244,7 @@ class LiveReports:
                 continue  # no partition has it yet
             written = each.read()
             layers = [layer.name for layer in written.settings.funnel]
-            funnel = [Layer(name, n) for name, n in zip(layers, found["layers"], strict=True)]
+            funnel = [LayerPeople(name, n) for name, n in zip(layers, found["layers"], strict=True)]
             figures = _figures([found], dates, funnel[-1].people if funnel else None)
             successes = _successes(written, found)
             versions.append(VersionFigures(each, figures, funnel, successes))
@@ -458,7 +458,7 @@ def _figures(
 
     ended, people = total("ended"), total("people")
     days = [
-        Day(
+        DayEntrants(
             date,
             sum(part["entries_by_day"][i] for part in parts),
             sum(part["people_by_day"][i] for part in parts),

@@ -19,7 +19,7 @@ from actors.live.following import Following
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.service.errors import InvalidError, NotFoundError
-from actors.service.live_reports import Day, Figures, Layer, LiveReports, Place
+from actors.service.live_reports import DayEntrants, Figures, LayerPeople, LiveReports, Place
 from data_dirs import driven_engine
 from followed import HOUR_MS, SCHEMA, T0, document
 
@@ -122,7 +122,7 @@ def test_a078_a079_a080_entrants_duration_and_mean_time(reports: LiveReports) ->
 def test_a081_those_who_came_to_the_last_layer_over_entrants(reports: LiveReports) -> None:
     report = reports.report("f", 1)
     for version in report.versions:
-        assert version.funnel == [Layer("Written to", 3), Layer("Clicked", 1)]
+        assert version.funnel == [LayerPeople("Written to", 3), LayerPeople("Clicked", 1)]
         assert (version.figures.reached, version.figures.reach) == (1, 1 / 3)
     assert (report.total.reached, report.total.reach) == (2, 2 / 6)
 
@@ -131,7 +131,7 @@ def test_a082_a198_versions_and_days_of_the_tenants_zone(reports: LiveReports) -
     report = reports.report("f", 3)
     dates = ["2026-01-01", "2026-01-02", "2026-01-03"]
 
-    def days(figures: Figures) -> list[Day]:
+    def days(figures: Figures) -> list[DayEntrants]:
         assert [day.date for day in figures.days] == dates
         return figures.days
 

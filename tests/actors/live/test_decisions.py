@@ -109,7 +109,7 @@ def test_refusals_are_no_entries() -> None:
 
 def test_people_are_counted_once_and_the_erased_apart() -> None:
     log = log_of(*entered(1, 0, 1), *entered(2, 1, 2), *entered(1, 5, 3), (1, 6, 3, ONE, 0))
-    assert log.port_people().tolist() == [2, 1, 0, 0]
+    assert log.port_people.tolist() == [2, 1, 0, 0]
 
     def told(node: int | None, port: int | None = None) -> list[Any]:
         found = log.people(log.lines_at(node, port))
@@ -124,7 +124,7 @@ def test_people_are_counted_once_and_the_erased_apart() -> None:
     log.erase([1])
     assert told(None) == [[2], [HOUR_MS], [HOUR_MS], [1], 1]
     assert log.of_customer(1) == []
-    assert log.port_people().tolist() == [2, 1, 0, 0]
+    assert log.port_people.tolist() == [2, 1, 0, 0]
     log.add(unpack_lines(pack_lines(lines((1, 7, 4, START, 0))), 1))
     assert told(None) == [[1, 2], [7 * HOUR_MS, HOUR_MS], [7 * HOUR_MS, HOUR_MS], [1, 1], 1]
 
@@ -146,7 +146,7 @@ def test_an_empty_log_answers() -> None:
     log = DecisionLog(FLOW)
     assert len(log) == 0
     assert log.durations() == (0, 0)
-    assert log.port_people().tolist() == [0, 0, 0, 0]
+    assert log.port_people.tolist() == [0, 0, 0, 0]
     assert log.by_time([0, 1]) == [[0], [0]]
     assert [len(each) for each in log.people(log.lines_at())[:4]] == [0, 0, 0, 0]
     assert log.of_customer(0) == []
