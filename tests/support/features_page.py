@@ -24,7 +24,7 @@ partition decides just so in one of its tests at least, or why there is nothing 
 | id | what | tests | live |
 |---|---|---|---|
 """
-RUN_LIVE = ("both_ways", "live_cases", "live_side")
+RUN_LIVE = ("both_ways", "followed", "live_cases", "live_side")
 """Modules whose functions run flows live."""
 ONLY_MODELLED = "modelled"
 """The function among them that does not."""
@@ -33,6 +33,7 @@ NOT_LIVE = {
     "about writing flows": "A134",
     "about what content may name": "A055",
     "asked of a live engine by the service": "A006 A007 A008 A009 A010 A011 A018 A037",
+    "about dry runs": "N01 N02 N07",
     "about lists, drafts and templates of flows": (
         "A001 A002 A003 A005 A012 A013 A014 A015 A016 A017 A019 A020 A021 A022 A038 N08"
     ),

@@ -7,9 +7,9 @@ import json
 import re
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from actors.service.audiences import FILE_PATTERN, NAME_PATTERN
@@ -126,7 +126,7 @@ def _sending(routes: Routes) -> None:
                 "Send it as it is; files may be packed by gzip, named .csv.gz",
             )
         # Further tenants have a folder once their engine was opened.
-        await run_sync(service.engine, caller.tenant)
+        await run_in_threadpool(service.engine, caller.tenant)
         with service.runs.audiences.receiving(caller.tenant, audience, file) as received:
             parts = bytearray()
             stream = aiter(request.stream())
@@ -136,7 +136,7 @@ def _sending(routes: Routes) -> None:
                         part = await anext(stream, None)
                     parts += part or b""
                     if len(parts) >= PART_BYTES or part is None:
-                        await run_sync(received.write, bytes(parts))
+                        await run_in_threadpool(received.write, bytes(parts))
                         parts.clear()
                     if part is None:
                         break
@@ -148,7 +148,7 @@ def _sending(routes: Routes) -> None:
                 raise refuse(400, "cut-short", "the file was cut short", "Send it again") from None
         call = Call(service, caller, request_id(), address_of(request), service.now_ms())
         size = received.size_bytes
-        return await run_sync(lambda: _sent(call, audience, file, size))
+        return await run_in_threadpool(lambda: _sent(call, audience, file, size))
 
     @routes.add(
         "POST",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-import anyio
-from anyio.to_thread import run_sync
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, StreamingResponse
 
 from actors.service import jobs
@@ -267,9 +267,9 @@ async def _events(call: Call, run: str) -> AsyncIterator[str]:
     told, beat_s = "", time.monotonic() + BEAT_S
     end_s = time.monotonic() + STREAM_S
     while time.monotonic() < end_s:
-        with_body = await run_sync(lambda: body_of(call, find(call, run)))
-        text = with_body.model_dump_json(exclude_none=True)
-        if with_body.status not in jobs.OPEN:
+        found = await run_in_threadpool(lambda: body_of(call, find(call, run)))
+        text = found.model_dump_json(exclude_none=True)
+        if found.status not in jobs.OPEN:
             yield f"event: end\ndata: {text}\n\n"
             return
         if text != told:
@@ -278,7 +278,7 @@ async def _events(call: Call, run: str) -> AsyncIterator[str]:
         elif time.monotonic() > beat_s:
             beat_s = time.monotonic() + BEAT_S
             yield ": still there\n\n"
-        await anyio.sleep(LOOK_S)
+        await asyncio.sleep(LOOK_S)
 
 
 def _reading(routes: Routes) -> None:

@@ -68,7 +68,7 @@ def nothing(label: str, done: int, total: int) -> None:
     """No progress."""
 
 
-def test_n01_a_dry_run_reports_what_the_command_line_does(service: Served, tmp_path: Path) -> None:
+def test_N01_a_dry_run_reports_what_the_command_line_does(service: Served, tmp_path: Path) -> None:
     queued = start(service, {**RUN, "responses": RESPONSES, "seed": 7, "replicates": 5})
     assert (queued["status"], queued["kind"], queued["audience"]) == ("queued", "dry_run", "shop")
     done = ended(service, queued["id"])
@@ -86,7 +86,7 @@ def test_n01_a_dry_run_reports_what_the_command_line_does(service: Served, tmp_p
     assert found["totals"]["entries"]["value"] == CUSTOMERS
 
 
-def test_n07_a_report_comes_as_a_page_that_runs_nothing(service: Served) -> None:
+def test_N07_a_report_comes_as_a_page_that_runs_nothing(service: Served) -> None:
     run = start(service, RUN)["id"]
     ended(service, run)
     answer = ask(service, "GET", f"/v1/runs/{run}/report", params={"format": "html"})
@@ -170,7 +170,7 @@ def compare(service: Served, second: dict[str, Any], **more: Any) -> dict[str, A
     return found
 
 
-def test_n02_a_null_edit_differs_by_exactly_0(service: Served) -> None:
+def test_N02_a_null_edit_differs_by_exactly_0(service: Served) -> None:
     edited = deepcopy(FLOW)
     edited["name"] = "A new name"
     edited["nodes"] = dict(reversed(edited["nodes"].items()))
@@ -184,13 +184,13 @@ def test_n02_a_null_edit_differs_by_exactly_0(service: Served) -> None:
         assert each["first"] == each["second"]
 
 
-def test_n02_a_copy_under_another_name_has_the_same_luck(service: Served) -> None:
+def test_N02_a_copy_under_another_name_has_the_same_luck(service: Served) -> None:
     found = compare(service, {**FLOW, "flow": "copy"}, replicates=3)
     assert found["same"] is True
     assert {d["difference"] for d in found["differences"]} == {0.0}
 
 
-def test_n02_differences_are_paired(service: Served, tmp_path: Path) -> None:
+def test_N02_differences_are_paired(service: Served, tmp_path: Path) -> None:
     edited = deepcopy(FLOW)
     edited["nodes"]["wait"]["timeout"] = "1 day"
     found = compare(service, edited, replicates=12)
