@@ -66,7 +66,7 @@ def people(reports: LiveReports, place: Place) -> list[str]:
     return sorted(item["customer"] for item in found.items)
 
 
-def test_a075_each_version_has_its_graph(reports: LiveReports) -> None:
+def test_A075_each_version_has_its_graph(reports: LiveReports) -> None:
     nodes, truth = reports.nodes("f", 1)
     assert [(n.id, n.entered, n.people, n.waiting, n.outcomes) for n in nodes] == [
         ("start", 3, 3, 0, {}),
@@ -86,7 +86,7 @@ def test_a075_each_version_has_its_graph(reports: LiveReports) -> None:
     assert (truth.as_of_ms, truth.since_ms, truth.behind) == (T0 + 50 * HOUR_MS, 0, 0)
 
 
-def test_a076_one_customers_path_is_told(reports: LiveReports) -> None:
+def test_A076_one_customers_path_is_told(reports: LiveReports) -> None:
     found, _ = reports.path("f", 1, "ada")
     assert [(s["at_ms"] - T0, s["node"], s["port"]) for s in found["steps"]] == [
         (HOUR_MS, "start", "next"),
@@ -100,7 +100,7 @@ def test_a076_one_customers_path_is_told(reports: LiveReports) -> None:
     assert reports.path("f", 2, "ben")[0]["steps"] == []
 
 
-def test_a077_all_who_entered_a_branch_are_listed(reports: LiveReports) -> None:
+def test_A077_all_who_entered_a_branch_are_listed(reports: LiveReports) -> None:
     assert people(reports, Place(1, "wait", "event")) == ["ada"]
     assert people(reports, Place(1, "wait", "timeout")) == ["ben", "cy"]
     assert people(reports, Place(1, "text")) == ["ada"]
@@ -108,7 +108,7 @@ def test_a077_all_who_entered_a_branch_are_listed(reports: LiveReports) -> None:
     assert people(reports, Place(2, "wait", "timeout")) == ["ada", "dan"]
 
 
-def test_a078_a079_a080_entrants_duration_and_mean_time(reports: LiveReports) -> None:
+def test_A078_A079_A080_entrants_duration_and_mean_time(reports: LiveReports) -> None:
     report = reports.report("f", 1)
     assert (report.total.entries, report.total.people, report.total.inside) == (6, 6, 0)
     assert (report.started_ms, report.stopped_ms) == (T0, None)
@@ -119,7 +119,7 @@ def test_a078_a079_a080_entrants_duration_and_mean_time(reports: LiveReports) ->
     assert (report.total.ended, report.total.mean_ms) == (6, 9.5 * HOUR_MS / 6)
 
 
-def test_a081_those_who_came_to_the_last_layer_over_entrants(reports: LiveReports) -> None:
+def test_A081_those_who_came_to_the_last_layer_over_entrants(reports: LiveReports) -> None:
     report = reports.report("f", 1)
     for version in report.versions:
         assert version.funnel == [LayerPeople("Written to", 3), LayerPeople("Clicked", 1)]
@@ -127,7 +127,7 @@ def test_a081_those_who_came_to_the_last_layer_over_entrants(reports: LiveReport
     assert (report.total.reached, report.total.reach) == (2, 2 / 6)
 
 
-def test_a082_a198_versions_and_days_of_the_tenants_zone(reports: LiveReports) -> None:
+def test_A082_A198_versions_and_days_of_the_tenants_zone(reports: LiveReports) -> None:
     report = reports.report("f", 3)
     dates = ["2026-01-01", "2026-01-02", "2026-01-03"]
 
@@ -145,7 +145,7 @@ def test_a082_a198_versions_and_days_of_the_tenants_zone(reports: LiveReports) -
     assert len(reports.report("f", 30).total.days) == 30
 
 
-def test_a083_all_who_entered_are_listed_again_and_again(reports: LiveReports) -> None:
+def test_A083_all_who_entered_are_listed_again_and_again(reports: LiveReports) -> None:
     assert people(reports, FIRST) == ["ada", "ben", "cy"]
     assert people(reports, Place(2)) == ["ada", "dan", "eve"]
     found = {item["customer"]: item for item in reports.people("f", FIRST, "", 9).items}
@@ -156,7 +156,7 @@ def test_a083_all_who_entered_are_listed_again_and_again(reports: LiveReports) -
     assert sorted(item["customer"] for item in pages) == ["ada", "ben", "cy"]
 
 
-def test_a085_a_customer_of_a_list_is_shown(engine: Engine, reports: LiveReports) -> None:
+def test_A085_a_customer_of_a_list_is_shown(engine: Engine, reports: LiveReports) -> None:
     engine.send([{"customer": "ada", "set": {"plan": "gold"}}])
     found = reports.person("f", "ada")
     assert (found["customer"], found["attributes"], found["places"]) == (
@@ -168,7 +168,7 @@ def test_a085_a_customer_of_a_list_is_shown(engine: Engine, reports: LiveReports
         reports.person("f", "nobody")
 
 
-def test_a088_totals_are_the_sums_of_the_versions(engine: Engine, reports: LiveReports) -> None:
+def test_A088_totals_are_the_sums_of_the_versions(engine: Engine, reports: LiveReports) -> None:
     report = reports.report("f", 1)
     for name in ("entries", "people", "ended", "inside", "reached"):
         parts = [getattr(version.figures, name) for version in report.versions]
@@ -178,7 +178,7 @@ def test_a088_totals_are_the_sums_of_the_versions(engine: Engine, reports: LiveR
     assert report.total.people == entrants.total_people
 
 
-def test_a089_a090_mails_and_texts_are_counted(reports: LiveReports) -> None:
+def test_A089_A090_mails_and_texts_are_counted(reports: LiveReports) -> None:
     report = reports.report("f", 1)
     assert report.total.sends == {"email": 6, "sms": 2}
     assert [v.figures.sends for v in report.versions] == [{"email": 3, "sms": 1}] * 2
@@ -186,7 +186,7 @@ def test_a089_a090_mails_and_texts_are_counted(reports: LiveReports) -> None:
     assert [node.ports[0].tokens for node in nodes if node.type == "send"] == [3, 1]
 
 
-def test_n06_why_and_why_not(engine: Engine, reports: LiveReports) -> None:
+def test_N06_why_and_why_not(engine: Engine, reports: LiveReports) -> None:
     found, _ = reports.why("f", "ada")
     first, second = found["versions"]
     assert [(step["node"], step["reason"]) for step in first["steps"]] == [
@@ -224,7 +224,7 @@ def test_places_that_are_not_there_are_told(reports: LiveReports) -> None:
             reports.people("f", FIRST, page, 1)
 
 
-def test_a084_a_list_is_saved_as_a_group(engine: Engine, reports: LiveReports) -> None:
+def test_A084_a_list_is_saved_as_a_group(engine: Engine, reports: LiveReports) -> None:
     assert reports.save_group("f", Place(1, "wait", "timeout"), "did not click") == 2
     assert reports.save_group("f", Place(1, "wait", "timeout"), "did not click") == 2
     groups = {}
@@ -255,7 +255,7 @@ def test_the_erased_are_gone_from_lists_and_stay_counted(
         reports.person("f", "cy")
 
 
-def test_a074_successes_of_tests_and_goals_are_counted_so_far(
+def test_A074_successes_of_tests_and_goals_are_counted_so_far(
     engine: Engine, reports: LiveReports
 ) -> None:
     nodes = {
@@ -286,7 +286,7 @@ def test_a074_successes_of_tests_and_goals_are_counted_so_far(
     assert min(watched) > 0
 
 
-def test_a079_a_stopped_flow_lasted_until_it_was_stopped(
+def test_A079_a_stopped_flow_lasted_until_it_was_stopped(
     engine: Engine, reports: LiveReports
 ) -> None:
     engine.advance(T0 + 3 * DAY_MS)
