@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from api import best_slots, enriching, operations, service_commands
+from api import best_slots, enriching, operations, plan_commands, service_commands
 from core.errors import HeadraceError
 
 INTERNAL_ERROR = 70
@@ -539,6 +539,7 @@ def serve(
 
 operations.add_to(app)
 service_commands.add_to(app)
+plan_commands.add_to(app)
 
 
 @app.callback(invoke_without_command=True)
