@@ -203,6 +203,10 @@ class Directory:
             sorted(name for name, marks in self._groups.items() if marks[customer]),
         )
 
+    def is_erased(self, customer: int) -> bool:
+        """Whether a customer was erased, and nobody came anew by the same id."""
+        return customer in self._erased
+
     def zone_of(self, customer: int) -> str | None:
         """The name of a customer's own zone, None for who has none."""
         code = int(self._zone_code[customer])

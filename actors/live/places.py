@@ -35,6 +35,7 @@ def state_of(state: LiveState, customer_id: str) -> dict[str, Any] | None:
         "tags": tags,
         "groups": groups,
         "zone": directory.zone_of(number),
+        "erased": directory.is_erased(number),
         "places": [
             {
                 "flow": v.name,

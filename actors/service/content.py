@@ -15,7 +15,7 @@ from actors.relay.contents import SUFFIXES, ContentFile, FolderContents
 from actors.relay.vault import write_whole
 from actors.tenant_content import LIST, TEMPLATES
 from actors.yaml_file import load_yaml
-from core.content import Content, CouponPool
+from core.content import Content, CouponPool, Recipient
 from core.errors import HeadraceError
 
 
@@ -59,7 +59,15 @@ def read_list(folder: Path) -> Content:
 
 def put_pools(folder: Path, pools: dict[str, CouponPool]) -> None:
     """Let these be the pools of coupons. Raises HeadraceError for a list that is wrong, OSError."""
-    content = read_list(folder).model_copy(update={"pools": pools})
+    _put_list(folder, read_list(folder).model_copy(update={"pools": pools}))
+
+
+def put_recipients(folder: Path, segments: dict[str, Recipient]) -> None:
+    """Let these be the kinds of records in groups. Raises as `put_pools`."""
+    _put_list(folder, read_list(folder).model_copy(update={"segments": segments}))
+
+
+def _put_list(folder: Path, content: Content) -> None:
     document = {"headrace_content": 1, **content.model_dump(mode="json", exclude_defaults=True)}
     write_whole(folder / LIST, yaml.safe_dump(document, allow_unicode=True).encode())
 

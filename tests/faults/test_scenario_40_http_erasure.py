@@ -54,6 +54,9 @@ def test_40_an_erasure_by_http_is_proven(
         assert proof in shop.done("GET", "/v1/erasures")["items"]
         assert "gone-1" not in json.dumps(proof)
         assert shop.actions()[-1] == "customer.erase"
+        for method in ("GET", "DELETE"):
+            assert shop.problem(method, "/v1/customers/gone-1")[0] == 404
+        assert shop.problem("GET", "/v1/customers/gone-1/export")[0] == 404
         later = shop.done("GET", "/v1/customers")["items"]
         assert later == [{"customer": "stays-1"}]
         assert shop.done("GET", "/v1/customers/stays-1")["personal"]["email"] == "stays@x.example"

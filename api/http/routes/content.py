@@ -15,6 +15,7 @@ from actors.service.content import delete_template, put_template, read_template,
 from actors.service.uses import flows_that, sends
 from api.http.problems import not_found, refuse
 from api.http.revisions import IfMatch, check_revision, in_use, revision
+from api.http.routes.customers import known_state
 from api.http.routing import Call, Calling, Page, Pages, Routes, Strict
 from core.errors import HeadraceError
 from core.nodes import Channel
@@ -269,8 +270,7 @@ def _put(
 
 def _asked(call: Call, name: str, asked: PreviewAsked) -> Asked:
     """What the engine is asked to compose. Raises ProblemError, HeadraceError."""
-    if call.engine.state_of(asked.customer) is None:
-        raise not_found("customer")
+    known_state(call.engine, asked.customer)
     content = _found(call, name) if asked.content is None else asked.content
     if asked.channel not in content.channels:
         raise refuse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -259,8 +260,7 @@ def customers_routes(exports: Exports) -> Routes:
         gone. A scan of every byte follows; its report stands in the erasure that is named here.
         """
         name = restored(customer)
-        if call.engine.state_of(name) is None:
-            raise not_found("customer")
+        known_state(call.engine, name)
         erasure, texts = erasures.erase(call.engine, name, call.now_ms)
         gone = exports.forget(call.rows, call.engine)
         erasure = replace(erasure, exports=gone)
@@ -368,9 +368,7 @@ def _upload_routes(routes: Routes) -> None:
 
 def customer_body(engine: Engine, customer: str) -> CustomerBody:
     """What is known of a customer. Raises ProblemError, 404, for a stranger, DownError."""
-    found = engine.state_of(customer)
-    if found is None:
-        raise not_found("customer")
+    found = known_state(engine, customer)
     kinds = {name: each.type for name, each in engine.schema.attributes.items()}
     attributes = {
         name: _shown(kinds.get(name) or engine.schema.attribute_kind(name), value)
@@ -385,6 +383,14 @@ def customer_body(engine: Engine, customer: str) -> CustomerBody:
         places=[PlaceBody(**place) for place in found["places"]],
         **given,
     )
+
+
+def known_state(engine: Engine, customer: str) -> Mapping[str, Any]:
+    """The engine's state of a customer. Raises ProblemError, 404, for a stranger or the erased."""
+    found = engine.state_of(customer)
+    if found is None or found.get("erased"):
+        raise not_found("customer")
+    return found
 
 
 def _shown(kind: Kind | None, value: Any) -> Any:

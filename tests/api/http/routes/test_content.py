@@ -156,6 +156,47 @@ def test_a_test_goes_to_the_address_given_and_says_that_it_is_one(shop: Shop) ->
     assert outgoing(shop) == []
 
 
+def test_A183_content_is_made_for_the_records_of_the_group(shop: Shop) -> None:
+    shop.done("PUT", "/v1/recipients", {"groups": {"leads": "profile"}})
+    told = shop.done("GET", "/v1/recipients")
+    assert told["groups"] == {"leads": "profile"}
+    shop.done("PUT", "/v1/content/lead", {**MAIL, "recipient": "contact"})
+    flow = json.loads(mailing("leading", "lead"))
+    flow["nodes"]["start"] = {"type": "on_group", "group": "leads", "next": "mail"}
+    with pytest.raises(FlowError) as refused:
+        shop.served.engine.publish(json.dumps(flow))
+    assert refused.value.violations[0].code == "wrong-recipient"
+    shop.done("PUT", "/v1/content/lead", {**MAIL, "recipient": "profile"})
+    shop.served.engine.publish(json.dumps(flow))
+    match = {"If-Match": told["revision"]}
+    shop.done("PUT", "/v1/recipients", {"groups": {}}, headers=match)
+    assert shop.problem("PUT", "/v1/recipients", {"groups": {}}, headers=match)[0] == 409
+    assert shop.problem("PUT", "/v1/recipients", {"groups": {"a": "robot"}})[0] == 422
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ first_name.__class__.__mro__ }}",
+        "{{ email | map: '__globals__' }}",
+        "{% include 'secrets.key' %}",
+        "{% render '../providers' %}",
+        "{% for i in (1..100000000) %}x{% endfor %}",
+        "{{ self }}{{ _context }}",
+    ],
+)
+def test_scenario_36_no_template_that_comes_by_http_gets_at_more_than_values(
+    shop: Shop, text: str
+) -> None:
+    """Names that are no values of the customer have none, and nothing else can be reached."""
+    content = json.loads(json.dumps(MAIL))
+    content["channels"]["email"]["parts"] = {"text": {"text": text, "missing": "fail"}}
+    shop.done("PUT", "/v1/content/look", MAIL)
+    asked = {"customer": "anna", "channel": "email", "content": content}
+    answer = shop.ask("POST", "/v1/content/look/preview", asked)
+    assert answer.status_code == 422 or answer.json()["parts"] == {}, answer.text
+
+
 def test_A059_pools_of_coupons_are_kept_while_content_carries_them(shop: Shop) -> None:
     made = shop.done("PUT", "/v1/coupons/spring", {"stock": 5, "expires": "2030-06-30"})
     assert (made["stock"], made["used_by"]) == (5, [])
