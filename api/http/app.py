@@ -40,6 +40,7 @@ from api.http.routes.flows import flow_routes
 from api.http.routes.groups import groups_routes
 from api.http.routes.keys import key_routes
 from api.http.routes.providers import providers_routes
+from api.http.routes.recipients import recipients_routes
 from api.http.routes.reports import report_routes
 from api.http.routes.runs import runs_routes
 from api.http.routes.schema import schema_routes
@@ -145,6 +146,7 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         groups_routes(),
         content_routes(),
         coupons_routes(),
+        recipients_routes(),
         providers_routes(),
         customers_routes(exports),
         exports_routes(exports),
