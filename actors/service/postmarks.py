@@ -60,6 +60,9 @@ class Postmarks:
 
     def of(self, tenant_id: str) -> Post:
         """What a tenant has, its key made if there is none. Raises HeadraceError, OSError."""
+        if tenant_id not in self._posts and not self._service.tenants.folder(tenant_id).is_dir():
+            # Only an empty folder becomes that of an engine, so the engine comes first.
+            self._service.engine(tenant_id)
         with self._lock:
             found = self._posts.get(tenant_id)
             if found is None:
