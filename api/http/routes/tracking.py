@@ -24,11 +24,13 @@ from actors.relay.marks import Mark
 from actors.relay.settings import known_secrets
 from actors.service.echoes import Echoes
 from actors.service.postmarks import Post, Postmarks
+from actors.service.rate import address_key
 from actors.service.service import Service
 from api.http import subscription_page as pages
 from api.http.observing import Metrics
 from api.http.problems import not_found, refuse
 from api.http.routing import Calling, Routes
+from api.http.security import FAILURES, address_of
 from core.errors import HeadraceError
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -193,7 +195,7 @@ def tracking_routes(
         "POST",
         "/v1/callbacks/{provider}",
         scope=None,
-        problems=(401, 404, 503),
+        problems=(401, 404, 429, 503),
         example={"reports": 1},
         body_bytes_max=callbacks.BODY_BYTES_MAX,
         extra=_REPORTED,
@@ -210,7 +212,10 @@ def tracking_routes(
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}
 
+        address = address_key(address_of(request))
+
         def take() -> int:
+            service.rates.look("", address, FAILURES, service.now_ms()).check()
             post, own, settings = _callback(postmarks, provider)
             try:
                 known = known_secrets(post.folder)
@@ -223,6 +228,8 @@ def tracking_routes(
             try:
                 id_ = callbacks.verify(settings, secrets, headers, body, service.now_ms())
             except UnverifiedError as error:
+                # Whoever tries signatures is slowed down as one who tries keys.
+                service.rates.take("", address, FAILURES, service.now_ms())
                 raise refuse(401, "unverified", str(error), "Sign it with the secret") from None
             try:
                 reports = callbacks.read(settings, body, id_)

@@ -323,6 +323,27 @@ def test_a_callback_that_is_not_signed_well_is_not_believed(shop: Tracked) -> No
     assert asked(shop, "ned@x.test") == {"suppressed": False}
 
 
+def test_who_tries_signatures_is_slowed_down(shop: Tracked) -> None:
+    shop.later(3_600_000)
+    path, body = "/v1/callbacks/mailer", {"type": "email.bounced"}
+    answers = [shop.ask("POST", path, key=False, json=body).status_code for _ in range(400)]
+    assert answers[0] == 401
+    assert answers[-1] == 429
+    shop.later(3_600_000)
+    assert shop.ask("POST", path, key=False, json=body).status_code == 401
+
+
+def test_previews_have_links_to_pages_that_are_none(shop: Tracked) -> None:
+    shop.engine.send([{"customer": "pam", "set": {"email": "pam@x.test", "name": "Pam"}}])
+    told = {"customer": "pam", "channel": "email"}
+    answer = shop.ask("POST", "/v1/content/greet/preview", json=told)
+    assert answer.status_code == 200, answer.text
+    parts = answer.json()["parts"]
+    assert "https://shop.test/sale?who=Pam" in parts["text"]
+    assert "leave: https://links.invalid/u/test" in parts["text"]
+    assert PUBLIC not in answer.text
+
+
 def test_a_plain_hmac_is_taken_too(shop: Tracked) -> None:
     reports = [
         {"kind": "stop", "phone": "+491", "id": 7},
