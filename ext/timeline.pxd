@@ -7,7 +7,7 @@ that leave a line, merged by (time, rank); that is also their order of rank.
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t
 
 from ext.admission cimport enter_all, internal_identity, modelled_identity
-from ext.civil cimport OFFSET_MAX_MS
+from ext.civil cimport DAY_MS, OFFSET_MAX_MS
 from ext.couplings cimport count_on, let_in
 from ext.events cimport fire, happen
 from ext.heap cimport heap_remove
@@ -26,6 +26,11 @@ from ext.tokens cimport (
 cdef enum:
     SEGMENT_UNSEEN = 2
     SEGMENT_HELD = 3  # was true until new tables of zones made its dates later; true once more soon
+
+
+cdef inline bint is_moment(MachineC* m, const TriggerC* trigger) noexcept nogil:
+    """Whether a segment is true for moments of an anniversary alone."""
+    return trigger.members & MEMBERS_OF_MOMENTS and trigger.cond_end - trigger.cond == 1
 
 
 cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
@@ -49,7 +54,11 @@ cdef inline void check_segments(MachineC* m, PersonC* person) noexcept nogil:
         if trigger.fires < 0 and m.p.nodes[trigger.node].flags & FLAG_TOUCH:
             judge(m, person, trigger.node)
         holds_now = decide(m, trigger.cond, c, NO_ROW, NO_ROW, now)
-        change_ms = next_change(m, trigger.cond, trigger.cond_end, c, now)
+        # A moment that is all that is asked for comes again in a year, and not within ten days.
+        change_ms = next_change(
+            m, trigger.cond, trigger.cond_end, c,
+            now + 10 * DAY_MS if holds_now and is_moment(m, trigger) else now,
+        )
         m.s.segment_state[place] = holds_now
         best = min(best, change_ms)
         if rarely(before == SEGMENT_HELD):
