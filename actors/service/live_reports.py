@@ -19,7 +19,11 @@ from actors.live.engine import Engine
 from actors.live.errors import RefusedError
 from actors.live.following import Following
 from actors.live.version import flow_of
+from actors.service import flow_rows, sharing
+from actors.service.access import Caller
 from actors.service.errors import ConflictError, InvalidError, NotFoundError
+from actors.service.flow_rows import unknown
+from actors.service.transactions import ReadTxn
 from core.flow import Flow
 from core.reference_time import local, midnight, zone
 
@@ -211,9 +215,7 @@ class LiveReports:
             if command["kind"] == "publish":
                 found.append(Published(flow, command["version"], command["document"], at_ms))
         if not found:
-            raise NotFoundError(
-                f"no flow {flow!r} was published", advice="List the flows that there are"
-            )
+            raise unknown()
         return found
 
     def version(self, flow: str, number: int) -> Published:
@@ -425,6 +427,20 @@ class Reporting:
             found = list(self._following.values())
         for each in found:
             each.rest()
+
+
+def check_seen(txn: ReadTxn, caller: Caller, flow: str) -> None:
+    """Raise NotFoundError if a flow was deleted, or is shared, and not with this caller.
+
+    A flow that was published without the service has no row, and is everybody's.
+    """
+    row = flow_rows.find(txn, flow)
+    if row is None:
+        return
+    shared = sharing.find(txn, flow)
+    his = caller.role == "admin" or sharing.is_owner(row, caller) or caller.user in shared.users
+    if row.deleted or (shared.visibility == "shared" and not his):
+        raise unknown()
 
 
 def _known(answer: dict[str, Any]) -> dict[str, Any]:

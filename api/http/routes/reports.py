@@ -19,6 +19,7 @@ from actors.service.live_reports import (
     NodeCount,
     Place,
     Truth,
+    check_seen,
 )
 from api.http.routes.report_bodies import (
     CUSTOMER,
@@ -93,7 +94,7 @@ def report_routes() -> Routes:
         Entrants, duration, average time, funnel and sends of each version, and of all together;
         entrants of the last days by the tenant's zone.
         """
-        return ReportBody.report(_reports(call).report(flow, days))
+        return ReportBody.report(_reports(call, flow).report(flow, days))
 
     @routes.add(
         "GET",
@@ -108,7 +109,7 @@ def report_routes() -> Routes:
 
         Nodes and edges come with places to draw them at, up to 300 nodes.
         """
-        reports = _reports(call)
+        reports = _reports(call, flow)
         nodes, truth = reports.nodes(flow, version)
         return _graph(reports, flow, version, nodes, truth)
 
@@ -134,7 +135,7 @@ def report_routes() -> Routes:
         customers are counted and never named.
         """
         place = Place(version, node, port)
-        found = _reports(call).people(flow, place, paging.after, paging.limit + 1)
+        found = _reports(call, flow).people(flow, place, paging.after, paging.limit + 1)
         return _people(paging, found)
 
     @routes.add(
@@ -156,7 +157,7 @@ def report_routes() -> Routes:
         """
         call.caller.need(PEOPLE)
         place = Place(version, group.node, group.port)
-        count = _reports(call).save_group(flow, place, group.group)
+        count = _reports(call, flow).save_group(flow, place, group.group)
         saved = SavedBody(group=group.group, customers=count)
         with call.change() as change:
             change.audit(GROUP, f"flow:{flow}", after=saved.model_dump())
@@ -175,7 +176,7 @@ def report_routes() -> Routes:
 
         Each step with its time, and the edges that he went.
         """
-        reports = _reports(call)
+        reports = _reports(call, flow)
         found, truth = reports.path(flow, version, customer)
         nodes = reports.version(flow, version).read().nodes
         steps = [
@@ -210,7 +211,7 @@ def report_routes() -> Routes:
 
         What is known of him now, and where he stands in the flow.
         """
-        found = _reports(call).person(flow, customer)
+        found = _reports(call, flow).person(flow, customer)
         return EntrantBody(**found)
 
     @routes.add(
@@ -227,7 +228,7 @@ def report_routes() -> Routes:
         Each step with its time and reason, in every version; where he never entered, the rule that
         kept him out.
         """
-        found, truth = _reports(call).why(flow, customer)
+        found, truth = _reports(call, flow).why(flow, customer)
         ways = [
             {**way, "steps": [_step(step) for step in way["steps"]]} for way in found["versions"]
         ]
@@ -241,7 +242,9 @@ def report_routes() -> Routes:
     return routes
 
 
-def _reports(call: Call) -> LiveReports:
+def _reports(call: Call, flow: str) -> LiveReports:
+    with call.rows.read() as txn:
+        check_seen(txn, call.caller, flow)
     return call.service.reporting.of(call.engine)
 
 
