@@ -91,7 +91,7 @@ def _check_standard(
     if len(id_) > ID_CHARS_MAX:
         raise UnverifiedError("webhook-id is too long")
     signed = f"{id_}.{stamp}.".encode("utf-8", "surrogateescape") + body
-    wanted = [_digest(_shared(secret), signed) for secret in secrets]
+    wanted = [_digest(shared_secret(secret), signed) for secret in secrets]
     given = [
         _bytes_of(value)
         for version, _, value in (each.partition(",") for each in signatures.split(" "))
@@ -158,7 +158,8 @@ def _digest(secret: bytes, data: bytes) -> bytes:
     return hmac.digest(secret, data, "sha256")
 
 
-def _shared(secret: str) -> bytes:
+def shared_secret(secret: str) -> bytes:
+    """The key that a secret of Standard Webhooks is. Raises UnverifiedError for what is none."""
     try:
         text = secret.removeprefix(_SECRET)
         found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

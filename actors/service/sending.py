@@ -34,6 +34,7 @@ from actors.relay.settings import (
 )
 from actors.relay.vault import Vault, write_whole
 from actors.service.errors import ConflictError, InvalidError
+from actors.service.link_change import stored_names
 from core.violations import pointer
 
 _PROVIDER: TypeAdapter[Any] = TypeAdapter(AnyProvider)
@@ -56,8 +57,7 @@ class Change:
         self.name = name
         self.folder = folder
         self.values: dict[str, str] = {}
-        stands = folder.joinpath(PROVIDERS).exists()
-        self._before = dict(load_providers(folder).providers) if stands else {}
+        self._before = _stated(folder).get(name)
         plain = {key: self._named(value, (key,)) if key in _PARTS else value
                  for key, value in stated.items()}  # fmt: skip
         self.settings = _read(plain)
@@ -89,7 +89,7 @@ class Change:
 
     def _check_kept(self, operator: bool) -> None:
         """Secrets that stay must have been this provider's, and go where they went."""
-        before = self._before.get(self.name)
+        before = self._before
         had = set(secrets_of(before)) if before is not None else set()
         for secret in secrets_of(self.settings):
             if secret.stored in self.values or (operator and secret.env):
@@ -151,7 +151,7 @@ class Change:
 
         A channel that another provider has is a conflict, but that the default gives way.
         """
-        before = self._before or _without(self.settings.channels)
+        before = _stated(self.folder) or _without(self.settings.channels)
         for other, each in before.items():
             both = sorted(set(each.channels) & set(self.settings.channels))
             if other != self.name and both:
@@ -175,6 +175,11 @@ def secrets_of(settings: Any) -> Iterator[Secret]:
         yield stated
     more = getattr(settings, "secrets", ())
     yield from more.values() if isinstance(more, dict) else more
+
+
+def _stated(folder: Path) -> dict[str, Any]:
+    """The providers that were set up, none where the default counts."""
+    return dict(load_providers(folder).providers) if (folder / PROVIDERS).exists() else {}
 
 
 def _without(channels: list[Any]) -> dict[str, Any]:
@@ -202,6 +207,7 @@ def _store(folder: Path, providers: dict[str, Any], values: dict[str, str]) -> N
     else:
         (folder / PROVIDERS).unlink(missing_ok=True)
     named = {s.stored for each in providers.values() for s in secrets_of(each) if s.stored}
+    named |= stored_names(folder)
     if set(vault.names()) - named:
         vault.change({}, keep=named)
 

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, quote
 
-from fastapi import Path, Request, Response
+from fastapi import Body, Path, Request, Response
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from actors.relay import callbacks
 from actors.relay.callbacks import UnverifiedError
-from actors.relay.link_settings import CallbackSettings
+from actors.relay.link_settings import CallbackSettings, load_links
 from actors.relay.links import is_target
 from actors.relay.marks import Mark
 from actors.relay.settings import known_secrets
+from actors.service import link_change
+from actors.service.access import OPERATOR
 from actors.service.echoes import Echoes
+from actors.service.link_change import LinkChange
 from actors.service.postmarks import Post, Postmarks
 from actors.service.rate import address_key
 from actors.service.service import Service
 from api.http import subscription_page as pages
 from api.http.observing import Metrics
 from api.http.problems import not_found, refuse
+from api.http.revisions import IfMatch, check_revision, revision
 from api.http.routing import Calling, Routes
 from api.http.security import FAILURES, address_of
 from core.errors import HeadraceError
@@ -81,6 +85,25 @@ _REPORTED = {
     }
 }
 _MARK = Path(description="What stands in the message")
+_PUT: dict[str, Any] = {
+    "public_url": "https://links.example.com",
+    "channels": ["email"],
+    "callbacks": {
+        "mailer": {
+            "secrets": [{"value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}],
+            "kinds": {"email.bounced": "bounce"},
+            "address": "data.to.0",
+        }
+    },
+}
+_SET = {**_PUT["callbacks"]["mailer"], "secrets": [{"stored": "callback.mailer.1f2e3d4c5b6a7988"}]}
+_TOLD: dict[str, Any] = {
+    "public_url": "https://links.example.com",
+    "settings": {**_PUT, "callbacks": {"mailer": _SET}},
+    "revision": "0c1d2e3f4a5b6c7d",
+    "callbacks": [{"name": "mailer", "path": "/v1/callbacks/mailer.0a1b2c3d4e5f"}],
+    "suppressed": 3,
+}
 
 
 class CallbackTaken(BaseModel):
@@ -100,7 +123,8 @@ class TrackingBody(BaseModel):
     """How messages of the tenant are tracked."""
 
     public_url: str | None = Field(None, description="What links lead over; absent: they do not")
-    channels: list[str]
+    settings: dict[str, Any] = Field(description="What the tenant set; of secrets only names")
+    revision: str
     callbacks: list[CallbackPlace]
     suppressed: int = Field(description="Addresses that nothing is sent to")
 
@@ -245,28 +269,55 @@ def tracking_routes(
         "GET",
         "/v1/tracking",
         scope="settings:admin",
-        example={
-            "public_url": "https://links.example.com",
-            "channels": ["email"],
-            "callbacks": [{"name": "mailer", "path": "/v1/callbacks/mailer.0a1b2c3d4e5f"}],
-            "suppressed": 3,
-        },
+        example=_TOLD,
     )
     def read_tracking(call: Calling) -> TrackingBody:
         """Read what links lead over, and where providers send their callbacks."""
+        return _told(postmarks.of(call.caller.tenant))
+
+    @routes.add(
+        "PUT",
+        "/v1/tracking",
+        scope="settings:admin",
+        cost=20,
+        problems=(409, 422),
+        example=_TOLD,
+        body_example=_PUT,
+        response_model=TrackingBody,
+    )
+    def put_tracking(
+        call: Calling, settings: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
+    ) -> Response:
+        """Say what links lead over, and how providers report; relays go on with it at once.
+
+        A secret of a callback is given as `{"value": ...}`, stored encrypted, and shown no more.
+        As it was read, `{"stored": ...}`, it stays.
+        """
         post = postmarks.of(call.caller.tenant)
-        settings = post.links.current()
-        return TrackingBody(
-            public_url=settings.public_url,
-            channels=list(settings.channels),
-            callbacks=[
-                CallbackPlace(name=name, path=f"/v1/callbacks/{name}.{post.number}")
-                for name in settings.callbacks
-            ],
-            suppressed=post.suppressions.count(),
-        )
+        with call.change() as change:
+            put = LinkChange(settings, post.folder, call.caller.may(OPERATOR))
+            before, after = link_change.shown(put.before), link_change.shown(put.settings)
+            check_revision(if_match, before, after)
+            change.audit("tracking.put", "tracking", before=before, after=after)
+            put.apply()
+            return change.answer(_told(post))
 
     return routes
+
+
+def _told(post: Post) -> TrackingBody:
+    settings = post.links.current()
+    own = link_change.shown(load_links(post.folder))
+    return TrackingBody(
+        public_url=settings.public_url,
+        settings=own,
+        revision=revision(own),
+        callbacks=[
+            CallbackPlace(name=name, path=f"/v1/callbacks/{name}.{post.number}")
+            for name in settings.callbacks
+        ],
+        suppressed=post.suppressions.count(),
+    )
 
 
 def _callback(postmarks: Postmarks, provider: str) -> tuple[Post, str, CallbackSettings]:

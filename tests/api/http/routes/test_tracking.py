@@ -368,7 +368,7 @@ def test_a_plain_hmac_is_taken_too(shop: Tracked) -> None:
 def test_the_tenant_is_told_where_callbacks_go(shop: Tracked) -> None:
     found = shop.ask("GET", "/v1/tracking").json()
     assert found["public_url"] == PUBLIC
-    assert found["channels"] == ["email", "sms"]
+    assert found["settings"]["channels"] == ["email", "sms"]
     places = {each["name"]: each["path"] for each in found["callbacks"]}
     assert places.keys() == {"mailer", "gate"}
     name = places["mailer"].rpartition("/")[2]
