@@ -123,7 +123,8 @@ class Lane:
         if shut_ms := breaker.wait_ms(now_ms):
             await self._sleep(min(shut_ms, DELAY_LOOK_MS))
             return
-        off = {channel for channel in self._channels if self._mode(channel) == "wait"}
+        modes = self._services.switches.off()
+        off = {each for each in modes if modes[each] == "wait" and each in self._channels}
         if off and len(off) == len(self._channels):
             await self._sleep(SWITCH_LOOK_MS)
             return
@@ -164,7 +165,7 @@ class Lane:
 
     def _mode(self, channel: str) -> Mode | None:
         """What becomes of messages of a channel that is off; None for one that is on."""
-        return self._services.switches.mode(channel) if channel in self._channels else None
+        return self._services.switches.off().get(channel) if channel in self._channels else None
 
     async def _release(self, off: set[str]) -> None:
         """Take up what was held for channels that are not `off` any more."""

@@ -16,12 +16,14 @@ from typing import Literal, Protocol
 
 from actors.relay.vault import write_whole
 from core.errors import HeadraceError
+from core.nodes import CHANNELS
 
 SWITCHES = "switches.json"
 FORMAT = 1
 REASON = "channel_off"
 Mode = Literal["wait", "drop"]
 MODES: tuple[Mode, ...] = ("wait", "drop")
+ALL_WAIT: Mapping[str, Mode] = dict.fromkeys(CHANNELS, "wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,17 @@ class Off:
 class Switches(Protocol):
     """Where a relay asks."""
 
-    def mode(self, channel: str) -> Mode | None:
-        """What becomes of a channel's messages now, None where they are sent."""
+    def off(self) -> Mapping[str, Mode]:
+        """What becomes of the messages of each channel that is off now."""
         ...
 
 
 class AllOn:
     """Switches of a relay that has none."""
 
-    def mode(self, channel: str) -> Mode | None:
-        """None."""
-        return None
+    def off(self) -> Mapping[str, Mode]:
+        """No channel."""
+        return {}
 
 
 class FolderSwitches:
@@ -55,25 +57,24 @@ class FolderSwitches:
         """Bind a data directory."""
         self._path = data_dir / SWITCHES
         self._state: tuple[int, int, int] | None = None
-        self._off: Mapping[str, Off] = {}
+        self._off: Mapping[str, Mode] = {}
 
-    def mode(self, channel: str) -> Mode | None:
-        """What becomes of a channel's messages now; a file that can't be read lets all wait."""
+    def off(self) -> Mapping[str, Mode]:
+        """What becomes of whose messages now; a file that can't be read lets all wait."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
-            return None
+            return {}
         except OSError:
-            return "wait"
+            return ALL_WAIT
         state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if state != self._state:
             try:
-                self._off = _read(self._path)
+                self._off = {name: each.messages for name, each in _read(self._path).items()}
             except HeadraceError:
-                return "wait"
+                return ALL_WAIT
             self._state = state
-        off = self._off.get(channel)
-        return None if off is None else off.messages
+        return self._off
 
 
 def read_switches(data_dir: Path) -> dict[str, Off]:

@@ -116,7 +116,7 @@ def content_routes() -> Routes:
     @routes.add("GET", "/v1/content/{name}", scope="flows:read", problems=[404], example=EXAMPLE)
     def read_content(call: Calling, name: ContentName) -> ContentBody:
         """Read an item of content, and which flows send it."""
-        return _body(call, name, _found(call, name))
+        return _body(name, _found(call, name), flows_that(call.engine, sends(name)))
 
     @routes.add(
         "PUT",
@@ -225,7 +225,7 @@ def _document(content: ContentFile) -> dict[str, Any]:
 
 def _summary(call: Call, name: str) -> ContentSummary:
     try:
-        return _body(call, name, _found(call, name), uses=False)
+        return _body(name, _found(call, name), [])
     except HeadraceError as error:
         # Where it is, is the operator's affair.
         return ContentSummary(
@@ -233,7 +233,7 @@ def _summary(call: Call, name: str) -> ContentSummary:
         )
 
 
-def _body(call: Call, name: str, content: ContentFile, uses: bool = True) -> ContentBody:
+def _body(name: str, content: ContentFile, used_by: list[str]) -> ContentBody:
     document = _document(content)
     return ContentBody(
         name=name,
@@ -245,7 +245,7 @@ def _body(call: Call, name: str, content: ContentFile, uses: bool = True) -> Con
         expires=content.expires,
         revision=revision(document),
         content=document,
-        used_by=flows_that(call.engine, sends(name)) if uses else [],
+        used_by=used_by,
     )
 
 
@@ -253,6 +253,7 @@ def _put(
     call: Call, name: str, content: ContentFile, if_match: str | None, action: str
 ) -> Response:
     folder = call.engine.path
+    used_by = flows_that(call.engine, sends(name))
     with call.change() as change:
         try:
             before = read_template(folder, name)
@@ -262,10 +263,10 @@ def _put(
         after = _document(content)
         check_revision(if_match, was, after)
         if content.state == "draft":
-            in_use(f"content {name}", flows=flows_that(call.engine, sends(name)))
+            in_use(f"content {name}", flows=used_by)
         change.audit(action, f"content:{name}", before=was, after=after)
         put_template(folder, name, content)
-        return change.answer(_body(call, name, content))
+        return change.answer(_body(name, content, used_by))
 
 
 def _asked(call: Call, name: str, asked: PreviewAsked) -> Asked:

@@ -107,11 +107,12 @@ def providers_routes() -> Routes:
         `{"stored": ...}`, it stays; it does not go along to another URL or host.
         """
         engine = call.engine
+        # Looking a host up may take long, and others wait for the change to end.
+        put = sending.Change(name, settings, engine.path, call.caller.may(OPERATOR))
+        after = sending.shown(put.settings)
         with call.change() as change:
             before = load_providers(engine.path).providers.get(name)
             was = None if before is None else sending.shown(before)
-            put = sending.Change(name, settings, engine.path, call.caller.may(OPERATOR))
-            after = sending.shown(put.settings)
             check_revision(if_match, was, after)
             change.audit("provider.put", f"provider:{name}", before=was, after=after)
             put.apply()

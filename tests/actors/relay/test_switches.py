@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from actors.relay.outcomes import Ambiguous, Outcome
 from actors.relay.provider import Provider
 from actors.relay.switches import SWITCHES, FolderSwitches, Mode, Off, read_switches, write_switches
 from core.errors import HeadraceError
+from core.nodes import CHANNELS
 from relaying import EPOCH_MS, MemoryOutbox, Scripted, Setup, effects, run_virtual
 
 
@@ -22,10 +24,10 @@ class Board:
     """Switches in memory."""
 
     def __init__(self, **off: Mode) -> None:
-        self.off: dict[str, Mode] = dict(off)
+        self.modes: dict[str, Mode] = dict(off)
 
-    def mode(self, channel: str) -> Mode | None:
-        return self.off.get(channel)
+    def off(self) -> Mapping[str, Mode]:
+        return self.modes
 
 
 def setup(outbox: MemoryOutbox, board: Board, channel: Scripted, *names: str) -> Setup:
@@ -49,7 +51,7 @@ def test_a_channel_that_is_off_holds_up_no_other_of_its_provider() -> None:
         outbox.commit(effects(1, node="more"))
         await again.run_until(lambda: again.counts["message_sent"] == 1)
         assert len(outbox.names("held")) == count
-        board.off.clear()
+        board.modes.clear()
         on = setup(outbox, board, channel, "sms", "email")
         await on.run_until(lambda: on.counts["message_sent"] == count)
 
@@ -66,7 +68,7 @@ def test_a_channel_is_switched_on_while_the_relay_works() -> None:
         found = setup(outbox, board, channel, "sms", "email")
         outbox.commit([*effects(3, channel="sms"), *effects(1)])
         loop = asyncio.get_running_loop()
-        loop.call_later(30, board.off.clear)
+        loop.call_later(30, board.modes.clear)
         await found.run_until(lambda: found.counts["message_sent"] == 4)
         assert 30 <= loop.time() <= 32
 
@@ -84,7 +86,7 @@ def test_a_provider_whose_channels_are_all_off_leaves_all_in_the_outbox() -> Non
         def look() -> None:
             assert outbox.names("held") == outbox.names("pending") == []
             assert outbox.blocks
-            board.off.clear()
+            board.modes.clear()
 
         loop.call_later(60, look)
         await found.run_until(lambda: found.counts["message_sent"] == 5)
@@ -114,7 +116,7 @@ def test_what_expires_while_it_is_held_is_not_sent() -> None:
         found = setup(outbox, board, channel, "sms", "email")
         soon = EPOCH_MS + 5_000
         outbox.commit(effects(2, channel="sms", expires_ms=soon, fresh_until_ms=soon))
-        asyncio.get_running_loop().call_later(60, board.off.clear)
+        asyncio.get_running_loop().call_later(60, board.modes.clear)
         await found.run_until(lambda: found.counts["message_expired"] == 2)
         return found.counts
 
@@ -126,7 +128,7 @@ def test_what_may_have_left_is_not_dropped_but_left_to_a_person() -> None:
     board, outbox = Board(), MemoryOutbox()
 
     def answer(message: Message, attempt: int) -> Outcome:
-        board.off["sms"] = "drop"
+        board.modes["sms"] = "drop"
         return Ambiguous("timeout")
 
     channel = Scripted(answer)
@@ -148,7 +150,7 @@ def test_held_messages_go_along_to_another_provider() -> None:
         found = setup(outbox, board, channel, "sms", "email")
         outbox.commit([*effects(3, channel="sms"), *effects(1)])
         await found.run_until(lambda: found.counts["message_sent"] == 1)
-        board.off.clear()
+        board.modes.clear()
         other = Setup(outbox, {"sms": Provider("new", channel)}, switches=board)
         await other.run_until(lambda: other.counts["message_sent"] == 3)
 
@@ -158,13 +160,12 @@ def test_held_messages_go_along_to_another_provider() -> None:
 
 def test_switches_in_a_file_count_from_the_next_look_on(tmp_path: Path) -> None:
     switches = FolderSwitches(tmp_path)
-    assert switches.mode("email") is None
+    assert switches.off() == {}
     write_switches(tmp_path, {"email": Off("wait", 5), "sms": Off("drop", 6)})
-    assert (switches.mode("email"), switches.mode("sms")) == ("wait", "drop")
-    assert switches.mode("push") is None
+    assert switches.off() == {"email": "wait", "sms": "drop"}
     assert read_switches(tmp_path) == {"email": Off("wait", 5), "sms": Off("drop", 6)}
     write_switches(tmp_path, {})
-    assert switches.mode("email") is None
+    assert switches.off() == {}
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,6 @@ def test_switches_in_a_file_count_from_the_next_look_on(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_switches_that_cannot_be_read_let_all_wait(tmp_path: Path, text: str) -> None:
     (tmp_path / SWITCHES).write_text(text)
-    assert FolderSwitches(tmp_path).mode("email") == "wait"
+    assert set(FolderSwitches(tmp_path).off().items()) == {(each, "wait") for each in CHANNELS}
     with pytest.raises(HeadraceError, match="switches"):
         read_switches(tmp_path)
