@@ -8,6 +8,7 @@ partitions/000   one store for each partition
 people/000       the personal values of a partition's customers
 rejects/         rows that were not taken in, and why
 outgoing/        what the file channel writes
+reports/         decisions that were followed for reports; made anew where it is gone
 headrace.sock    where clients of this machine connect
 """
 

@@ -100,6 +100,7 @@ class Follower(LivePartition):
         self._check = b""
         self._fresh: list[bytes] = []  # records that are not stored yet
         self._since_snapshot = 0  # journal records
+        self._erased = False  # whether somebody was, since the last snapshot
         self.followed: dict[int, Followed] = {}  # by serial
         self.since_ms = 0
         self._stored = 0  # the last journal record whose decisions are kept
@@ -149,8 +150,10 @@ class Follower(LivePartition):
             self._own.commit([*self._fresh, self._packed("step")])
             self._fresh, self._stored = [], self._applied
             self._since_snapshot += done
-            if self._since_snapshot >= SNAPSHOT_RECORDS:
+            if self._erased or self._since_snapshot >= SNAPSHOT_RECORDS:
+                # A former snapshot would still have the ids of those who were erased.
                 self.save()
+                self._erased = False
         return done == STEP_RECORDS
 
     def save(self) -> None:
@@ -186,6 +189,7 @@ class Follower(LivePartition):
         if erased and number > self._stored:
             self._fresh.append(self._packed("erased", erased))
             self._erase(erased)
+            self._erased = True
 
     def _keep_version(self, version: LiveVersion) -> None:
         self.followed[version.serial] = Followed(

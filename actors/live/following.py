@@ -52,19 +52,34 @@ class Following:
         Raises what it raises as RefusedError, and DownError where no answer came.
         """
         with self._asking:
-            process = self._running()
-            assert process.stdin is not None and process.stdout is not None
             try:
-                _put(process.stdin, {"question": question, "said": said})
-                answer = _get(process.stdout, ANSWER_S)
-            except (OSError, EOFError, TimeoutError) as error:
-                self._end(process)
-                self._process = None
-                raise DownError("the reports of live flows do not answer; ask again") from error
+                answer = self._answer(question, said)
+            except TimeoutError as error:
+                raise _silent() from error
+            except (OSError, EOFError):
+                # It ended just then, because nobody had asked for so long, or it was killed.
+                answer = self._answer_at_last(question, said)
         if "error" in answer:
             kind = RefusedError if answer["refused"] else DownError
             raise kind(answer["error"], advice=answer["advice"])
         return answer
+
+    def _answer_at_last(self, question: str, said: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._answer(question, said)
+        except (OSError, EOFError, TimeoutError) as error:
+            raise _silent() from error
+
+    def _answer(self, question: str, said: dict[str, Any]) -> dict[str, Any]:
+        process = self._running()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            _put(process.stdin, {"question": question, "said": said})
+            return _get(process.stdout, ANSWER_S)
+        except (OSError, EOFError, TimeoutError):
+            self._end(process)
+            self._process = None
+            raise
 
     def rest(self) -> None:
         """End the process until the next question. Again does nothing."""
@@ -100,6 +115,10 @@ class Following:
                 start_new_session=True,
             )
         return self._process
+
+
+def _silent() -> DownError:
+    return DownError("the reports of live flows do not answer", advice="Ask again in a moment")
 
 
 def _put(pipe: BinaryIO | Any, said: dict[str, Any]) -> None:

@@ -183,6 +183,24 @@ def test_erased_customers_are_on_no_list(live: Followed) -> None:
     assert (report["entries"], report["people"]) == (3, 3)
 
 
+def test_the_ids_of_the_erased_are_in_no_snapshot(live: Followed) -> None:
+    live.publish()
+    live.events("go", "somebody-known", "b")
+    live.listed()
+    live.rest(save=True)
+
+    def bytes_kept() -> bytes:
+        live.follow().catch_up()
+        assert live.follower is not None
+        found = live.follower._own.load_snapshot()
+        assert found is not None
+        return b"".join(data for _, data in found.slices())
+
+    assert b"somebody-known" in bytes_kept()
+    live.erase("somebody-known")
+    assert b"somebody-known" not in bytes_kept()
+
+
 @pytest.mark.parametrize("in_flight", ["pin", "drop", "reset"])
 def test_those_inside_go_on_leave_or_begin_anew(live: Followed, in_flight: str) -> None:
     """A customer follows the version that was current when he entered."""
