@@ -12,7 +12,7 @@ from typing import Any
 from actors.live.control import Command, ControlLog
 from actors.service import audit, flow_rows, schedules, versions
 from actors.service.audit import Origin
-from actors.service.drafts import read_draft
+from actors.service.drafts import Reading, read_draft
 from actors.service.flow_rows import Draft, FlowRow
 from actors.service.transactions import ReadTxn, WriteTxn
 from core.binding_zones import literal_ms
@@ -101,7 +101,7 @@ def _published(
     asked: dict[str, Any] | None,
 ) -> None:
     text, at_ms = _text(command), command["at_ms"]
-    reading = read_draft(text)
+    reading = _reading(row, text)
     if row.edition == 0 or row.deleted:
         # Somebody published it past the service.
         row.edition, row.deleted, row.name = row.edition + 1, False, reading.name
@@ -114,6 +114,14 @@ def _published(
     row.invalidated = False
     row.window = _window(command["document"], zone)
     row.reentry = row.reentry or reading.reentry
+
+
+def _reading(row: FlowRow, text: str) -> Reading:
+    """What a text says of itself. Whatever the engine took must not stop what follows it."""
+    try:
+        return read_draft(text)
+    except HeadraceError:
+        return Reading(row.id, row.name, None)
 
 
 def _changed(txn: WriteTxn, row: FlowRow, kind: str, request: str, at_ms: int) -> None:

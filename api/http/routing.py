@@ -152,7 +152,8 @@ async def _call(request: Request) -> AsyncIterator[Call]:
     if key is None or request.method not in CHANGING:
         yield call
         return
-    asked = request.url.query.encode() + b"\0" + await request.body()
+    stated = f"{request.url.query}\0{request.headers.get('if-match', '')}\0".encode()
+    asked = stated + await request.body()
     route = f"{request.method} {request.url.path}"
     found = service.idempotency.claim(call.rows, route, key, asked, call.now_ms)
     if isinstance(found, idempotency.Response):

@@ -137,8 +137,7 @@ def version_routes() -> Routes:
         with desk.rows.read() as txn:
             desk.find(txn, flow)
             texts = [_text(txn, flow, side) for side in (before, after)]
-        one, other = (read_values(text, name="flow") for text in texts)
-        found = differences(one, other)
+        found = differences(*(_values(text) for text in texts))
         return DifferencesBody(
             before=before,
             after=after,
@@ -158,6 +157,11 @@ def _text(txn: ReadTxn, flow: str, side: str) -> str:
     if side == DRAFT:
         return flow_rows.draft_of(txn, flow).document
     return versions.find(txn, flow, int(side)).document
+
+
+def _values(text: str) -> dict[str, Any]:
+    values = read_values(text, name="flow")
+    return values if isinstance(values, dict) else {}
 
 
 def _summary(version: Version) -> VersionSummary:

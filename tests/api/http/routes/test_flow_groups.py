@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
-from flow_asking import Ask, create, flow_text
+from flow_asking import Ask, create, flow_text, publish, status, tenant
 from http_service import Served
 
 
@@ -99,3 +101,59 @@ def test_A197_what_was_published_is_told_by_whom_and_in_the_audit_log(
 def test_what_is_not_there_is_told_alike(ask: Ask, method: str, path: str) -> None:
     body: dict[str, Any] | None = {} if method in ("POST", "PATCH") else None
     assert ask(method, path, body).status_code == 404
+
+
+def test_of_edits_that_race_one_is_saved_and_the_others_are_told(ask: Ask, name: str) -> None:
+    create(ask, name)
+
+    def save(number: int) -> httpx.Response:
+        document = {"document": flow_text(name, name=f"Title {number}")}
+        headers = {"If-Match": '"1"'}
+        return ask("PUT", f"/v1/flows/{name}/draft", document, headers=headers)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(save, range(8)))
+    saved = [answer.json() for answer in answers if answer.status_code == 200]
+    assert [one["edition"] for one in saved] == [2]
+    lost = [answer.json() for answer in answers if answer.status_code != 200]
+    assert [told["code"] for told in lost] == ["changed-meanwhile"] * 7
+    assert {told["current"]["document"] for told in lost} == {saved[0]["document"]}
+
+
+def test_of_starts_that_race_no_more_happen_than_the_quota_has(
+    ask: Ask, name: str, service: Served, clock: Callable[[int], None]
+) -> None:
+    flows = [f"{name}-{number}" for number in range(6)]
+    for flow in flows:
+        create(ask, flow)
+    tenant(service, quotas={"flows_started": ask("GET", "/v1/launches").json()["started"] + 2})
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda flow: ask("POST", f"/v1/flows/{flow}/publish"), flows))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409, 409, 409]
+    assert sum(status(ask, flow) == "running" for flow in flows) == 2
+
+
+def test_scenario_38_no_key_leads_to_another_tenants_flows(ask: Ask, name: str) -> None:
+    made = ask("POST", "/v1/tenants", {"id": name, "name": "Other"})
+    other = made.json()["key"]["secret"]
+    create(ask, name, name="Canary")
+    publish(ask, name)
+    for method, path in [
+        ("GET", f"/v1/flows/{name}"),
+        ("GET", f"/v1/flows/{name}/draft"),
+        ("GET", f"/v1/flows/{name}/versions/1"),
+        ("GET", f"/v1/flows/{name}/diff?before=1"),
+        ("GET", f"/v1/flows/{name}/sharing"),
+        ("POST", f"/v1/flows/{name}/stop"),
+        ("POST", f"/v1/flows/{name}/copy"),
+        ("DELETE", f"/v1/flows/{name}"),
+    ]:
+        found = ask(method, path, key=other)
+        unknown = ask(method, path.replace(name, "nobody"), key=other)
+        assert (found.status_code, unknown.status_code) == (404, 404)
+        told = [{**answer.json(), "request_id": ""} for answer in (found, unknown)]
+        assert told[0] == told[1]
+    assert ask("GET", "/v1/flows", key=other).json() == {"items": []}
+    own = ask("POST", "/v1/flows", {"document": flow_text(name)}, key=other)
+    assert own.status_code == 201
+    assert ask("GET", f"/v1/flows/{name}").json()["name"] == "Canary"
