@@ -86,7 +86,12 @@ def report_routes() -> Routes:
     routes = Routes("Reports")
 
     @routes.add(
-        "GET", "/v1/flows/{flow}/report", scope=FIGURES, cost=COST, problems=(404,), example=REPORT
+        "GET",
+        "/v1/flows/{flow}/report",
+        scope=FIGURES,
+        cost=COST,
+        problems=(404, 409, 422),
+        example=REPORT,
     )
     def read_report(call: Calling, flow: FlowName, days: Days = 7) -> ReportBody:
         """Read a live flow's report.
@@ -101,7 +106,7 @@ def report_routes() -> Routes:
         "/v1/flows/{flow}/report/versions/{version}",
         scope=FIGURES,
         cost=COST,
-        problems=(404, 409),
+        problems=(404, 409, 422),
         example=GRAPH,
     )
     def read_version_graph(call: Calling, flow: FlowName, version: Version) -> GraphBody:
@@ -168,7 +173,7 @@ def report_routes() -> Routes:
         "/v1/flows/{flow}/report/versions/{version}/customers/{customer}/path",
         scope=PEOPLE,
         cost=COST,
-        problems=(404, 409),
+        problems=(404, 409, 422),
         example=PATH,
     )
     def read_path(call: Calling, flow: FlowName, version: Version, customer: Customer) -> PathBody:
@@ -203,7 +208,7 @@ def report_routes() -> Routes:
         "GET",
         "/v1/flows/{flow}/report/customers/{customer}",
         scope=PEOPLE,
-        problems=(404,),
+        problems=(404, 409, 422),
         example=CUSTOMER,
     )
     def read_entrant(call: Calling, flow: FlowName, customer: Customer) -> EntrantBody:
@@ -219,7 +224,7 @@ def report_routes() -> Routes:
         "/v1/flows/{flow}/report/customers/{customer}/why",
         scope=PEOPLE,
         cost=WHY_COST,
-        problems=(404, 409),
+        problems=(404, 409, 422),
         example=WHY,
     )
     def explain_way(call: Calling, flow: FlowName, customer: Customer) -> WhyBody:
