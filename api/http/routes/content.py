@@ -13,6 +13,7 @@ from actors.relay.contents import ContentFile
 from actors.relay.switches import read_switches
 from actors.service.content import delete_template, put_template, read_template, template_names
 from actors.service.uses import flows_that, sends
+from api.http.plain import check_plain
 from api.http.problems import not_found, refuse
 from api.http.revisions import IfMatch, check_revision, in_use, revision
 from api.http.routes.customers import known_state
@@ -253,6 +254,7 @@ def _put(
     call: Call, name: str, content: ContentFile, if_match: str | None, action: str
 ) -> Response:
     folder = call.engine.path
+    check_plain(content.model_dump(mode="python"))
     used_by = flows_that(call.engine, sends(name))
     with call.change() as change:
         try:
@@ -281,5 +283,8 @@ def _asked(call: Call, name: str, asked: PreviewAsked) -> Asked:
             f"Use one of {', '.join(content.channels)}",
             pointer="/channel",
         )
+    check_plain(asked.stated, ("stated",))
+    check_plain(content.model_dump(mode="python"), ("content",))
+    check_plain(getattr(asked, "address", ""), ("address",))
     stated = {key: json.dumps(value) for key, value in asked.stated.items()}
     return Asked(asked.customer, asked.channel, name, content, stated)

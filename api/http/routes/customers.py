@@ -28,6 +28,7 @@ ROWS_AT_ONCE = 2_000
 CSV = "customer,email\nc1,anna@example.com\n"
 REFUSALS_TOLD = 100
 CustomerId = Annotated[str, Path(max_length=1_000, description="The id of a customer")]
+GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=500)]
 PLACE = {
     "flow": "welcome",
@@ -317,7 +318,7 @@ def _upload_routes(routes: Routes) -> None:
         call: Calling,
         file: Annotated[bytes, Body(media_type="text/csv")],
         group: Annotated[
-            list[str],
+            list[GroupName],
             Query(max_length=20, default_factory=list, description="Groups to put them into"),
         ],
     ) -> Response:

@@ -16,6 +16,7 @@ from actors.relay.switches import Mode, Off, read_switches, write_switches
 from actors.service import sending
 from actors.service.access import OPERATOR
 from actors.service.uses import flows_that, sends_by
+from api.http.plain import check_plain
 from api.http.problems import not_found
 from api.http.revisions import IfMatch, check_revision, in_use, revision
 from api.http.routing import Call, Calling, Page, Pages, Routes, Strict
@@ -107,6 +108,7 @@ def providers_routes() -> Routes:
         `{"stored": ...}`, it stays; it does not go along to another URL or host.
         """
         engine = call.engine
+        check_plain(settings)
         # Looking a host up may take long, and others wait for the change to end.
         put = sending.Change(name, settings, engine.path, call.caller.may(OPERATOR))
         after = sending.shown(put.settings)
