@@ -59,7 +59,9 @@ _SHOWN: dict[int | str, dict[str, Any]] = {
 _IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "An image of one pixel, whatever the mark is",
-        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            "image/gif": {"schema": {"type": "string", "format": "binary"}, "example": "GIF89a..."}
+        },
     }
 }
 _FORM = {

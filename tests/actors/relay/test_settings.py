@@ -14,6 +14,7 @@ from actors.relay.channels.http_provider import HttpProvider
 from actors.relay.channels.smtp import SmtpChannel
 from actors.relay.channels.webhook import WebhookChannel
 from actors.relay.contents import FolderContents
+from actors.relay.link_settings import load_links
 from actors.relay.outcomes import Delivered
 from actors.relay.settings import DEFAULT, load_providers
 from core.errors import HeadraceError
@@ -176,7 +177,10 @@ def test_two_providers_may_not_write_one_file(tmp_path: Path) -> None:
 
 def test_the_examples_of_the_documentation_are_right(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
-    providers, content = (part.partition("```")[0] for part in text.split("```text\n")[1:])
+    blocks = [part.partition("```")[0] for part in text.split("```text\n")[1:]]
+    providers, content, links = blocks
+    (tmp_path / "links.yaml").write_text(links)
+    assert load_links(tmp_path).callbacks["mailer"].kinds["email.bounced"] == "bounce"
     settings = load_providers(written(tmp_path, providers))
     secret = ENVIRON["HOOK_SECRET"]
     built = settings.build(tmp_path, "000", {**ENVIRON, "OLD_HOOK_SECRET": secret})
