@@ -24,10 +24,12 @@ from actors.live.publishing import segments_of
 from actors.live.replies import Done
 from actors.live.shard import describe
 from actors.live.starting import Hosting, Making, start_engine
+from actors.relay.link_settings import public_address
 from actors.yaml_file import load_yaml
 from api.console import console
 from api.documents import open_segments, violations_told
 from api.server import Server
+from core.errors import HeadraceError
 from core.tenant_schema import TenantSchema
 
 LOG = Path("log") / "http.jsonl"  # within the data directory
@@ -64,6 +66,11 @@ def run(request: Request) -> None:
 
     Raises HeadraceError if it cannot start, KeyboardInterrupt at a second Ctrl-C.
     """
+    if request.hosting.public_url:
+        try:
+            public_address(request.hosting.public_url)
+        except ValueError as error:
+            raise HeadraceError(f"--public-url: {error}") from None
     schema = None
     if request.schema is not None:
         schema = load_yaml(request.schema, TenantSchema, "the schema")
