@@ -7,6 +7,9 @@ import json
 import uuid
 from collections.abc import Callable
 
+import pytest
+
+from actors import failpoints
 from flow_asking import Ask, create, flow_text, nodes, publish, status, tenant
 from http_service import Served
 
@@ -248,3 +251,25 @@ def test_A019_a_flow_that_runs_is_not_deleted(ask: Ask, name: str) -> None:
     assert ask("DELETE", f"/v1/flows/{name}").status_code == 404
     taken = ask("POST", "/v1/flows", {"document": flow_text(name)})
     assert (taken.status_code, taken.json()["pointer"]) == (409, "/flow")
+
+
+@pytest.mark.parametrize("point", ["flow_asked", "flow_decided", "plane_before_commit"])
+def test_a_request_that_failed_half_way_is_repeated_and_carried_out_once(
+    ask: Ask, name: str, service: Served, point: str
+) -> None:
+    create(ask, name)
+    once = {"Idempotency-Key": uuid.uuid4().hex}
+    # The second commit of the control plane is the one behind the engine's decision.
+    failpoints.arm(point, "eio", 2 if point == "plane_before_commit" else 1)
+    try:
+        failed = ask("POST", f"/v1/flows/{name}/publish", headers=once)
+    finally:
+        failpoints.disarm()
+    assert (failed.status_code, failed.json()["code"]) == (500, "internal")
+    again = ask("POST", f"/v1/flows/{name}/publish", headers=once)
+    assert (again.status_code, again.json()["version"]) == (200, 1)
+    versions = ask("GET", f"/v1/flows/{name}/versions").json()["items"]
+    assert [(each["version"], each["edition"]) for each in versions] == [(1, 1)]
+    with service.service.plane.tenant("main").read() as txn:
+        told = [e["action"] for _, e in txn.scan("audit") if e["object"] == f"flow:{name}"]
+    assert told == ["flow.create", "flow.publish"]
