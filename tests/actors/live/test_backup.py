@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from actors.live.backup import Source, Stopped, back_up, restore
+from actors.live.backup import Source, Stopped, back_up, copy_config, restore
 from actors.live.backup_manifest import read_manifest
 from actors.live.data_dir import DataDir, people_path
 from actors.live.data_dir import read_manifest as read_data_dir
 from actors.live.errors import RefusedError
 from actors.live.verify import verify
 from actors.people.people import People
+from actors.relay.switches import Off, read_switches, write_switches
+from actors.relay.vault import Vault
 from actors.store.errors import CorruptError, FormatError
+from core.errors import HeadraceError
 from data_dirs import begin, digest_of, driven_engine, made
 from scanning import hits
 from serving import signups
@@ -168,3 +171,21 @@ def test_one_partition_alone_is_restored_and_catches_up_on_commands(tmp_path: Pa
     found = verify(tmp_path / "d")
     assert found.sound, found.checks
     assert [c.detail for c in found.checks if c.check == "commands"][1:] == ["4 applied"] * 2
+
+
+def test_a_backup_has_secrets_and_switches_but_not_the_key(tmp_path: Path) -> None:
+    data, to = tmp_path / "data", tmp_path / "to"
+    data.mkdir()
+    to.mkdir()
+    Vault(data, {}).change({"a": "canary-secret"})
+    write_switches(data, {"email": Off("drop", 5)})
+    (data / "content.yaml").write_text("headrace_content: 1\n")
+    copy_config(data, to)
+    assert sorted(path.name for path in to.iterdir()) == [
+        "content.yaml",
+        "secrets.json",
+        "switches.json",
+    ]
+    assert read_switches(to) == {"email": Off("drop", 5)}
+    with pytest.raises(HeadraceError, match="key of the secrets"):
+        Vault(to, {}).values()
