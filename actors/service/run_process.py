@@ -126,6 +126,8 @@ class RunProcess:
             lines = (self.folder / LOG).read_text("utf-8", "replace").strip().splitlines()
             if lines:
                 last = lines[-1][-LOG_CHARS_MAX:]
+                for place in (self.folder.parents[1], ROOT):
+                    last = last.replace(str(place), "...")  # where it is concerns no client
                 return {
                     "message": f"the process of the run failed: {last}",
                     "advice": "This is a mistake in Headrace; please report it",

@@ -168,11 +168,14 @@ class Runs:
                 advice="Wait for its end" if job.open else "Start another",
             )
         file = self.folder(tenant, job.id) / name
-        if name not in RESULTS[job.kind] or not file.is_file():
+        if name not in RESULTS[job.kind]:
             raise NotFoundError(
                 f"a run of this kind makes no {name}",
                 advice=f"It makes {', '.join(RESULTS[job.kind])}",
             )
+        if not file.is_file():
+            # Backups have the record, and not what can be computed again.
+            raise NotFoundError("the results of the run are gone", advice="Start it again")
         return file
 
     def folder(self, tenant: str, job_id: str) -> Path:

@@ -48,6 +48,14 @@ def test_an_end_is_told_with_its_reason(tmp_path: Path, script: str, message: st
     assert failure["advice"]
 
 
+def test_a_reason_tells_nobody_where_the_service_is(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "1"
+    folder.mkdir(parents=True)
+    failure, _ = follow(folder, f"echo 'no {tmp_path}/audiences/x or {ROOT}/core/y' >&2; exit 3")
+    assert failure is not None
+    assert failure["message"] == "the process of the run failed: no .../audiences/x or .../core/y"
+
+
 def test_a_process_is_killed_and_killing_it_again_does_nothing(tmp_path: Path) -> None:
     process = RunProcess(tmp_path, ("/bin/sleep", "100"))
     process.kill()

@@ -96,7 +96,10 @@ def test_N07_a_report_comes_as_a_page_until_it_is_deleted(service: Served) -> No
     assert "<h1" in answer.text
     assert str(service.service.folder) not in answer.text
     folder = service.service.runs.folder(FIRST, run)
-    assert (folder / "report.json").is_file()
+    (folder / "report.json").unlink()
+    for what, detail in (("report", "are gone"), ("comparison", "makes no comparison.json")):
+        answer = ask(service, "GET", f"/v1/runs/{run}/{what}")
+        assert (answer.status_code, detail in answer.json()["detail"]) == (404, True)
     assert ask(service, "DELETE", f"/v1/runs/{run}").status_code == 204
     assert not folder.exists()
     assert ask(service, "GET", f"/v1/runs/{run}").status_code == 404
