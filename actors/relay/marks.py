@@ -16,7 +16,8 @@ import binascii
 import hashlib
 import hmac
 import os
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -64,6 +65,7 @@ class Mark:
     target: str = ""
 
 
+_VALUES = attrgetter(*(each.name for each in fields(Mark)))
 _TYPES = tuple({"int": int, "bytes": bytes}.get(str(each.type), str) for each in fields(Mark))
 
 
@@ -83,7 +85,7 @@ class MarkKey:
 
     def seal(self, mark: Mark) -> str:
         """The mark as text, of letters, digits, - and _."""
-        _, *told, link, target = astuple(mark)
+        _, *told, link, target = _VALUES(mark)
         # Most links are called by where they lead, which need not stand there twice.
         short = len(link) if link and target.startswith(link) else link
         packed = msgpack.packb((KINDS.index(mark.kind), *told, short, target))
