@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,28 @@ def test_a_store_is_read_and_nothing_is_written(tmp_path: Path) -> None:
     shared.close()
     shared.close()
     assert (tmp_path / "p/data.mdb").read_bytes() == data
+
+
+def test_what_was_granted_to_those_who_compete_is_followed(
+    engine: Engine, following: Following
+) -> None:
+    engine.publish(document(flow="capped", entry_cap=2))
+    customers = [f"k{number}" for number in range(5)]
+    happened(engine, "go", *customers)
+    until_s = time.monotonic() + 20
+    while int(engine.counts("capped").refused_cap.sum()) < 3 and time.monotonic() < until_s:
+        time.sleep(0.05)
+    (version,) = following.ask("report", flow="capped", edges_ms=[])["versions"]
+    assert (version["entries"], version["people"], version["inside"]) == (2, 2, 2)
+    refused = 0
+    for customer in customers:
+        said = {"flow": "capped", "customer": customer}
+        (way,) = following.ask("why", **said, ends=[], now_ms=engine.now_ms())["versions"]
+        if way["steps"][0]["entry"] < 0:
+            (step,) = way["steps"]
+            assert (step["port"], way["places"]) == ("refused_cap", [])
+            assert step["reason"] == "as many people as may had entered"
+            refused += 1
+        else:
+            assert [step["node"] for step in way["steps"]] == ["start", "mail"]
+    assert refused == 3
