@@ -133,3 +133,23 @@ class ContentCalls:
             once=True,
         )
         return found
+
+    def read_recipients(
+        self,
+    ) -> dict[str, Any]:
+        """Read of which kind of records groups are."""
+        found: dict[str, Any] = self._connection.fetch("GET", "/v1/recipients")
+        return found
+
+    def set_recipients(
+        self, groups: Mapping[str, Any], *, if_match: str | None = None
+    ) -> dict[str, Any]:
+        """Say of which kind of records groups are."""
+        found: dict[str, Any] = self._connection.fetch(
+            "PUT",
+            "/v1/recipients",
+            headers={"If-Match": if_match},
+            body=given({"groups": groups}),
+            once=True,
+        )
+        return found
