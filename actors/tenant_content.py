@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from actors.relay.channels.render import entries_of
 from actors.relay.contents import SUFFIXES, ContentFile, FolderContents
 from actors.yaml_file import load_yaml
 from core.content import Content, ContentItem
@@ -48,6 +49,7 @@ def _item(file: ContentFile) -> ContentItem:
         channel: {name: part.text for name, part in each.parts.items()}
         for channel, each in file.channels.items()
     }
+    parts = [part for each in file.channels.values() for part in each.parts.values()]
     body = json.dumps([said, file.constants, file.defaults], sort_keys=True)
     return ContentItem(
         channel=list(file.channels),
@@ -58,4 +60,5 @@ def _item(file: ContentFile) -> ContentItem:
         coupon=file.coupon,
         expires=file.expires,
         body=body,
+        variables=sorted({each for part in parts for each in entries_of(part.text)}),
     )

@@ -98,6 +98,9 @@ def absent_types(
     for node in flow.nodes.values():
         if isinstance(node, WaitDate):
             _of(uses, (False, node.attribute)).timed = True
+        elif isinstance(node, Send):
+            for shown in node.of_entry.values():
+                _of(uses, (True, shown))
     for event in events:
         change = change_of(event)
         if change is not None and change[0] == "attribute":

@@ -33,6 +33,7 @@ from core.nodes import (
     OnSchedule,
     RemoveFromGroup,
     RemoveTag,
+    Send,
     SetAttribute,
     WaitUntil,
 )
@@ -145,7 +146,8 @@ class Bound:
         """Whether rows of events are asked for after the moment in which they happen."""
         entered = np.any(self.preds["source"] == Source.ENTRY)
         compared = np.any(self.preds["op"] == Pred.COMPARE)
-        return bool(self.program.histories or entered or compared)
+        shown = any(isinstance(n, Send) and n.of_entry for n in self.program.flow.nodes.values())
+        return bool(self.program.histories or entered or compared or shown)
 
     def replicate(self, number: int) -> Bound:
         """The same run with the draws of replicate `number`.

@@ -31,3 +31,14 @@ def civil_day(value: int | str | date) -> int:
         return value
     day = date.fromisoformat(value) if isinstance(value, str) else value
     return day.toordinal() - EPOCH.toordinal()
+
+
+def instant_text(ms: int) -> str:
+    """An instant as ISO text in UTC, to the second or as finely as it needs."""
+    moment = (EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
+
+
+def civil_text(days: int) -> str:
+    """A civil day as ISO text."""
+    return (EPOCH.date() + timedelta(days=days)).isoformat()

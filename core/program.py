@@ -244,6 +244,7 @@ EFFECT = np.dtype(
         ("id_hash", "u8"),  # of the customer
         ("visit", "u4"),
         ("number", "u4"),  # of the entry: two that begin at one instant have one identity
+        ("row", "i8"),  # of the event with which the entry began, below 0 for none
     ],
     align=True,
 )

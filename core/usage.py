@@ -86,7 +86,8 @@ def reads(node: NodeBase) -> set[Ref]:
             found = {Ref("event", each.event) for each in events.values()}
             return found.union(*(condition_reads(each.where) for each in events.values()))
         case Send(guards=guards):
-            return {ref for guard in guards for ref in condition_reads(guard.if_)}
+            shown = {Ref("property", name) for name in node.of_entry.values()}
+            return shown.union(*(condition_reads(guard.if_) for guard in guards))
         case (
             WaitCondition(if_=condition)
             | OnSegment(if_=condition)

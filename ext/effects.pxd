@@ -19,6 +19,7 @@ cdef inline void ask(MachineC* m, const PersonC* person, int32_t i, uint32_t vis
     effect.id_hash = m.p.id_hash[at(m, person)]
     effect.visit = visit
     effect.number = 0 if m.p.plain else detail_of(m, person).entry_number
+    effect.row = person.entry_row
 
 
 cdef inline void tell(

@@ -318,6 +318,26 @@ cdef class LiveMachine(StoredMachine):
         self.m.t.effects_used = 0
         return records
 
+    def cells(self, int column, rows):
+        """The cells of property `column` of events `rows`, int64[k], as they lie in the column."""
+        cdef int64_t[::1] places = np.ascontiguousarray(rows, np.int64)
+        cdef int64_t k
+        cdef size_t size
+        if not 0 <= column < self.m.p.n_properties:
+            raise ValueError(f"there is no property {column}")
+        dtype = np.dtype(self.dtype_of(self.m.p.properties[column].store))
+        found = np.empty(len(places), dtype)
+        size = dtype.itemsize
+        for k in range(len(places)):
+            if not 0 <= places[k] < self.rows_used:
+                raise ValueError(f"there is no row {places[k]}")
+            memcpy(
+                <uint8_t*>address(found) + <size_t>k * size,
+                <const uint8_t*>self.m.p.properties[column].data + <size_t>places[k] * size,
+                size,
+            )
+        return found
+
     def take_claims(self):
         """The claims and reports since the last call, CLAIM records, a customer's in his own order."""
         records = np.empty(self.m.k.claims_used, CLAIM)

@@ -278,6 +278,7 @@ cdef struct EffectC:
     uint64_t id_hash  # of the customer
     uint32_t visit
     uint32_t number  # of the entry
+    int64_t row  # of the event with which it began, below 0 for none
 
 
 cdef struct ColumnC:

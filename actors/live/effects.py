@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from actors.live.errors import RefusedError
 from actors.live.version import LiveVersion, frame_of_changes
 from actors.relay.effect_block import COLUMN, SendText, encode_effects
 from actors.relay.effects import NAMES_MAX
+from core.audience import Column, Kind
 from core.duration import DAY_MS
 from core.hashing import hash_parts
+from core.instants import civil_text, instant_text
 from core.internal_events import MADE_BY_SENDS, MESSAGE_SENT
 from core.nodes import Send
 
@@ -45,7 +48,11 @@ def sends_of(version: LiveVersion) -> tuple[list[SendText], NDArray[np.int64]]:
                     template=node.template,
                     to=node.to or "",
                     variables=tuple(n for n, said in stated if said in NAMED),
-                    stated=tuple((n, as_json(said)) for n, said in stated if said not in NAMED),
+                    stated=tuple(
+                        (n, as_json(said))
+                        for n, said in stated
+                        if said not in NAMED and n not in node.of_entry
+                    ),
                     expires_ms=EXPIRES_MS,
                     fresh_ms=EXPIRES_MS,
                 )
@@ -80,7 +87,57 @@ def stored_effects(tenant: str, version: LiveVersion, effects: NDArray[Any]) -> 
     columns["committed_ms"] = effects["time_ms"]
     columns["send"] = place[effects["node"]]
     columns["visit"] = _visits(effects)
+    _show_entries(version, effects, texts, columns)
     return encode_effects(tenant, texts, columns)
+
+
+def _show_entries(
+    version: LiveVersion, effects: NDArray[Any], texts: list[SendText], columns: NDArray[Any]
+) -> None:
+    """Let messages that show properties of the entering event each say their own."""
+    for i, node in enumerate(version.flow.nodes.values()):
+        if not isinstance(node, Send) or not node.of_entry:
+            continue
+        shown, mine = node.of_entry, np.flatnonzero(effects["node"] == i)
+        if len(mine) == 0:
+            continue
+        said: dict[tuple[Any, ...], int] = {}
+        plain = texts[columns["send"][mine[0]]]
+        entries = _entries(version, list(shown.values()), effects["row"][mine])
+        for row, values in zip(mine, entries, strict=True):
+            if values not in said:
+                said[values] = len(texts)
+                known = zip(shown, map(as_json, values), strict=True)
+                texts.append(replace(plain, stated=(*plain.stated, *known)))
+            columns["send"][row] = said[values]
+
+
+def _entries(
+    version: LiveVersion, names: list[str], rows: NDArray[np.int64]
+) -> list[tuple[Any, ...]]:
+    """The properties `names` of events, `rows` int64[k], as text and numbers; None is missing.
+
+    A row below 0 is that of an entry which no event began.
+    """
+    there = np.flatnonzero(rows >= 0)
+    columns: list[list[Any]] = []
+    for name in names:
+        number = version.program.properties.index(name)
+        held = version.bound.columns.property[number]
+        cells = version.machine.cells(number, rows[there])
+        column = Column(held.kind, cells, held.dictionary)
+        values: list[Any] = [None] * len(rows)
+        for place, row in enumerate(there.tolist()):
+            values[row] = _readable(column.kind, column.value(place))
+        columns.append(values)
+    return list(zip(*columns, strict=True))
+
+
+def _readable(kind: Kind, value: Any) -> Any:
+    """A value as people write it: dates and times as ISO text."""
+    if value is None or kind not in ("date", "datetime"):
+        return value
+    return civil_text(value) if kind == "date" else instant_text(value)
 
 
 def as_json(said: Any) -> str:

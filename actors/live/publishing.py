@@ -6,6 +6,7 @@ so a change of one is told of wherever it makes a difference.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +17,12 @@ from actors.live.control import FlowState, Standing
 from actors.live.errors import FlowError, RefusedError
 from actors.tenant_content import tenant_content
 from core.audience import AttributeSchema, AudienceSchema
+from core.content import Content
 from core.document import located, read_flow, read_segments, read_values, resolved_text
 from core.flow import Flow
 from core.lint import lint
 from core.lint_channels import addresses
+from core.lint_content import ENTRY
 from core.lint_view import View
 from core.nodes import Send
 from core.segments import Segments, meaning, named_in
@@ -33,7 +36,8 @@ KNOWN_MAX = 1_000  # documents that were read before, so that they need not be a
 class Judged:
     """A flow that may be published, and what is doubtful about it.
 
-    `text` is what was sent, `document` the same with its segments resolved.
+    `text` is what was sent, `document` the same with its segments resolved, and with what messages
+    show of the entering event.
     """
 
     flow: Flow
@@ -80,7 +84,10 @@ def judge(
     if flow is not None:
         plain = resolved_text(document, name=name, segments=segments)
         running = [state for state in standing.flows.values() if state.status != "stopped"]
-        found = _doubts(flow, folder, schema, running, now_ms)
+        sends = {node.template for node in flow.core.nodes.values() if isinstance(node, Send)}
+        content = tenant_content(folder, sends)
+        plain = showing_entries(plain, name, flow, content)
+        found = _doubts(flow, content, schema, running, now_ms)
         if flow.flow in standing.flows:
             found += _since(standing.flows[flow.flow], document, name, segments)
         violations = located(at_publishing([*violations, *found]), document, name=name)
@@ -115,12 +122,33 @@ def segments_of(standing: Standing) -> Segments:
     return Segments.model_validate(standing.segments)
 
 
+def showing_entries(document: str, name: str, flow: Flow, content: Content) -> str:
+    """The document of a flow whose messages carry what their content shows of entering events.
+
+    It is `document` itself where none shows anything, else JSON: there `entry.amount` is one more
+    variable of the node, `{entry: amount}`.
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for node_id, node in flow.nodes.items():
+        item = content.items.get(getattr(node, "template", ""))
+        known = getattr(node, "variables", {})
+        for shown in [] if item is None else item.variables:
+            if shown.startswith(ENTRY) and shown not in known:
+                said = {"entry": shown.removeprefix(ENTRY)}
+                wanted.setdefault(node_id, {})[shown] = said
+    if not wanted:
+        return document
+    stated = read_values(document, name=name)
+    for node_id, variables in wanted.items():
+        node = stated["nodes"][node_id]
+        node["variables"] = {**node.get("variables", {}), **variables}
+    return json.dumps(stated, ensure_ascii=False)
+
+
 def _doubts(
-    flow: Flow, folder: Path, schema: TenantSchema, running: list[FlowState], now_ms: int
+    flow: Flow, content: Content, schema: TenantSchema, running: list[FlowState], now_ms: int
 ) -> list[Violation]:
     """What lint finds, given what there is to send and which flows run."""
-    sends = {node.template for node in flow.core.nodes.values() if isinstance(node, Send)}
-    content = tenant_content(folder, sends)
     others = [other for state in running if (other := _read(state.document)) is not None]
     found = lint(flow, content=content, others=others, now_ms=now_ms)
     if schema.attributes:

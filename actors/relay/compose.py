@@ -16,6 +16,7 @@ from actors.relay.tracking import Tracker
 
 _LOG = logging.getLogger(__name__)
 ADDRESS_MAX = 2_048
+ENTRY = "entry."
 
 
 class People(Protocol):
@@ -92,7 +93,7 @@ async def compose(
         return Skipped(why)
     stated = {name: json.loads(said) for name, said in effect.stated}
     ours = {} if tracked is None else tracked.values()
-    known = {**content.constants, **values, **stated, **ours}
+    known = {**content.constants, **values, **_nested(stated), **ours}
     parts: dict[str, str] = {}
     for name, encoding in channel.parts.items():
         source = content.parts.get(name)
@@ -111,6 +112,13 @@ async def compose(
         return message
     sources = {name: source.text for name, source in content.parts.items()}
     return tracked.finished(message, channel.parts, sources, transactional=content.transactional)
+
+
+def _nested(stated: Mapping[str, object]) -> dict[str, object]:
+    """What is stated, where `entry.amount` is the `amount` of `entry`."""
+    found = {name: said for name, said in stated.items() if not name.startswith(ENTRY)}
+    entry = {n.removeprefix(ENTRY): said for n, said in stated.items() if n.startswith(ENTRY)}
+    return {**found, "entry": entry} if entry else found
 
 
 def _shown(channel: Channel, content: Content) -> set[str]:

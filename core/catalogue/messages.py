@@ -46,6 +46,17 @@ class Send(Action):
     makes: ClassVar[tuple[str, ...]] = ("message",)
 
     @property
+    def of_entry(self) -> dict[str, str]:
+        """Variables that are properties of the entering event, `{entry: property}`, by name."""
+        return {
+            name: said["entry"]
+            for name, said in self.variables.items()
+            if isinstance(said, dict)
+            and said.keys() == {"entry"}
+            and isinstance(said["entry"], str)
+        }
+
+    @property
     def ports(self) -> tuple[str, ...]:
         """`next`, then the guards' reasons in declared order."""
         return ("next", *(guard.reason for guard in self.guards))
@@ -83,6 +94,8 @@ class Send(Action):
         """An effect, and conditions under which there is none; the channel is counted."""
         from core.program import Op
 
+        for name in self.of_entry.values():
+            compiler.properties(name)
         row["op"], row["a"] = Op.SEND, CHANNELS.index(self.channel)
         row["x"] = len(compiler.guards)
         compiler.guards += [compiler.graph(guard.if_, 1, 0) for guard in self.guards]

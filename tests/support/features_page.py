@@ -31,7 +31,6 @@ ONLY_MODELLED = "modelled"
 NOT_LIVE = {
     "checked before a flow is published": "A045 A046 A060 A069 A114 A152 A158 A165 A183",
     "about writing flows": "A134",
-    "about what content may name": "A055",
     "asked of a live engine by the service": "A006 A007 A008 A009 A010 A011 A018 A037",
     "about dry runs": "N01 N02 N07",
     "about lists, drafts and templates of flows": (

@@ -225,6 +225,9 @@ def _compiled(source: Source, encoding: Encoding) -> BoundTemplate:
     return template
 
 
+_ENTRY = re.compile(r"entry\.[A-Za-z0-9_-]+")
+
+
 @lru_cache(maxsize=TEMPLATES_MAX)
 def _parsed(text: str, encoding: Encoding, empty: bool) -> BoundTemplate | None:
     """The compiled template; None, which is remembered as well, if it cannot be compiled."""
@@ -250,6 +253,13 @@ def variables_of(source: Source, encoding: Encoding) -> frozenset[str]:
 def _names(text: str, encoding: Encoding, empty: bool) -> frozenset[str]:
     template = None if len(text) > SOURCE_MAX else _parsed(text, encoding, empty)
     return frozenset() if template is None else frozenset(template.global_variables())
+
+
+def entries_of(text: str) -> frozenset[str]:
+    """What a part with this text shows of the entering event, such as `entry.amount`."""
+    template = None if len(text) > SOURCE_MAX else _parsed(text, "text", False)
+    paths = [] if template is None else template.global_variable_paths()
+    return frozenset(path for path in map(str, paths) if _ENTRY.fullmatch(path))
 
 
 def render(

@@ -239,3 +239,51 @@ def test_a_stop_that_cannot_save_tells_it_and_closes(
     engine.close()
     assert "partition 0: its state is not saved: it is broken" in caplog.text
     assert tail(tmp_path / "d") > 0
+
+
+THANKS = """
+headrace: 1
+flow: thanks
+settings: {reentry: {policy: always}}
+nodes:
+  bought: {type: on_event, event: order, next: later}
+  later: {type: wait, for: 1 second, next: mail}
+  mail: {type: send_email, template: thanks, variables: {paid: {entry: amount}}, next: x}
+  x: {type: end}
+"""
+THANKS_TEMPLATE = """
+channels:
+  email:
+    address: email
+    parts: {subject: "{{ paid }} for {{ entry.item }}", text: "on {{ entry.on }}, {{ entry.card }}"}
+"""
+
+
+def test_A055_messages_show_the_event_with_which_the_entry_began(  # noqa: N802 - an id
+    engine: Any, tmp_path: Path
+) -> None:
+    kinds = {"amount": "float64", "item": "string", "on": "date", "card": "bool"}
+    engine.set_schema({**SCHEMA, "events": {**SCHEMA["events"], "order": {"properties": kinds}}})
+    (tmp_path / "d" / "templates" / "thanks.yaml").write_text(THANKS_TEMPLATE)
+    engine.publish(THANKS)
+    engine.send([{"customer": c, "set": {"email": f"{c}@x.example"}} for c in "ab"])
+    said = {"amount": 9.5, "item": "tea", "on": "2026-05-04", "card": True}
+
+    def order(customer: str, number: int, **other: Any) -> dict[str, Any]:
+        properties = {**said, **other}
+        return {
+            "customer": customer, "event": "order", "message_id": f"o{number}",
+            "properties": properties,
+        }  # fmt: skip
+
+    engine.send([order("a", 1), order("b", 2, amount=20.0, item="ink", card=False)])
+    engine.send([order("a", 3, item="cup")])
+    # Other rows come while they wait.
+    engine.send([order(f"c{i}", 10 + i, item="no") for i in range(50)])
+    until(lambda: len(sent(tmp_path / "d")) == 3)
+    found = sorted((m["to"], m["subject"], m["text"]) for m in sent(tmp_path / "d"))
+    assert found == [
+        ("a@x.example", "9.5 for cup", "on 2026-05-04, true"),
+        ("a@x.example", "9.5 for tea", "on 2026-05-04, true"),
+        ("b@x.example", "20.0 for ink", "on 2026-05-04, false"),
+    ]
