@@ -1,4 +1,4 @@
-"""Paired differences: exact where nothing differs, as other software computes them where it does."""
+"""Paired differences: exact where nothing differs, else as other software computes them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def test_what_one_draft_lacks_is_told_as_that() -> None:
         for d in compare(runs(welcome()), runs(other), DRAWS).differences
     }
     push = told["sends", "push", "sends"]
-    assert push.first is not None and push.first > 0
+    assert push.first is not None
+    assert push.first > 0
     assert (push.second, push.difference) == (0.0, -push.first)
     extra = told["nodes", "extra", "entered"]
     assert (extra.first, extra.second, extra.difference, extra.lo) == (None, 0.0, None, None)

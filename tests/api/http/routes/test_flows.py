@@ -13,7 +13,6 @@ from core.document import read_values
 from flow_asking import Ask, create, flow_text, nodes, publish, status
 from http_service import Served
 
-
 # -- making and finding
 
 
