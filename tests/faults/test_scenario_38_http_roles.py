@@ -1,4 +1,4 @@
-"""Roles by endpoints: the matrix is the OpenAPI document's, and every denied cell is asked for."""
+"""Scenario 38 by HTTP, roles by endpoints: the matrix is the OpenAPI document's, and every denied cell is asked for."""
 
 from __future__ import annotations
 
