@@ -1,4 +1,4 @@
-"""Scenario 38 by HTTP, roles by endpoints: the matrix is the OpenAPI document's, and every denied cell is asked for."""
+"""Scenario 38 by HTTP, roles by endpoints: every denied cell of the matrix is asked for."""
 
 from __future__ import annotations
 
