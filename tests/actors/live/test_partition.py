@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from actors.intake.admission import GapError
-from actors.intake.frame import Frame
 from actors.intake.rows import decode_rows
 from actors.live import partition as module
 from actors.live.control import TenantSettings
@@ -589,26 +588,3 @@ def test_standard_names_live_need_no_schema(live: Live) -> None:
     live.pass_ms(1)
     live.reopen()
     assert len(live.sent()) == 6
-
-
-def test_frames_worked_as_one_have_receipts_of_their_own(live: Live) -> None:
-    schema = TenantSchema.of(SCHEMA)
-
-    def frame(*ids: str, occurred: int = T0) -> Frame:
-        rows = [
-            {"customer": "c", "event": "go", "message_id": i, "occurred": occurred} for i in ids
-        ]
-        return decode_rows(rows, schema).frame
-
-    future = T0 + 400 * DAY_MS
-    frames = [frame("1", "2"), frame("2", "3", "1"), frame("4", occurred=future), frame("5", "5")]
-    found = live.partition.take(frames, T0)
-    assert [(r.accepted, r.duplicates, r.rejects) for r in found] == [
-        (2, 0, []),
-        (1, 2, []),
-        (0, 0, [(0, "too_far_in_the_future")]),
-        (1, 1, []),
-    ]
-    assert len({r.commit for r in found}) == 1
-    again = live.partition.take(frames[:2], T0)
-    assert [(r.accepted, r.duplicates) for r in again] == [(0, 2), (0, 3)]
