@@ -21,8 +21,8 @@ from bench.journey import HORIZON_DAYS
 from bench.live.__main__ import FILE, FORMAT
 from bench.live.contest import NAMED, OURS
 from bench.live.figures_contest import RATE_BAR
-from bench.live.figures_latency import ONE
 from bench.live.figures_http import GROUP as HTTP
+from bench.live.figures_latency import ONE
 from bench.live.groups import GROUPS, LATENCY
 from bench.live.plots import draw_entries, draw_latencies
 from bench.page import IMAGES, PLACE, PageError, figures_table, markdown, memory_gib, shrink
