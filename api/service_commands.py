@@ -19,7 +19,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 keys = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Keys of the HTTP API from the machine, for who has lost the admin key.",
+    help="Make and end keys of the HTTP API offline.",
 )
 audit = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The audit logs of a service."
