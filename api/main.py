@@ -513,9 +513,9 @@ def serve(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status.")] = False,
 ) -> None:
-    """Run flows for real customers and serve the HTTP API; starting again goes on.
+    """Run flows for real customers, and serve the HTTP API.
 
-    The first start prints an admin key, once.
+    Starting again goes on where it was. The first start prints an admin key, once.
     """
     if (tls_cert is None) != (tls_key is None):
         raise HeadraceError("--tls-cert and --tls-key go together")

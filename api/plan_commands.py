@@ -56,14 +56,20 @@ def apply(
     key_file: KeyFileOption = None,
     in_flight: Annotated[
         Literal["pin", "drop", "reset"],
-        typer.Option(help="People inside: finish on their version, leave, or begin anew."),
+        typer.Option(
+            metavar="HOW",
+            help="People inside: finish on their version (pin), leave (drop), begin anew (reset).",
+        ),
     ] = "pin",
     audience: Annotated[
         list[str] | None,
         typer.Option(metavar="FLOW=N", help="So many people are acknowledged; may be repeated."),
     ] = None,
 ) -> None:
-    """Make a service what a folder says, and publish the flows that changed."""
+    """Make a service what a folder says.
+
+    Flows that changed are published.
+    """
     from api.plan_text import show
     from api.planning import apply as carry_out
     from api.planning import plan as compare
