@@ -19,7 +19,7 @@ from actors.relay.backoff import Backoff
 from actors.relay.breaker import Breaker
 from actors.relay.channels import base
 from actors.relay.channels.file import FileChannel
-from actors.relay.channels.guard import Guard
+from actors.relay.channels.guard import Guard, Network
 from actors.relay.channels.http_provider import Class, Gateway, HttpProvider
 from actors.relay.channels.render import Encoding
 from actors.relay.channels.smtp import Server, SmtpChannel
@@ -126,12 +126,9 @@ class _Common(_Part):
     breaker: BreakerSettings = BreakerSettings()
 
 
-class _OverHttp(_Common):
-    """Where requests may go: to public addresses, and to the networks that are named."""
+class _Guarded(_Common):
+    """Where connections may go: to public addresses, and to the networks that are named."""
 
-    timeout_ms: Ms = 20_000
-    schemes: list[Literal["https", "http"]] = ["https"]
-    ports: list[Port] = [443, 8443]
     allow_networks: list[str] = []
 
     @model_validator(mode="after")
@@ -143,13 +140,23 @@ class _OverHttp(_Common):
                 raise ValueError(f"{text!r} is no network; write it like 10.1.0.0/16") from None
         return self
 
+    def _opened(self) -> tuple[Network, ...]:
+        return tuple(ipaddress.ip_network(text) for text in self.allow_networks)
+
+
+class _OverHttp(_Guarded):
+    """Where requests may go, and how long one may take."""
+
+    timeout_ms: Ms = 20_000
+    schemes: list[Literal["https", "http"]] = ["https"]
+    ports: list[Port] = [443, 8443]
+
     def guard(self) -> Guard:
         """The guard of its requests."""
-        networks = tuple(ipaddress.ip_network(text) for text in self.allow_networks)
-        return Guard(frozenset(self.schemes), frozenset(self.ports), networks)
+        return Guard(frozenset(self.schemes), frozenset(self.ports), self._opened())
 
 
-class SmtpSettings(_Common):
+class SmtpSettings(_Guarded):
     """E-mail by one server."""
 
     kind: Literal["smtp"]
@@ -161,6 +168,10 @@ class SmtpSettings(_Common):
     username: str = ""
     password: SecretRef | None = None
     timeout_ms: Ms = 30_000
+
+    def guard(self) -> Guard:
+        """The guard of its connections."""
+        return Guard(ports=frozenset({self.port}), allowed=self._opened())
 
     def channel(self, environ: Mapping[str, str], outgoing: Path, label: str) -> base.Channel:
         """The channel. Raises ValueError."""
@@ -175,7 +186,7 @@ class SmtpSettings(_Common):
             password,
             self.timeout_ms,
         )
-        return SmtpChannel(server)
+        return SmtpChannel(server, self.guard())
 
 
 class WebhookSettings(_OverHttp):

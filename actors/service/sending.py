@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from actors.relay.channels.guard import Guard, RefusedError
+from actors.relay.channels.guard import RefusedError
 from actors.relay.settings import (
     DEFAULT,
     OUTGOING,
@@ -40,6 +40,11 @@ from core.violations import pointer
 _PROVIDER: TypeAdapter[Any] = TypeAdapter(AnyProvider)
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PARTS = ("password", "secrets")
+# Where mail is handed in and where webhooks are heard; others could speak to something else.
+_TENANTS_PORTS = {
+    "port": frozenset({25, 465, 587, 2525}),
+    "ports": frozenset({80, 443, 8000, 8080, 8443}),
+}
 _DESTINATION = ("kind", "url", "host", "port", "tls", "username", "schemes", "allow_networks")
 
 
@@ -117,14 +122,20 @@ class Change:
                 advice="Leave it out, or ask whoever runs the service",
                 pointer="/allow_networks",
             )
+        ports = {"port": [getattr(settings, "port", 587)], "ports": getattr(settings, "ports", [])}
+        for field, stated in ports.items():
+            strange = set(stated) - _TENANTS_PORTS[field]
+            if strange:
+                raise InvalidError(
+                    f"port {min(strange)} is not one of {sorted(_TENANTS_PORTS[field])}",
+                    advice="Take one of these, or ask whoever runs the service",
+                    pointer=f"/{field}",
+                )
         try:
             if isinstance(settings, HttpSettings):
                 settings.guard().parsed(_PLACEHOLDER.sub("x", settings.url))
             elif isinstance(settings, SmtpSettings):
-                guard = Guard(ports=frozenset({settings.port}))
-                url = f"https://{settings.host}:{settings.port}"
-                guard.parsed(url)
-                asyncio.run(guard.target(url))
+                asyncio.run(settings.guard().address(settings.host, settings.port))
         except RefusedError as error:
             raise InvalidError(
                 f"requests may not go there: {str(error).replace('_', ' ')}",

@@ -8,6 +8,8 @@ import itertools
 from actors.relay.channels.base import Message
 from actors.relay.channels.guard import Guard
 from actors.relay.channels.http_provider import Gateway, HttpProvider
+from actors.relay.channels.smtp import Server as MailServer
+from actors.relay.channels.smtp import SmtpChannel
 from actors.relay.channels.webhook import WebhookChannel
 from actors.relay.outcomes import Dead, Retry
 from local_http import LOOPBACK, answer, serving
@@ -122,3 +124,76 @@ def test_37_a_redirect_is_not_followed() -> None:
                 return s.connections, canary.connections
 
     assert asyncio.run(main()) == (4, 0)
+
+
+MAIL = Message("k", "zoe@example.org", {"subject": "s", "text": "t"}, 0)
+MAIL_HOSTS = [
+    *HOSTS,
+    "a" * 254,
+    "example.com/path",
+    "example.com:25",
+    "-x.example.com",
+    "ex\nx.com",
+]
+PORTS = (22, 80, 443, 6379)
+
+
+def test_37_no_mail_server_leads_inside() -> None:
+    async def main() -> tuple[int, int]:
+        async with serving(answer(200)) as canary:
+
+            async def to_canary(host: str, port: int) -> list[str]:
+                return ["127.0.0.1"]
+
+            async def to_both(host: str, port: int) -> list[str]:
+                return [PUBLIC, "127.0.0.1"]
+
+            tried = 0
+            for resolve in (to_canary, to_both):
+                guard = Guard(ports=frozenset({canary.port}), resolve=resolve)
+                for host in (*MAIL_HOSTS, *(h.strip("[]") for h in HOSTS), "rebound.example.com"):
+                    mailer = SmtpChannel(
+                        MailServer(host, canary.port, "shop@example.com", tls="none"), guard
+                    )
+                    outcome = await mailer.send(MAIL)
+                    assert isinstance(outcome, Dead), (host, outcome)
+                    tried += 1
+                for port in PORTS:
+                    other = SmtpChannel(MailServer(PUBLIC, port, "shop@example.com"), guard)
+                    assert await other.send(MAIL) == Dead("port_refused")
+            return tried, canary.connections
+
+    tried, reached = asyncio.run(main())
+    print(f"\nscenario 37: {tried} mail servers, {reached} connections to the canary")
+    assert reached == 0
+
+
+def test_37_a_mail_server_whose_name_changes_its_answer_gains_nothing() -> None:
+    """Public when it was set up, private when it is connected to, and the other way round."""
+    answers: list[str] = []
+
+    async def main() -> int:
+        async with serving(answer(200)) as canary:
+
+            async def rebind(host: str, port: int) -> list[str]:
+                return [answers.pop(0)]
+
+            guard = Guard(ports=frozenset({canary.port}), resolve=rebind)
+            mailer = SmtpChannel(
+                MailServer("mx.example.com", canary.port, "shop@example.com", tls="none"), guard
+            )
+            answers[:] = [PUBLIC, "127.0.0.1"]
+            assert str(await guard.address("mx.example.com", canary.port)) == PUBLIC
+            assert await mailer.send(MAIL) == Dead("address_refused")
+            assert answers == []
+            # It is allowed here to stand for a public one; nobody listens at the first address.
+            pinned = SmtpChannel(
+                MailServer("mx.example.com", canary.port, "shop@example.com", tls="none"),
+                Guard(ports=frozenset({canary.port}), allowed=LOOPBACK, resolve=rebind),
+            )
+            answers[:] = ["127.0.0.9", "127.0.0.1"]
+            assert await pinned.send(MAIL) == Retry("connect_failed")
+            assert answers == ["127.0.0.1"]
+            return canary.connections
+
+    assert asyncio.run(main()) == 0

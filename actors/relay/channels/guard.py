@@ -1,8 +1,9 @@
-"""The guard decides which address an HTTP request may go to: never into our own network.
+"""The guard decides which address a request or a mail may go to: never into our own network.
 
-A URL that a tenant writes, or a template produces, could name a service that only we can reach. So
-every request resolves its host once, all addresses found must be public, and the connection goes to
-the very address that was checked; a name that answers differently a moment later gains nothing.
+A URL that a tenant writes, or a template produces, could name a service that only we can reach, and
+so could the host of a mail server. So every connection resolves its host once, all addresses found
+must be public, and it goes to the very address that was checked; a name that answers differently a
+moment later gains nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ CARRIERS = tuple(
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
 )
 SHARED = ipaddress.ip_network("100.64.0.0/10")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}")
 _NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)\Z")
 
 
@@ -70,6 +72,24 @@ class Guard:
         """
         url = self.parsed(text)
         host, port = url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
+        return Target(url, await self._checked(host, port))
+
+    async def address(self, host: str, port: int) -> Address:
+        """Return the address at which a server with the name or address `host` is connected to.
+
+        A name that means "inside" is looked up only where networks are allowed. Raises as `target`
+        does.
+        """
+        if not _HOST.fullmatch(host):
+            raise RefusedError("host_malformed")
+        if port not in self.ports:
+            raise RefusedError("port_refused")
+        known = host.lower().rstrip(".")
+        if not self.allowed and _literal(known) is None and _is_inner(known):
+            raise RefusedError("host_refused")
+        return await self._checked(host, port)
+
+    async def _checked(self, host: str, port: int) -> Address:
         literal = _literal(host)
         found = [str(literal)] if literal else await self.resolve(host, port)
         addresses = [_address(each) for each in found]
@@ -78,7 +98,7 @@ class Guard:
         # One inner address among public ones is reason enough: the name is not to be trusted.
         if not all(map(self._is_open, addresses)):
             raise RefusedError("address_refused")
-        return Target(url, addresses[0])
+        return addresses[0]
 
     def parsed(self, text: str) -> httpx.URL:
         """Return the URL if its form is allowed, without looking anything up; RefusedError else."""
@@ -99,9 +119,7 @@ class Guard:
         if not host:
             raise RefusedError("url_malformed")
         literal = _literal(host)
-        if literal is None and (
-            "." not in host or any(host.endswith("." + inner) for inner in INNER_NAMES)
-        ):
+        if literal is None and _is_inner(host):
             raise RefusedError("host_refused")
         if literal is not None and not self._is_open(literal):
             raise RefusedError("address_refused")
@@ -125,6 +143,11 @@ def _literal(host: str) -> Address | None:
     if ":" in bare or _NUMBER.match(bare.rstrip(".").rpartition(".")[2]):
         return _address(bare)
     return None
+
+
+def _is_inner(host: str) -> bool:
+    """Whether a name, in small letters, means "inside" wherever it is looked up."""
+    return "." not in host or any(host.endswith("." + inner) for inner in INNER_NAMES)
 
 
 def _address(text: str) -> Address:

@@ -1,12 +1,15 @@
 """Send e-mail over SMTP, one transaction a message, on connections that are kept for a while.
 
 SMTP knows no idempotency key. What was refused before the data were sent, or by an answer to them,
-certainly did not leave; when the answer to the data is lost, nobody knows.
+certainly did not leave; when the answer to the data is lost, nobody knows. Where a connection may
+go is asked of the guard each time that one is made, and it is made to the address that was checked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ from aiosmtplib import (
 
 from actors.relay.channels.base import Message
 from actors.relay.channels.exchange import is_tls
+from actors.relay.channels.guard import Guard, RefusedError
 from actors.relay.channels.render import Encoding
 from actors.relay.outcomes import Ambiguous, Dead, Delivered, Outcome, Retry
 
@@ -64,11 +68,17 @@ class SmtpChannel:
     }
     optional = frozenset({"html", "unsubscribe"})
 
-    def __init__(self, server: Server, tls: ssl.SSLContext | None = None) -> None:
-        """Raises ValueError for a sender that is no address or another kind of TLS."""
+    def __init__(
+        self, server: Server, guard: Guard | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Raises ValueError for a sender that is no address or another kind of TLS.
+
+        Without a guard, only public addresses are connected to.
+        """
         if not _ADDRESS.match(server.sender) or server.tls not in ("start", "direct", "none"):
             raise ValueError("expected a sender's address, and tls start, direct or none")
         self._server = server
+        self._guard = guard or Guard(ports=frozenset({server.port}))
         self._tls = tls
         self._kept: list[aiosmtplib.SMTP] = []
 
@@ -82,6 +92,8 @@ class SmtpChannel:
             return Dead("mail_malformed")
         try:
             client = await self._connected()
+        except RefusedError as error:
+            return Dead(str(error))
         except SMTPAuthenticationError:
             return Retry("smtp_login_refused")
         except (SMTPException, OSError, ValueError) as error:
@@ -132,8 +144,9 @@ class SmtpChannel:
                 client.close()
         server = self._server
         client = aiosmtplib.SMTP(
+            # For the certificate alone: the socket has its address already.
             hostname=server.host,
-            port=server.port,
+            sock=await self._socket(),
             username=server.username or None,
             password=server.password or None,
             timeout=server.timeout_ms / 1_000,
@@ -143,6 +156,22 @@ class SmtpChannel:
         )
         await client.connect()
         return client
+
+    async def _socket(self) -> socket.socket:
+        """A connection to the address that the guard checked. Raises RefusedError, OSError."""
+        server = self._server
+        async with asyncio.timeout(server.timeout_ms / 1_000):
+            address = await self._guard.address(server.host, server.port)
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            found = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                found.setblocking(False)
+                to = (str(address), server.port)
+                await asyncio.get_running_loop().sock_connect(found, to)
+            except BaseException:
+                found.close()
+                raise
+        return found
 
     def mail(self, message: Message) -> EmailMessage:
         """Return the mail; its Message-ID holds the key, the only trace a receiver can match.

@@ -60,3 +60,29 @@ def test_what_is_allowed_is_open() -> None:
 def test_a_name_without_address_is_an_error_of_the_network() -> None:
     with pytest.raises(OSError, match="no address"):
         target("https://example.com/")
+
+
+def test_a_server_is_checked_as_a_url_is() -> None:
+    async def inner(host: str, port: int) -> list[str]:
+        return ["10.9.1.1"]
+
+    def address(host: str, port: int, guard: Guard) -> str:
+        return str(asyncio.run(guard.address(host, port)))
+
+    mail = Guard(ports=frozenset({587}), resolve=inner)
+    for host, port, refusal in (
+        ("mx.example.com", 25, "port_refused"),
+        ("mx.example.com", 587, "address_refused"),
+        ("postfix", 587, "host_refused"),
+        ("mx.LAN.", 587, "host_refused"),
+        ("a/b", 587, "host_malformed"),
+        ("", 587, "host_malformed"),
+        ("10.9.1.1", 587, "address_refused"),
+    ):
+        with pytest.raises(RefusedError, match=refusal):
+            address(host, port, mail)
+    network = ipaddress.ip_network("10.9.0.0/16")
+    opened = Guard(ports=frozenset({587}), allowed=(network,), resolve=inner)
+    # Who opened a network may name what is in it as it is called there.
+    assert address("postfix", 587, opened) == address("10.9.1.1", 587, opened) == "10.9.1.1"
+    assert address(PUBLIC, 587, mail) == PUBLIC

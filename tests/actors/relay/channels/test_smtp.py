@@ -14,9 +14,10 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from actors.relay.channels.base import Message
+from actors.relay.channels.guard import Guard
 from actors.relay.channels.smtp import Server, SmtpChannel
 from actors.relay.outcomes import Ambiguous, Dead, Delivered, Outcome, Retry
-from local_http import certificate
+from local_http import LOOPBACK, certificate
 
 PARTS = {"subject": "Grüße", "text": "Hallo Zoë\n.\nend", "html": "<p>Hallo &amp; Zoë</p>"}
 
@@ -72,7 +73,12 @@ async def serving(inbox: Inbox, **options: Any) -> AsyncIterator[int]:
 
 def channel(port: int, **options: Any) -> SmtpChannel:
     chosen = {"tls": "none", "sender_name": 'The "Shop"', **options}
-    return SmtpChannel(Server("127.0.0.1", port, "shop@example.com", **chosen))
+    return SmtpChannel(Server("127.0.0.1", port, "shop@example.com", **chosen), near(port))
+
+
+def near(port: int) -> Guard:
+    """A guard that lets connections to this machine pass."""
+    return Guard(ports=frozenset({port}), allowed=LOOPBACK)
 
 
 def message(address: str = "zoe@example.org", **parts: str) -> Message:
@@ -180,13 +186,28 @@ def test_starttls_is_checked(tmp_path: Path) -> None:
         theirs, ours = certificate(tmp_path, "localhost")
         async with serving(inbox, tls_context=theirs, require_starttls=True) as port:
             server = Server("localhost", port, "shop@example.com")
-            trusting, strange = SmtpChannel(server, ours), SmtpChannel(server)
+            guard = near(port)
+            trusting, strange = SmtpChannel(server, guard, ours), SmtpChannel(server, guard)
             assert await trusting.send(message()) == Delivered()
             assert await strange.send(message()) == Retry("tls_failed")
             await trusting.close()
 
     asyncio.run(main())
     assert len(inbox.mails) == 1
+
+
+def test_without_a_guard_only_public_addresses_are_connected_to() -> None:
+    inbox = Inbox()
+
+    async def main() -> None:
+        async with serving(inbox) as port:
+            for host in ("127.0.0.1", "localhost", "::1"):
+                mailer = SmtpChannel(Server(host, port, "shop@example.com", tls="none"))
+                refused = "host_refused" if host == "localhost" else "address_refused"
+                assert await mailer.send(message()) == Dead(refused)
+
+    asyncio.run(main())
+    assert inbox.connections == 0
 
 
 def test_a_server_that_makes_no_sense_is_refused() -> None:

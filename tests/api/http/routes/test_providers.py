@@ -94,6 +94,7 @@ def test_a_secret_does_not_go_elsewhere(shop: Shop) -> None:
         ({"url": "https://0x7f.1/x"}, "/url"),
         ({"allow_networks": ["10.0.0.0/8"]}, "/allow_networks"),
         ({"secrets": {"gate_key": {"env": "PATH"}}}, "/secrets"),
+        ({"ports": [443, 6379]}, "/ports"),
     ],
 )
 def test_scenario_37_a_tenant_can_not_reach_inside(
@@ -103,8 +104,16 @@ def test_scenario_37_a_tenant_can_not_reach_inside(
     status, problem = acme.problem("PUT", "/v1/providers/gate", {**GATE, **change})
     assert (status, problem["pointer"]) == (422, pointer)
     mail = {"kind": "smtp", "channels": ["email"], "sender": "a@x.example"}
-    status, problem = acme.problem("PUT", "/v1/providers/mail", {**mail, "host": "127.0.0.1"})
-    assert (status, problem["pointer"]) == (422, "/host")
+    for host in ("127.0.0.1", "localhost", "mx.internal", "0x7f.1", "[::1]", "::ffff:10.0.0.1"):
+        status, problem = acme.problem("PUT", "/v1/providers/mail", {**mail, "host": host})
+        assert (status, problem["pointer"]) == (422, "/host"), host
+    for port in (22, 80, 6379):
+        other = {**mail, "host": "mx.example.com", "port": port}
+        status, problem = acme.problem("PUT", "/v1/providers/mail", other)
+        assert (status, problem["pointer"]) == (422, "/port")
+    opened = {**mail, "host": "mx.example.com", "allow_networks": ["10.0.0.0/8"]}
+    status, problem = acme.problem("PUT", "/v1/providers/mail", opened)
+    assert (status, problem["pointer"]) == (422, "/allow_networks")
     assert [each["name"] for each in acme.done("GET", "/v1/providers")["items"]] == ["file"]
 
 
