@@ -20,7 +20,10 @@ from ext.tokens cimport (
 cdef inline void see_watches(
     MachineC* m, PersonC* person, int32_t event, int64_t row
 ) noexcept nogil:
-    """Let open success watches see an event; those it fulfils, or that are over, close (D31)."""
+    """Let open success watches see an event; those it fulfils, or that are over, close (D31).
+
+    Live, one that is fulfilled stays until it is over: only then is it counted as matured.
+    """
     cdef DetailC* detail = detail_of(m, person)
     cdef int32_t i = detail.watches, before = -1, following
     cdef WatchOpenC* w
@@ -31,18 +34,19 @@ cdef inline void see_watches(
         following = w.next
         spec = &m.p.watches[w.watch]
         over = w.deadline_ms < person.now_ms
-        if not over and spec.event == event and filter_passes(
+        if not over and not w.state & WATCH_SUCCEEDED and spec.event == event and filter_passes(
             m, spec.cond, at(m, person), row, w.row, person.now_ms
         ):
             m.t.watch_succeeded_ever[w.counter] += 1
-            m.t.watch_succeeded[w.counter] += w.matured
+            m.t.watch_succeeded[w.counter] += w.state & WATCH_MATURED
             m.t.watch_modelled[w.counter] += is_modelled(m, row)
             if rarely(m.k.trials[w.watch] >= 0):
                 write_claim(
                     m, person, REPORT_SUCCEEDED, m.k.trials[w.watch], w.counter - spec.counter0,
                     w.deadline_ms - spec.within_ms,
                 )
-            over = 1
+            w.state |= WATCH_SUCCEEDED
+            over = not m.p.live
         if over:
             if before >= 0:
                 m.s.open_watches[before].next = following

@@ -23,11 +23,12 @@ from ext.hashing cimport xxh64
 from ext.predicates cimport read_cell, write_cell
 from ext.rows cimport forget_past, keep_rows, renumber_rows
 from ext.slabs cimport entry_free, token_free, watch_free
+from ext.standing cimport count_standing, not_matured
 from ext.stored cimport BLOCK_BITS, StoredMachine
 from ext.structs cimport *
 from ext.timeline cimport remember
 from ext.tokens cimport next_ms
-from ext.waves cimport count_place, run_waves
+from ext.waves cimport run_waves
 
 cnp.import_array()
 
@@ -258,6 +259,7 @@ cdef class LiveMachine(StoredMachine):
                 self._keep(c >> BLOCK_BITS)
             self.dirty[c >> BLOCK_BITS] = 1
             calendar_remove(&self.calendar, c)
+            not_matured(&self.m, c, at_ms, self.m.t.watch_matured, self.m.t.watch_succeeded)
             if self.m.s.persons[c].state != TOKEN_FREE:
                 t = self.m.s.details[c].watches if self.m.p.n_watches else -1
                 while t >= 0:
@@ -269,13 +271,17 @@ cdef class LiveMachine(StoredMachine):
             if due_ms < self.m.p.horizon_ms:
                 calendar_put(&self.calendar, c, due_ms)
 
-    def drop(self):
-        """Take all tokens out; returns the numbers of the customers who had any, int32[k]."""
+    def drop(self, int64_t at_ms):
+        """Take all tokens out; returns the numbers of the customers who had any, int32[k].
+
+        Watches that are not over at a time never count as matured.
+        """
         cdef int32_t c
         cdef PersonC* person
         inside = []
         for c in range(self.m.s.persons_n):
             person = &self.m.s.persons[c]
+            not_matured(&self.m, c, at_ms, self.m.t.watch_matured, self.m.t.watch_succeeded)
             if person.state > TOKEN_GONE or person.crowd:
                 inside.append(c)
                 if self.owed[c >> BLOCK_BITS]:
@@ -462,10 +468,16 @@ cdef class LiveMachine(StoredMachine):
         self.rows_used = kept
         return kept + self.m.s.past_used
 
-    def count(self):
-        """What has been counted since the beginning, and where tokens stand now, as `Counters`."""
-        cdef StateC* s = &self.m.s
-        cdef int32_t c, i, word
+    def count(self, now_ms=None):
+        """What has been counted since the beginning, and where tokens stand now, as `Counters`.
+
+        Watches count as matured, and their successes too, if they ended before `now_ms`; or all do
+        without it.
+        """
+        cdef int64_t* matured
+        cdef int64_t* succeeded
+        cdef int64_t until_ms
+        cdef int32_t c, i
         counted = self.counters
         counted.waiting[:] = 0
         counted.idle[:] = 0
@@ -475,24 +487,20 @@ cdef class LiveMachine(StoredMachine):
             if self.m.k.lines[i].person >= 0:
                 counted.in_line[self.m.k.lines[i].node] += 1
         with nogil:
-            for c in range(s.persons_n):
-                if not s.persons[c].crowd:
-                    count_place(&self.m, s.persons[c].state, s.persons[c].node)
-            for i in range(s.tokens_used):
-                count_place(&self.m, s.tokens[i].state, s.tokens[i].node)
-            for i in range(self.m.p.n_layers):
-                for c in range(s.persons_n):
-                    for word in range(self.m.p.words):
-                        if s.visited[<int64_t>c * self.m.p.words + word] & self.m.p.layers[i * self.m.p.words + word]:
-                            self.m.t.layer_people[i] += 1
-                            break
+            count_standing(&self.m)
         copy = Counters.zeros(self.bound.program.flow, self.bound.hours, self.bound.responses.outcomes)
         copy.add(counted)
-        copy.customers = s.persons_n
+        copy.customers = self.m.s.persons_n
         copy.people = self.m.t.people
         copy.steps = self.m.t.steps
         copy.delays = self._delays()
         copy.invalid_zones = self.bound.zones.invalid
+        if now_ms is not None and self.m.p.n_watches:
+            until_ms = now_ms
+            matured = <int64_t*>address(copy.watch_matured)
+            succeeded = <int64_t*>address(copy.watch_succeeded)
+            for c in range(self.m.s.persons_n):
+                not_matured(&self.m, c, until_ms, matured, succeeded)
         return copy
 
     def places(self, int32_t customer):

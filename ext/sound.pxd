@@ -36,6 +36,15 @@ cdef inline bint lasts(uint8_t state) noexcept nogil:
     return state <= TOKEN_PARKED or state == TOKEN_CLAIMED
 
 
+cdef inline bint names_row(
+    const MachineC* m, int64_t row, int64_t rows, bint retains
+) noexcept nogil:
+    """Whether a number is that of a row, of constants, or of none."""
+    if row < NO_ROW:
+        return -2 - row < m.p.n_constants
+    return not retains or row < rows
+
+
 cdef inline int unsound(
     MachineC* m, int64_t rows, bint retains, const int64_t* codes, int64_t counters
 ) noexcept nogil:
@@ -51,11 +60,11 @@ cdef inline int unsound(
     if not found and retains:
         found = unsound_rows(m, rows) or unsound_past(m)
     if not found and m.k.on:
-        found = unsound_lines(m)
+        found = unsound_lines(m, rows, retains)
     return found
 
 
-cdef inline int unsound_lines(MachineC* m) noexcept nogil:
+cdef inline int unsound_lines(MachineC* m, int64_t rows, bint retains) noexcept nogil:
     """Check the lines of entries that are claimed."""
     cdef int32_t i, c, n = m.k.lines_used, steps = 0
     cdef const LineC* line
@@ -68,6 +77,8 @@ cdef inline int unsound_lines(MachineC* m) noexcept nogil:
         if not -1 <= line.person < m.s.persons_n or not 0 <= line.node < m.p.n_nodes:
             return BAD_LINE
         if not link(line.admission, m.s.admissions_used):
+            return BAD_LINE
+        if line.person >= 0 and not names_row(m, line.row, rows, retains):
             return BAD_LINE
     for c in range(m.s.persons_n):
         i = m.s.details[c].line
@@ -86,15 +97,6 @@ cdef inline int unsound_lines(MachineC* m) noexcept nogil:
             return BAD_LINE
         i = m.k.lines[i].next
     return SOUND
-
-
-cdef inline bint names_row(
-    const MachineC* m, int64_t row, int64_t rows, bint retains
-) noexcept nogil:
-    """Whether a number is that of a row, of constants, or of none."""
-    if row < NO_ROW:
-        return -2 - row < m.p.n_constants
-    return not retains or row < rows
 
 
 cdef inline int unsound_slabs(
@@ -312,7 +314,7 @@ cdef inline int unsound_rows(MachineC* m, int64_t rows) noexcept nogil:
             return BAD_ROW
         while row >= 0:
             steps += 1
-            if steps > rows or m.p.row_type[row] < 0:
-                return BAD_ROW
+            if steps > rows or m.p.row_type[row] < 0 or m.p.row_type[row] & ECHO:
+                return BAD_ROW  # what only echoes is in no list
             row = m.p.row_previous[row]
     return SOUND

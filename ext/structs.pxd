@@ -460,12 +460,17 @@ cdef struct PastC:
     int64_t previous
 
 
+cdef enum:
+    WATCH_MATURED = 1  # its deadline lies before the horizon
+    WATCH_SUCCEEDED = 2  # live, where a success counts as matured when its time is over
+
+
 cdef struct WatchOpenC:
     int64_t deadline_ms
     int64_t row
     int32_t watch
     int32_t counter
-    int32_t matured
+    int32_t state  # WATCH_*
     int32_t next
 
 

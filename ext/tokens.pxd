@@ -445,11 +445,11 @@ cdef inline void open_watch(
     w.counter = counter
     w.row = row
     w.deadline_ms = person.now_ms + m.p.watches[watch].within_ms
-    w.matured = w.deadline_ms < m.p.horizon_ms
+    w.state = WATCH_MATURED if w.deadline_ms < m.p.horizon_ms else 0
     w.next = detail.watches
     detail.watches = i
     m.t.watch_opened[counter] += 1
-    m.t.watch_matured[counter] += w.matured
+    m.t.watch_matured[counter] += w.state
 
 
 cdef inline bint leave_open(

@@ -429,7 +429,7 @@ class Engine:
     def counts(self, flow: str, version: int | None = None) -> Counters:
         """What a version counted, the newest unless stated. Raises RefusedError, DownError."""
         self._known(flow)
-        return Counters.total(self.ask_all("counts", flow, version))
+        return Counters.total(self.ask_all("counts", flow, version, self.now_ms()))
 
     def entrants(self, flow: str) -> Entrants:
         """Who entered each version of a flow, for good. Raises RefusedError, DownError."""

@@ -59,12 +59,12 @@ class FlowAnswers:
             "since_ms": max(follower.since_ms for follower in self._followers),
         }
 
-    def report(self, flow: str, edges_ms: list[int]) -> dict[str, Any]:
+    def report(self, flow: str, edges_ms: list[int], now_ms: int = 0) -> dict[str, Any]:
         """Every version's figures; entries and new people between each two of `edges_ms`."""
         found = []
         for number in sorted({each.number for _, each in self._versions(flow)}):
             parts = list(self._versions(flow, number))
-            counters = self._counters(parts)
+            counters = self._counters(parts, now_ms)
             over, total_ms = np.sum([each.log.durations() for _, each in parts], axis=0).tolist()
             days = np.sum([each.log.by_time(edges_ms) for _, each in parts], axis=0).tolist()
             found.append(
@@ -78,6 +78,8 @@ class FlowAnswers:
                     "layers": counters.layer_people.tolist(),
                     "watched": counters.watch_opened.tolist(),
                     "succeeded": counters.watch_succeeded_ever.tolist(),
+                    "matured": counters.watch_matured.tolist(),
+                    "matured_succeeded": counters.watch_succeeded.tolist(),
                     "sends": dict(
                         zip(CHANNELS, counters.sends_by_hour.sum(axis=1).tolist(), strict=True)
                     ),
@@ -199,8 +201,11 @@ class FlowAnswers:
             raise RefusedError(f"{what} was never published", advice="Publish it first")
         yield from found
 
-    def _counters(self, parts: Sequence[tuple[Follower, Followed]]) -> Counters:
-        return Counters.total([f.counts(each.flow, each.number) for f, each in parts])
+    def _counters(self, parts: Sequence[tuple[Follower, Followed]], now_ms: int = 0) -> Counters:
+        """What is counted by now, or by the last record that was followed where some are not."""
+        return Counters.total(
+            [f.counts(v.flow, v.number, 0 if f.behind else now_ms) for f, v in parts]
+        )
 
 
 def _way(follower: Follower, each: Followed, customer: str, number: int) -> dict[str, Any]:

@@ -96,8 +96,8 @@ class HostedPartition(Protocol):
         """Remove what channels keep of customers that were erased. Any thread may call it."""
         ...
 
-    def counts(self, flow: str) -> Counters:
-        """What a flow counted here."""
+    def counts(self, flow: str, version: int | None = None, now_ms: int = 0) -> Counters:
+        """What a version of a flow counted here by now, the newest unless stated."""
         ...
 
     def state_of(self, customer: str) -> Mapping[str, Any] | None:

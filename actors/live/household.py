@@ -208,9 +208,9 @@ class Household:
         """Answer claims; see `LivePartition.grant`."""
         self.partition.grant(serial, through, answers, decisions)
 
-    def counts(self, flow: str, version: int | None = None) -> Counters:
-        """What a version of a flow counted here, the newest unless stated."""
-        return self.partition.counts(flow, version)
+    def counts(self, flow: str, version: int | None = None, now_ms: int = 0) -> Counters:
+        """What a version of a flow counted here by now, the newest unless stated."""
+        return self.partition.counts(flow, version, now_ms)
 
     def entrants(self, flow: str) -> list[tuple[int, int, int]]:
         """Number, entries and people of each version of a flow here."""

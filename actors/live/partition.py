@@ -185,9 +185,12 @@ class LivePartition:
             for v in self._state.versions
         ]
 
-    def counts(self, flow: str, version: int | None = None) -> Counters:
-        """What a version of a flow counted, the newest unless stated. RefusedError without one."""
-        found = self._version(flow, version).machine.count()
+    def counts(self, flow: str, version: int | None = None, now_ms: int = 0) -> Counters:
+        """What a version of a flow counted, the newest unless stated. RefusedError without one.
+
+        Watches that ended by now have matured: at `now_ms`, or at the time of what came last.
+        """
+        found = self._version(flow, version).machine.count(max(now_ms, self._state.clock_ms))
         found.invalid_zones = self._state.invalid_zones()
         return found
 
@@ -455,7 +458,7 @@ class LivePartition:
         for version in older:
             version.stop_entering(at_ms)
             if command.get("in_flight", "pin") != "pin" and not version.dropped:
-                inside = np.union1d(inside, version.drop())
+                inside = np.union1d(inside, version.drop(at_ms))
         if fresh is None:
             return
         state.versions.append(fresh)

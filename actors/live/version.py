@@ -291,10 +291,10 @@ class LiveVersion:
         self.entering = False
         self.machine.close_entries(at_ms)
 
-    def drop(self) -> NDArray[np.int32]:
+    def drop(self, at_ms: int) -> NDArray[np.int32]:
         """Take everybody out for good; returns the numbers of those who were inside."""
         self.dropped = True
-        return self.machine.drop()
+        return self.machine.drop(at_ms)
 
     def erase(self, numbers: NDArray[np.int32], at_ms: int) -> None:
         """Forget customers: their tokens leave, and they are as though they had just joined."""

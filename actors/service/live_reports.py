@@ -23,6 +23,7 @@ from actors.service import flow_rows, sharing
 from actors.service.access import Caller
 from actors.service.errors import ConflictError, InvalidError, NotFoundError
 from actors.service.flow_rows import unknown
+from actors.service.successes import Success, successes_of
 from actors.service.transactions import ReadTxn
 from core.flow import Flow
 from core.reference_time import local, midnight, zone
@@ -101,20 +102,6 @@ class LayerPeople:
 
     name: str
     people: int
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """People who were watched for success, and those of them who have succeeded so far.
-
-    Of a branch of the A/B test `node`, or without a node of the flow's goal: those who `entered`,
-    and those held out. Some who have not succeeded still have the time to.
-    """
-
-    node: str | None
-    branch: str
-    watched: int
-    succeeded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +224,7 @@ class LiveReports:
         published = self.versions(flow)
         now_ms = self.engine.now_ms()
         dates, edges_ms = self._days(now_ms, days)
-        answer = self._ask("report", flow=flow, edges_ms=edges_ms)
+        answer = self._ask("report", flow=flow, edges_ms=edges_ms, now_ms=now_ms)
         counted = {each["version"]: each for each in answer["versions"]}
         versions = []
         for each in published:
@@ -248,7 +235,7 @@ class LiveReports:
             layers = [layer.name for layer in written.settings.funnel]
             funnel = [LayerPeople(name, n) for name, n in zip(layers, found["layers"], strict=True)]
             figures = _figures([found], dates, funnel[-1].people if funnel else None)
-            successes = _successes(written, found)
+            successes = successes_of(written, found)
             versions.append(VersionFigures(each, figures, funnel, successes))
         reached = [v.figures.reached for v in versions if v.figures.reached is not None]
         total = _figures(list(counted.values()), dates, sum(reached) if reached else None)
@@ -454,16 +441,6 @@ def _truth(answer: Mapping[str, Any], now_ms: int) -> Truth:
     behind = answer["behind"]
     as_of_ms = now_ms if behind == 0 else min(now_ms, answer["clock_ms"])
     return Truth(as_of_ms, answer["since_ms"], behind)
-
-
-def _successes(flow: Flow, found: Mapping[str, Any]) -> list[Success]:
-    """In the order of the counters: branches of A/B tests as in the document, then the goal."""
-    places = [(node_id, port) for node_id, test in flow.tests.items() for port in test.ports]
-    goal = [(None, "entered"), (None, "held_out")]
-    counted = zip(
-        [*places, *goal][: flow.watches], found["watched"], found["succeeded"], strict=True
-    )
-    return [Success(node, branch, n, k) for (node, branch), n, k in counted]
 
 
 def _figures(

@@ -25,7 +25,7 @@ from live_work import carry_out, fork, open_partition, plan_of
 from random_flows import random_case
 
 TYPED = (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
-SEEDS = (4, 7, 18, 20, 33, 53)  # cases with crowds, keys, watches and look-backs among them
+SEEDS = (48, 52, 53, 60, 62, 74)
 
 
 class State:
@@ -284,3 +284,16 @@ def test_the_cases_are_ones_that_the_model_ends() -> None:
             run_reference(live_options(random_case(seed)))
         except TooLongError:
             pytest.fail(f"case {seed} takes too long")
+
+
+def test_the_states_have_all_that_may_be_damaged() -> None:
+    states = [State(seed).numbers for seed in SEEDS]
+    for what in (
+        "tokens_used",
+        "entries_used",
+        "keys_used",
+        "watches_used",
+        "past_used",
+        "rows_used",
+    ):
+        assert any(numbers[what] for numbers in states), what

@@ -255,7 +255,7 @@ def test_the_erased_are_gone_from_lists_and_stay_counted(
         reports.person("f", "cy")
 
 
-def test_A074_successes_of_tests_and_goals_are_counted_so_far(
+def test_A074_successes_of_tests_and_goals_have_rates_when_their_time_is_over(
     engine: Engine, reports: LiveReports
 ) -> None:
     nodes = {
@@ -284,6 +284,33 @@ def test_A074_successes_of_tests_and_goals_are_counted_so_far(
     assert succeeded[0] + succeeded[1] == succeeded[2]
     assert succeeded[2] + succeeded[3] == 40
     assert min(watched) > 0
+    assert [(each.matured, each.rate, each.difference) for each in found.values()] == [
+        (0, None, None)
+    ] * 4
+    engine.advance(T0 + 85 * HOUR_MS)
+    (version,) = reports.report("tested", 1).versions
+    a, b, all_entered, kept_out = version.successes
+    assert [a.matured, b.matured, all_entered.matured, kept_out.matured] == [0, 0, *watched[2:]]
+    assert all_entered.rate is not None
+    assert kept_out.rate is not None
+    assert all_entered.rate.value == succeeded[2] / watched[2]
+    assert all_entered.rate.lo < all_entered.rate.value < all_entered.rate.hi
+    assert all_entered.difference is not None
+    assert all_entered.difference.value == pytest.approx(
+        all_entered.rate.value - kept_out.rate.value
+    )
+    engine.advance(T0 + 60 * HOUR_MS + 8 * DAY_MS)
+    (version,) = reports.report("tested", 1).versions
+    a, b, *_ = version.successes
+    assert [(s.matured, s.matured_succeeded) for s in (a, b)] == list(
+        zip(watched[:2], succeeded[:2], strict=True)
+    )
+    assert a.rate is not None
+    assert b.rate is not None
+    assert b.difference is not None
+    assert (a.rate.value, b.rate.value) == (succeeded[0] / watched[0], succeeded[1] / watched[1])
+    assert b.difference.value == pytest.approx(b.rate.value - a.rate.value)
+    assert b.difference.lo < b.difference.value < b.difference.hi
 
 
 def test_A079_a_stopped_flow_lasted_until_it_was_stopped(

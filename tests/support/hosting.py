@@ -160,7 +160,7 @@ class FakePartition:
         self._may_fail("begin")
         self.disk.order.append("begun")
 
-    def counts(self, flow: str, version: int | None = None) -> Counters:
+    def counts(self, flow: str, version: int | None = None, now_ms: int = 0) -> Counters:
         assert FLOW is not None
         found = Counters.zeros(FLOW, 1, 0)
         found.customers = len(self.disk.events)

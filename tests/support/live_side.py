@@ -95,14 +95,8 @@ def live_differs(loaded: Loaded, expected: Ran) -> str | None:
 
 
 def as_live(counters: Counters) -> Counters:
-    """What live counts of the same decisions: no horizon cuts short the time in which somebody may
-    succeed, and no value is read before its date."""
-    return replace(
-        counters,
-        watch_matured=counters.watch_opened,
-        watch_succeeded=counters.watch_succeeded_ever,
-        touched=np.zeros_like(counters.touched),
-    )
+    """What live counts of the same decisions: no value is read before its date."""
+    return replace(counters, touched=np.zeros_like(counters.touched))
 
 
 def counted_otherwise(expected: Counters, found: Counters) -> str | None:
@@ -163,7 +157,7 @@ def lived(loaded: Loaded) -> Lived:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         tenant = run_live(Path(folder), loaded, way, kind=PromptTenant if coupled else Tenant)
         [partition] = tenant.partitions
-        counters = partition.counts(loaded.flow.flow)
+        counters = partition.counts(loaded.flow.flow, None, loaded.options.horizon_ms)
         blocks = [data for block in partition.store.outbox() for data in block.effects]
         tenant.close()
     return Lived(

@@ -12,10 +12,10 @@ from actors.service.live_reports import (
     Figures,
     FlowReport,
     LayerPeople,
-    Success,
     Truth,
     VersionFigures,
 )
+from actors.service.successes import Success
 from api.http.routing import Page, Strict
 
 TIME: int = 1_790_000_000_000
@@ -62,7 +62,7 @@ class ReportVersionBody(BaseModel):
     left: Literal["pin", "drop", "reset"] | None = None
     figures: FiguresBody
     funnel: list[LayerPeople]
-    successes: list[Success] = Field(description="Of A/B tests and the goal, so far")
+    successes: list[Success] = Field(description="Of A/B tests and the goal")
 
     @classmethod
     def of(cls, found: VersionFigures) -> ReportVersionBody:
@@ -278,7 +278,18 @@ REPORT = {
             "published_ms": TIME - 86_400_000,
             "figures": _FIGURES,
             "funnel": [{"name": "Written to", "people": 118}, {"name": "Answered", "people": 59}],
-            "successes": [{"node": "test", "branch": "a", "watched": 60, "succeeded": 30}],
+            "successes": [
+                {
+                    "node": "test",
+                    "branch": "a",
+                    "watched": 60,
+                    "succeeded": 30,
+                    "matured": 40,
+                    "matured_succeeded": 20,
+                    "rate": {"value": 0.5, "lo": 0.352, "hi": 0.648},
+                    "difference": None,
+                }
+            ],
         }
     ],
 }
