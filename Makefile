@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
-PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
 EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 # Another setting or another setup.py translates and compiles everything again.
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.threads import in_threads, read_ahead
+from waiting import PATIENCE_S
 
 
 def test_results_come_in_the_order_of_their_inputs() -> None:
@@ -41,7 +42,7 @@ def test_an_item_is_made_while_the_one_before_it_is_used() -> None:
 
     with read_ahead(items()) as ahead:
         assert next(ahead) == 1
-        assert made.wait(5)
+        assert made.wait(PATIENCE_S)
         assert list(ahead) == [2]
 
 

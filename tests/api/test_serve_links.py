@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import httpx
 from api.client import Client
 from command import call, read_until, start
 from serving import SCHEMA, WELCOME, customers, signups, write_templates
+from waiting import until
 
 PUBLIC = "https://links.test"
 
@@ -37,10 +37,7 @@ def test_links_lead_over_the_address_that_the_start_names(tmp_path: Path) -> Non
             client.publish(WELCOME, name="welcome.yaml")
             client.upsert_customers(customers(1))
             client.send_events(signups(1))
-        end = time.monotonic() + 20
-        while not messages(folder) and time.monotonic() < end:
-            time.sleep(0.05)
-        leave = messages(folder)[0]["unsubscribe"]
+        leave = until(lambda: messages(folder))[0]["unsubscribe"]
         assert leave.startswith(f"{PUBLIC}/u/")
         here = leave.replace(PUBLIC, url)
         assert httpx.get(here).status_code == 200

@@ -3,8 +3,8 @@
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from api.server import Server, answer
 from api.unix_socket import connect
 from api.wire import FORMAT, WireError, read_message, send_message
 from serving import SCHEMA, WELCOME, customers, signups
+from waiting import PATIENCE_S, until
 
 OPTIONS = ShardOptions(marks=Marks(disk_full=1.1))
 HOSTING = Hosting(inline=True, shards=1, relays=False, options=OPTIONS)
@@ -67,7 +68,7 @@ def test_wrong_requests_are_answered(folder: Path) -> None:
         ({"method": "pause", "arguments": 5}, "there is no method"),
         ({"method": ["pause"]}, "unhashable"),
     ):
-        with connect(folder / "headrace.sock", 5) as connection:
+        with connect(folder / "headrace.sock", PATIENCE_S) as connection:
             send_message(connection, {"format": FORMAT, **request})
             found = read_message(connection)
             assert found is not None
@@ -75,7 +76,7 @@ def test_wrong_requests_are_answered(folder: Path) -> None:
 
 
 def test_bytes_that_are_no_request_end_their_connection_alone(folder: Path) -> None:
-    with connect(folder / "headrace.sock", 5) as bad, Client(folder) as good:
+    with connect(folder / "headrace.sock", PATIENCE_S) as bad, Client(folder) as good:
         good.status()
         bad.sendall(struct.pack("<I", 1) + b"\xc1")
         found = read_message(bad)
@@ -102,19 +103,19 @@ def test_what_is_under_way_is_answered_before_the_end(server: Server, tmp_path: 
 
     def slow() -> dict[str, int]:
         entered.set()
-        assert release.wait(10)
+        assert release.wait(PATIENCE_S)
         return {"slow": 1}
 
     engine.status = slow  # type: ignore[method-assign]
     with connect(path, 10) as idle, connect(path, 10) as busy:
         send_message(busy, {"format": FORMAT, "method": "status"})
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE_S)
         closing = threading.Thread(target=server.close)
         closing.start()
         assert read_message(idle) is None
         release.set()
         found = read_message(busy)
-        closing.join(10)
+        closing.join(PATIENCE_S)
     assert found == {"format": FORMAT, "result": {"slow": 1}}
     assert not path.exists()
 
@@ -124,30 +125,26 @@ def test_more_connections_than_can_be_are_refused(
 ) -> None:
     monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 1)
     path = folder / "headrace.sock"
-    with connect(path, 5) as first:
+    with connect(path, PATIENCE_S) as first:
         send_message(first, {"format": FORMAT, "method": "status"})
         assert read_message(first) is not None
-        with connect(path, 5) as second:
+        with connect(path, PATIENCE_S) as second:
             found = read_message(second)
             assert found is not None
             assert "too many connections" in found["error"]["message"]
-    end = time.monotonic() + 5
-    while True:
-        with connect(path, 5) as third:
-            try:
-                send_message(third, {"format": FORMAT, "method": "status"})
-                found = read_message(third)
-            except (WireError, OSError):
-                found = None
-            if found is not None and "result" in found:
-                return
-        assert time.monotonic() < end
-        time.sleep(0.01)
+
+    def answered() -> bool:
+        with connect(path, PATIENCE_S) as third, suppress(WireError, OSError):
+            send_message(third, {"format": FORMAT, "method": "status"})
+            return "result" in (read_message(third) or {})
+        return False
+
+    until(answered)
 
 
 def test_a_client_that_goes_away_harms_nobody(folder: Path) -> None:
     for data in (b"", b"\x05\x00", struct.pack("<I", 100) + b"x"):
-        with connect(folder / "headrace.sock", 5) as connection:
+        with connect(folder / "headrace.sock", PATIENCE_S) as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_RDWR)
     with Client(folder) as client:

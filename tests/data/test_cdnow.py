@@ -29,7 +29,7 @@ from journeys import (
     spread,
 )
 
-pytestmark = [pytest.mark.xdist_group("cdnow"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 EXAMPLE = CHECKOUT / "examples" / "cdnow"
 DAY_MS = 86_400_000

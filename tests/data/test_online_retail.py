@@ -36,7 +36,7 @@ from journeys import (
     spread,
 )
 
-pytestmark = [pytest.mark.xdist_group("online_retail"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 EXAMPLE = CHECKOUT / "examples" / "online_retail"
 LONDON = ZoneInfo("Europe/London")

@@ -24,7 +24,7 @@ from core.instants import instant_ms
 from core.rfm import STATUSES
 from house import CHECKOUT
 
-pytestmark = [pytest.mark.xdist_group("cdnow"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 AS_OF_MS = instant_ms("1998-04-01")
 HORIZON_DAYS = 90

@@ -32,7 +32,7 @@ from journeys import (
     spread,
 )
 
-pytestmark = [pytest.mark.xdist_group("starbucks"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 EXAMPLE = CHECKOUT / "examples" / "starbucks"
 EPOCH_MS = int(pd.Timestamp("2018-01-01", tz="UTC").timestamp()) * 1000

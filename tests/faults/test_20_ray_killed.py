@@ -24,6 +24,7 @@ from core.errors import HeadraceError
 from hosting import StoredFactory, frame_of
 from house import CHECKOUT
 from serving import SCHEMA, WELCOME, serving, signups
+from waiting import PATIENCE_S, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -60,27 +61,30 @@ def start(folder: Path, instance: str = "i") -> tuple[RayShards, RayHandle]:
 
 def send(handle: RayHandle, partition: int, source: bytes, sequence: int) -> Any:
     """Send a frame until it is acknowledged."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+
+    def sent() -> Any:
         frame = frame_of(f"{source.decode()}{sequence}", source=source, sequence=sequence)
         try:
-            return handle.submit(partition, frame, 0).result(60)
+            return handle.submit(partition, frame, 0).result(PATIENCE_S)
         except BehindError:
             handle.call("follow", [], 0)
         except (DownError, BusyError):
-            time.sleep(0.05)
-    raise AssertionError("it was never acknowledged")
+            pass
+        return None
+
+    return until(sent, "an acknowledgement")
 
 
 def process_of(handle: RayHandle) -> int:
     """The actor's process, once it is there."""
-    end = time.monotonic() + 60
-    while True:
+
+    def found() -> int:
         try:
-            return int(ray.get(handle.actor.process.remote(), timeout=30))
+            return int(ray.get(handle.actor.process.remote(), timeout=PATIENCE_S))
         except ray.exceptions.RayError:
-            assert time.monotonic() < end, "the actor was not started again"
-            time.sleep(0.05)
+            return 0
+
+    return until(found, "an actor that was started again")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -111,10 +115,7 @@ def test_killed_actors_lose_nothing_and_double_nothing(
         os.kill(process, signal.SIGKILL)
         killed.add(process)
         before = min(sent.values(), default=0)
-        end = time.monotonic() + 60
-        while min(sent.values(), default=0) <= before:
-            assert time.monotonic() < end, "nothing is acknowledged any more"
-            time.sleep(0.02)
+        until(lambda b=before: min(sent.values(), default=0) > b, "an acknowledgement")
     stop.set()
     for thread in threads:
         thread.join()
@@ -136,7 +137,7 @@ def test_an_actor_left_behind_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     with pytest.raises(DownError):
-        abandoned.submit(0, frame_of("late", source=b"a", sequence=3), 0).result(60)
+        abandoned.submit(0, frame_of("late", source=b"a", sequence=3), 0).result(PATIENCE_S)
     assert handle.call("read", 0, "events") == ["a1", "a2"]
     shards.close()
 
@@ -146,9 +147,9 @@ def test_errors_and_answers_pass_through(tmp_path: Path) -> None:
     shards, handle = start(tmp_path, "other")
     assert handle.call("status")["partitions"][0]["state"] == "open"
     with pytest.raises(BehindError):
-        handle.submit(0, frame_of("a"), 5).result(60)
+        handle.submit(0, frame_of("a"), 5).result(PATIENCE_S)
     receipts = [handle.submit(n % 2, frame_of(f"e{n}"), 0) for n in range(20)]
-    assert [receipt.result(60).accepted for receipt in receipts] == [1] * 20
+    assert [receipt.result(PATIENCE_S).accepted for receipt in receipts] == [1] * 20
     assert handle.call("read", 1, "events") == [f"e{n}" for n in range(1, 20, 2)]
     handle.call("follow", [(1, {"kind": "pause"})], 1)
     assert handle.call("control_sequence") == 1
@@ -175,7 +176,7 @@ def test_folders_outlive_their_cluster(
     folder = tmp_path / "d"
     acknowledged = 0
     with serving(folder, "--no-send", "--partitions", "2", "--shards", "1") as process:
-        with Client(folder, timeout_s=60) as client:
+        with Client(folder, timeout_s=PATIENCE_S) as client:
             client.set_schema(SCHEMA)
             client.publish(WELCOME)
             acknowledged += client.send_events(signups(200)).accepted

@@ -20,6 +20,7 @@ from actors.live.household import HouseholdFactory
 from actors.live.shard import Shard, ShardOptions
 from actors.live.watermarks import Marks
 from core.tenant_schema import TenantSchema
+from waiting import PATIENCE_S
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -75,7 +76,7 @@ class Run:
             for i in range(first, first + CUSTOMERS)
         ]
         frame = decode_rows(rows, TenantSchema.of(SCHEMA)).frame
-        assert self.shard.submit(0, frame).result(10).accepted == CUSTOMERS
+        assert self.shard.submit(0, frame).result(PATIENCE_S).accepted == CUSTOMERS
 
     def entered(self) -> list[int]:
         """Arrivals at each node, after the shard has looked at its clock."""

@@ -112,7 +112,7 @@ def test_40_nothing_of_the_erased_is_left(
         stop.wait(0.15)
         stop.set()
         loader.join()
-        engine.wait(2 * COUNT * (1 + rounds), 60)
+        engine.wait(2 * COUNT * (1 + rounds))
         late = b"".join(provider.bodies[requests:])
         assert not any(text in late for text in gone)
         assert b"cnryphone0001" in late

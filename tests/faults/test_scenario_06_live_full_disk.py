@@ -13,7 +13,7 @@ import resource
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from actors.live.watermarks import Marks
 from actors.store.errors import NoSpaceError
 from actors.store.verify import verify
 from serving import SCHEMA, WELCOME, customers, signups, write_templates
+from waiting import until
 
 SIZE_BYTES = 64 << 20
 BATCH, BATCHES_MAX = 100, 100
@@ -115,13 +116,6 @@ def started(folder: Path, disk_full: float) -> Engine:
     )
     engine.publish(WELCOME)
     return engine
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 def sent(folder: Path) -> list[str]:

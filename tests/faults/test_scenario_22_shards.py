@@ -25,6 +25,7 @@ from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
 from actors.relay.effect_block import decode_effects
 from core.duration import DAY_MS
+from waiting import PATIENCE_S, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -57,14 +58,15 @@ class Actors:
 
     def process(self, shard: int) -> int:
         """The process of a shard that is not stopped, once it is there."""
-        end = time.monotonic() + 60
-        while True:
+
+        def found() -> int:
             try:
-                found = ray.get(self.handles[shard].actor.process.remote(), timeout=30)
-                return int(found)
+                asked = self.handles[shard].actor.process.remote()
+                return int(ray.get(asked, timeout=PATIENCE_S))
             except ray.exceptions.RayError:
-                assert time.monotonic() < end, "an actor was not started again"
-                time.sleep(0.05)
+                return 0
+
+        return until(found, "an actor that was started again")
 
     def stop(self, shard: int) -> None:
         self.stopped[shard] = self.process(shard)
@@ -96,7 +98,7 @@ def disturbed(actors: Actors, dice: Random, work: list[threading.Thread], kills:
         thread.start()
     swizzle(actors, dice, STEPS, kills)
     for thread in work:
-        thread.join(90)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from http_service import served
-from http_shop import MAIL, Shop, until
+from http_shop import MAIL, Shop
+from waiting import until
 
 CANARY = "cnry-other-tenant"
 PATHS = [

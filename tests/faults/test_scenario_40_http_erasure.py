@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from http_service import served
-from http_shop import MAIL, Shop, mailing, until
+from http_shop import MAIL, Shop, mailing
 from scanning import hits
+from waiting import until
 
 CANARY = "cnry-email-0001@x.example"
 

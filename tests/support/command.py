@@ -22,6 +22,7 @@ import yaml
 
 from api.main import main
 from house import CHECKOUT
+from waiting import PATIENCE_S
 
 needs_full_disk = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk"
@@ -79,7 +80,7 @@ def start(*args: str | Path, **how: Any) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> Done:
     """Wait for the process."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return Done(process.returncode, out or "", err or "")
 
 

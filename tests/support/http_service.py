@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from actors.service.service import Service
 from actors.service.tenants import FIRST
 from api.http.app import create_app
 from api.http.serving import Address, Certificate, HttpServer
+from waiting import PATIENCE_S
 
 SCHEMA: dict[str, Any] = {
     "attributes": {
@@ -84,7 +85,7 @@ class Served:
     engine: Spied
     admin: str
     events: str
-    client: httpx.Client = field(default_factory=httpx.Client)
+    client: httpx.Client
 
     def ask(
         self,
@@ -120,6 +121,6 @@ def served(
             )
         with (
             HttpServer(create_app(service), LOOPBACK, certificate) as server,
-            httpx.Client() as client,
+            httpx.Client(timeout=PATIENCE_S) as client,
         ):
             yield Served(server.url, service, spied, service.first_key, minted.secret, client)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -76,12 +74,3 @@ class Shop:
         """What the audit log tells of, the newest last."""
         items = self.done("GET", "/v1/audit?limit=500")["items"]
         return [item["action"] for item in sorted(items, key=lambda item: item["number"])]
-
-
-def until(true: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something is true, and return it."""
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
-    return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from actors.relay.settings import load_providers
 from actors.store.partition import Partition
 from core.hashing import hash_bytes
 from relaying import DAY_MS, EFFECT
+from waiting import until
 
 CONTENT = """\
 channels:
@@ -98,14 +98,16 @@ class Engine:
         }
         return Counter(event for _, event in told)
 
-    def wait(self, finished: int, timeout_s: float = 20) -> None:
+    def wait(self, finished: int) -> None:
         """Waits until so many messages have a result that ends them."""
-        until = time.monotonic() + timeout_s
-        while sum(n for name, n in self.results().items() if name != "message_delayed") < finished:
+
+        def ended() -> bool:
             if self.relay.failure is not None:
                 raise self.relay.failure
-            assert time.monotonic() < until, self.results()
-            time.sleep(0.05)
+            told = self.results()
+            return told.total() - told["message_delayed"] >= finished
+
+        until(ended, self.results)
 
     def close(self) -> None:
         """Ends the relay, then the rest."""

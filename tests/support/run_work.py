@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
 
 from http_service import Served
+from waiting import until
 
 CUSTOMERS = 300
 DAY = 86_400
@@ -73,18 +73,19 @@ ENDED = ("done", "failed", "cancelled", "interrupted")
 def ask(served: Served, method: str, path: str, **more: Any) -> httpx.Response:
     """Ask as the admin, however many dry runs were started before."""
     served.service.rates._buckets["simulations"].clear()
-    return served.ask(method, path, **{"key": served.admin, "timeout": 60, **more})
+    return served.ask(method, path, **{"key": served.admin, **more})
 
 
-def ended(served: Served, run: str, seconds: float = 60) -> dict[str, Any]:
+def ended(served: Served, run: str) -> dict[str, Any]:
     """A job at its end."""
-    end_s = time.monotonic() + seconds
-    while True:
-        found: dict[str, Any] = ask(served, "GET", f"/v1/runs/{run}").json()
-        if found["status"] in ENDED:
-            return found
-        assert time.monotonic() < end_s, found
-        time.sleep(0.05)
+    found: dict[str, Any] = {}
+
+    def at_its_end() -> bool:
+        found.update(ask(served, "GET", f"/v1/runs/{run}").json())
+        return found["status"] in ENDED
+
+    until(at_its_end, lambda: found)
+    return found
 
 
 def start(served: Served, body: dict[str, Any], path: str = "/v1/runs") -> dict[str, Any]:

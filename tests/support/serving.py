@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from api.client import Client
 from command import read_until, start
 from house import CHECKOUT
+from waiting import until
 
 WELCOME = (CHECKOUT / "examples" / "welcome.yaml").read_text()
 SCHEMA: dict[str, Any] = {
@@ -71,9 +71,6 @@ def customers(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 def until_entered(client: Client, count: int) -> list[int]:
     """Arrivals at each node of the flow, once so many entered."""
-    end = time.monotonic() + 20
-    while True:
-        entered = client.counts("welcome").entered.tolist()
-        if entered[0] >= count or time.monotonic() > end:
-            return entered
-        time.sleep(0.05)
+    until(lambda: client.counts("welcome").entered.tolist()[0] >= count, "entries")
+    found: list[int] = client.counts("welcome").entered.tolist()
+    return found

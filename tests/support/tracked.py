@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from actors.live.watermarks import Marks
 from actors.service.service import Service
 from api.http.app import create_app
 from api.http.serving import Address, HttpServer
+from waiting import PATIENCE_S, until
 
 PUBLIC = "https://links.test"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -163,14 +164,6 @@ def links_of(message: dict[str, Any], way: str, part: str = "html") -> list[str]
     return re.findall(rf"{PUBLIC}/{way}/[A-Za-z0-9_.-]+", message[part])
 
 
-def until(true: Callable[[], bool], s: float = 20) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + s
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
-
-
 @contextmanager
 def tracked(folder: Path, links: str = LINKS) -> Iterator[Tracked]:
     """A service in a new folder."""
@@ -192,7 +185,7 @@ def tracked(folder: Path, links: str = LINKS) -> Iterator[Tracked]:
         engine.publish(FLOW)
         with (
             HttpServer(create_app(service), Address("127.0.0.1", 0)) as server,
-            httpx.Client(base_url=server.url) as client,
+            httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,
         ):
             holder.append(Tracked(folder, service, engine, client))
             yield holder[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -21,6 +20,7 @@ from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.live.watermarks import Marks
 from actors.store.starts import unsettled
+from waiting import until
 
 SCHEMA = {"events": {"go": {}, "bought": {}}}
 HOSTING = Hosting(
@@ -201,11 +201,8 @@ def test_an_engine_that_lives_on_and_is_killed_again_and_again_is_not_quarantine
         engine.set_schema(SCHEMA)
         engine.publish(flow({"coupons": {"spring": 30}}, COUPON))
         folder = tmp_path / "d" / "coordinator"
-        end = time.monotonic() + 20
         # An opening that is told of no more has lived on.
-        while not (folder / "data.mdb").exists() or unsettled(folder):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: (folder / "data.mdb").exists() and not unsettled(folder))
 
 
 def mailed(engine: Engine) -> tuple[int, int]:

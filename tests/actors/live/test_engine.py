@@ -32,6 +32,7 @@ from actors.live.watermarks import Marks
 from actors.store.errors import CorruptError, HaltedError, NoSpaceError
 from core.errors import HeadraceError
 from hosting import FLOW_TEXT, Opener
+from waiting import until
 
 SCHEMA: dict[str, Any] = {
     "attributes": {"age": {"type": "int64"}, "email": {"type": "string", "personal": True}},
@@ -306,10 +307,7 @@ def test_a_partition_that_missed_a_command_gets_it_when_it_is_back(
     opener.open[2].fail["command"] = HaltedError("the disk failed")
     done = engine.publish(FLOW_TEXT)
     assert done.pending == [2]
-    end = time.monotonic() + 5
-    while len(opener.disks[2].commands) < 2:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: len(opener.disks[2].commands) >= 2)
     assert commands(opener) == [[("schema", None), ("publish", 1)]] * PARTITIONS
 
 
@@ -368,10 +366,7 @@ def test_a_driven_clock_moves_all_shards_and_the_commands(start: Start, opener: 
 def test_the_status_tells_what_people_ask(start: Start) -> None:
     engine = start()
     engine.publish(FLOW_TEXT)
-    end = time.monotonic() + 5
-    while not all(shard.get("ready") for shard in engine.status()["shards"]):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: all(shard.get("ready") for shard in engine.status()["shards"]))
     found = engine.status()
     assert found["tenant"] == "shop"
     assert found["flows"] == [{"flow": "f", "version": 1, "status": "active"}]

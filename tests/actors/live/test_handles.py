@@ -10,6 +10,7 @@ import pytest
 
 from actors.intake.frame import Frame
 from actors.live.handles import ShardHandle, close_all
+from waiting import PATIENCE_S
 
 
 class Closing:
@@ -29,7 +30,7 @@ class Closing:
         raise AssertionError("nothing is asked")
 
     def close(self) -> None:
-        self.together.wait(10)
+        self.together.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
         self.closed = True

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -22,6 +22,7 @@ from actors.relay.relay_thread import RelayThread
 from actors.store.partition import Partition
 from core.tenant_schema import TenantSchema
 from serving import SCHEMA, WELCOME, customers, signups, write_templates
+from waiting import PATIENCE_S, until
 
 HOSTING = Hosting(inline=True, shards=1, options=ShardOptions(marks=Marks(disk_full=1.1)))
 TEMPLATE = """
@@ -42,13 +43,6 @@ def engine(tmp_path: Path) -> Iterator[Any]:
     engine.publish(WELCOME)
     yield engine
     engine.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 def sent(folder: Path) -> list[dict[str, Any]]:
@@ -208,7 +202,7 @@ def test_results_that_come_during_a_stop_are_taken_and_saved(
 
     def ask_late(household: Household, run: Any) -> Any:
         asked.set()
-        assert stopping.wait(20)
+        assert stopping.wait(PATIENCE_S)
         time.sleep(0.05)
         return ask(household, run)
 
@@ -216,7 +210,7 @@ def test_results_that_come_during_a_stop_are_taken_and_saved(
     monkeypatch.setattr(Household, "_ask", ask_late)
     engine.send(customers(5))
     engine.send(signups(5))
-    assert asked.wait(20)
+    assert asked.wait(PATIENCE_S)
     household = engine._handles[0].shard._seats[0].partition
     engine.close()
     assert household._relay.failure is None

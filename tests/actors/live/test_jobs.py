@@ -8,6 +8,7 @@ import pytest
 
 from actors.live.errors import UnknownError
 from actors.live.jobs import Jobs
+from waiting import PATIENCE_S
 
 
 def test_a_job_is_begun_once_and_tells_its_end_once() -> None:
@@ -15,7 +16,7 @@ def test_a_job_is_begun_once_and_tells_its_end_once() -> None:
 
     def work() -> int:
         calls.append(1)
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         return 7
 
     jobs.begin("a", work)

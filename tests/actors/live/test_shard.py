@@ -16,15 +16,7 @@ from actors.live.shard import Shard, ShardOptions
 from actors.live.watermarks import Marks
 from actors.store.errors import CorruptError, HaltedError, NoSpaceError
 from hosting import Opener, frame_of
-
-WAIT_S = 5.0
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.002)
+from waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -50,7 +42,7 @@ def start(opener: Opener, tmp_path: Path) -> Iterator[Callable[..., Shard]]:
 
 
 def done(future: Future[Any]) -> Any:
-    return future.result(WAIT_S)
+    return future.result(PATIENCE_S)
 
 
 def test_a_frame_is_acknowledged_after_its_commit_only(
@@ -310,7 +302,7 @@ def test_closing_commits_what_is_queued(start: Callable[..., Shard], opener: Ope
     with pytest.raises(DownError, match="stopping"):
         shard.submit(0, frame_of("late"))
     opener.open[0].gate.set()
-    closing.join(WAIT_S)
+    closing.join(PATIENCE_S)
     assert opener.disks[0].events == [f"e{i}" for i in range(5)]
     assert [done(f).accepted for f in futures] == [1] * 5
     assert opener.open[0].closed
@@ -323,18 +315,18 @@ def test_an_opening_under_way_is_awaited_by_a_stop(
     monkeypatch.setattr(seat, "RETRY_S", (0.01,))
     shard = start()
     entered, gate = threading.Event(), threading.Event()
-    opener.before[0] = lambda: (entered.set(), gate.wait(WAIT_S))
+    opener.before[0] = lambda: (entered.set(), gate.wait(PATIENCE_S))
     opener.open[0].fail["take"] = HaltedError("the disk failed")
     with pytest.raises(DownError, match="the disk failed"):
         done(shard.submit(0, frame_of("a")))
     first = opener.open[0]
-    assert entered.wait(WAIT_S)
+    assert entered.wait(PATIENCE_S)
     closing = threading.Thread(target=shard.close)
     closing.start()
     time.sleep(0.05)
     assert closing.is_alive()
     gate.set()
-    closing.join(WAIT_S)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
     assert opener.open[0] is not first
     assert opener.open[0].closed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from actors.relay.services import Services, wall_ms
 from actors.store.partition import Partition
 from relay_work import sends
 from relaying import Persons, Scripted, Templates
+from waiting import PATIENCE_S, until
 
 
 class Beside:
@@ -42,11 +42,7 @@ class Beside:
         self.partition.commit(b"in", [encode_effect(each) for each in sends(count, node=node)])
 
     def wait(self, count: int) -> None:
-        until = time.monotonic() + 10
-        while len(self.results) < count:
-            assert time.monotonic() < until, self.results
-            self.changed.wait(0.1)
-            self.changed.clear()
+        until(lambda: len(self.results) >= count, lambda: self.results)
 
     def close(self) -> None:
         self.thread.close()
@@ -59,12 +55,10 @@ def test_commits_made_while_it_runs_leave_at_once(tmp_path: Path) -> None:
     beside.commit(3, "before")
     beside.thread.start()
     beside.wait(3)
-    began = time.monotonic()
     for number in range(30):
         beside.commit(2, f"n{number}")
     beside.wait(63)
-    assert time.monotonic() - began < 5
-    assert beside.thread.stop(5)
+    assert beside.thread.stop(PATIENCE_S)
     assert beside.thread.failure is None
     beside.close()
     beside.close()
@@ -81,9 +75,8 @@ def test_stopping_lets_what_is_under_way_settle(tmp_path: Path) -> None:
     beside = Beside(tmp_path, channel, concurrency=4)
     beside.commit(40)
     beside.thread.start()
-    while channel.under_way < 4:
-        time.sleep(0.01)
-    assert beside.thread.stop(10)
+    until(lambda: channel.under_way == 4)
+    assert beside.thread.stop(PATIENCE_S)
     assert len(beside.results) == channel.attempts.total() == 4
     assert list(beside.partition.relay_rows(b"pending/")) == []
     beside.close()
@@ -94,8 +87,7 @@ def test_closing_cuts_off_what_does_not_settle(tmp_path: Path) -> None:
     beside = Beside(tmp_path, channel, concurrency=4)
     beside.commit(4)
     beside.thread.start()
-    while channel.under_way < 4:
-        time.sleep(0.01)
+    until(lambda: channel.under_way == 4)
     assert not beside.thread.stop(0.05)
     beside.thread.close(0.05)
     assert not beside.thread.running
@@ -119,9 +111,7 @@ def test_it_can_be_asked_from_any_thread(tmp_path: Path) -> None:
     beside.thread.start()
     beside.wait(1)
     # A result is told before the message is parked.
-    while not (found := beside.thread.ask(lambda relay: relay.parked("gate"))):
-        time.sleep(0.01)
-    (parked,) = found
+    (parked,) = until(lambda: beside.thread.ask(lambda relay: relay.parked("gate")))
     assert beside.thread.ask(lambda relay: relay.redrive("gate", parked.key))
     beside.wait(2)
     with pytest.raises(KeyError, match="no provider is named other"):
@@ -137,7 +127,7 @@ def test_an_outbox_that_fails_ends_it_and_says_why(tmp_path: Path) -> None:
     failpoints.arm("in_transaction", "eio", 2)
     try:
         beside.commit(1)
-        beside.thread._thread.join(10)
+        beside.thread._thread.join(PATIENCE_S)
     finally:
         failpoints.disarm()
     assert not beside.thread.running
@@ -170,8 +160,7 @@ def test_forgetting_waits_for_attempts_that_may_know_the_erased(tmp_path: Path) 
     beside = Beside(tmp_path, channel, concurrency=4)
     beside.commit(4)
     beside.thread.start()
-    while channel.under_way < 4:
-        time.sleep(0.01)
+    until(lambda: channel.under_way == 4)
     assert beside.thread.forget([1, 2]) == 5
     assert channel.under_way_then == 0
     assert len(beside.results) == 4

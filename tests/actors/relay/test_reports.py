@@ -13,6 +13,7 @@ from actors.relay.provider import Provider
 from actors.relay.reports import BatchedReport, BusyError, Row, row_of
 from actors.relay.results import Result
 from relaying import EFFECT, EPOCH_MS, MemoryOutbox, Scripted, Setup, effects
+from waiting import PATIENCE_S
 
 RESULT = Result("message_sent", EFFECT, EPOCH_MS + 250, "", 2, "gw-1")
 
@@ -49,7 +50,7 @@ def test_what_comes_meanwhile_goes_in_the_next_batch() -> None:
 
     def take(rows: Sequence[Row]) -> None:
         batches.append(rows)
-        first.wait(5)
+        first.wait(PATIENCE_S)
 
     async def main() -> None:
         report = BatchedReport(take, rows_max=4)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +26,7 @@ from core.answers import answer_key
 from core.errors import HeadraceError
 from core.hashing import hash_customer
 from core.tenant_schema import TenantSchema
+from waiting import until
 
 KEY = MarkKey(b"number", b"\x01" * 32)
 NOW_MS = 1_800_000_000_000
@@ -260,13 +260,6 @@ def test_the_thread_stores_by_itself(tmp_path: Path) -> None:
     setup.service.at_ms += MANY_WITHIN_MS
     until(lambda: len(setup.engine.rows) == 1)
     setup.echoes.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_what_the_tenants_schema_has_otherwise_is_left_out(setup: Setup) -> None:

@@ -26,6 +26,7 @@ from actors.store.errors import (
 from actors.store.partition import Partition
 from live_work import armed
 from store_work import in_child
+from waiting import PATIENCE_S
 
 
 def put(plane: Plane, key: str = "a", **record: object) -> None:
@@ -84,23 +85,23 @@ def test_readers_and_writers_do_not_wait_for_each_other(plane: Plane) -> None:
     def read() -> None:
         with plane.operator.read() as txn:
             reading.set()
-            assert written.wait(10)
+            assert written.wait(PATIENCE_S)
             seen.append(txn.get("flows", "a"))
             seen.append(list(txn.scan("flows")))
 
     thread = threading.Thread(target=read)
     thread.start()
-    assert reading.wait(10)
+    assert reading.wait(PATIENCE_S)
     with plane.operator.write() as txn:
         txn.put("flows", "a", {"n": 2})
         txn.put("flows", "b", {})
         # Nor does a write that is under way hold up readers.
         other = threading.Thread(target=lambda: seen.append(get(plane)))
         other.start()
-        other.join(10)
+        other.join(PATIENCE_S)
         assert seen == [{"n": 1}]
     written.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert seen == [{"n": 1}, {"n": 1}, [("a", {"n": 1})]]
     assert get(plane) == {"n": 2}
 
@@ -114,7 +115,7 @@ def test_there_may_be_more_readers_than_lmdb_has_places(plane: Plane) -> None:
     def read(number: int) -> None:
         with plane.operator.read() as txn:
             if number < 100:
-                begin.wait(10)
+                begin.wait(PATIENCE_S)
             seen.append(txn.get("flows", "a"))
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(300)]

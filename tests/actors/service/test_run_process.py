@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from actors.service.run_process import ROOT, WORKER, Order, RunProcess, Step
+from waiting import until
 
 
 def follow(folder: Path, script: str) -> tuple[dict[str, object] | None, list[Step]]:
@@ -57,7 +57,7 @@ def test_a_reason_tells_nobody_where_the_service_is(tmp_path: Path) -> None:
 
 
 def test_a_process_is_killed_and_killing_it_again_does_nothing(tmp_path: Path) -> None:
-    process = RunProcess(tmp_path, ("/bin/sleep", "100"))
+    process = RunProcess(tmp_path, ("/bin/sh", "-c", "exec sleep 100"))
     process.kill()
     failure = process.follow(lambda step: None)
     process.kill()
@@ -81,19 +81,14 @@ def test_a_worker_ends_with_its_starter(tmp_path: Path) -> None:
     )
     assert starter.stdout is not None
     worker = int(starter.stdout.readline())
-    end_s = time.monotonic() + 30
-    while os.getpriority(os.PRIO_PROCESS, worker) < 10:  # so it works
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
+    until(lambda: os.getpriority(os.PRIO_PROCESS, worker) >= 10)  # so it works
     starter.send_signal(signal.SIGKILL)
     starter.communicate()
-    while Path(f"/proc/{worker}").exists() and state(worker) != "Z":
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
+    until(lambda: state(worker) == "Z")
 
 
 def state(process: int) -> str:
-    """What /proc says of a process."""
+    """What /proc says of a process; one that is gone has ended too."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

@@ -11,6 +11,7 @@ import pytest
 from actors.service.errors import NotFoundError
 from actors.service.plane import Plane
 from actors.service.tenants import FIRST, Tenant, Tenants
+from waiting import PATIENCE_S
 
 
 class FakeEngine:
@@ -30,7 +31,7 @@ def test_two_who_ask_at_once_open_one_engine(tmp_path: Path) -> None:
 
     def start(folder: Path, tenant: Tenant) -> Any:
         begun.set()
-        go.wait(5)
+        go.wait(PATIENCE_S)
         started.append(FakeEngine())
         return started[-1]
 
@@ -45,7 +46,7 @@ def test_two_who_ask_at_once_open_one_engine(tmp_path: Path) -> None:
         ]
         for thread in threads:
             thread.start()
-        begun.wait(5)
+        begun.wait(PATIENCE_S)
         go.set()
         for thread in threads:
             thread.join()

@@ -14,6 +14,7 @@ from api.http.app import create_app
 from api.http.routing import Calling, Page, Pages, Paging, Routes, Strict
 from api.http.serving import HttpServer
 from http_service import LOOPBACK, Served, served
+from waiting import PATIENCE_S
 
 routes = Routes("Groups")
 
@@ -54,7 +55,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, ht
         key = {"Authorization": f"Bearer {found.admin}"}
         with (
             HttpServer(app, LOOPBACK) as server,
-            httpx.Client(base_url=server.url, headers=key) as client,
+            httpx.Client(base_url=server.url, timeout=PATIENCE_S, headers=key) as client,
         ):
             yield found, client
 

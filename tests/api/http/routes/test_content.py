@@ -66,6 +66,7 @@ def test_A060_a_page_that_is_not_released_can_not_be_published(shop: Shop) -> No
 
 def test_content_made_by_hand_is_replaced_and_raced_for(shop: Shop) -> None:
     templates = shop.served.engine.path / "templates"
+    templates.mkdir(exist_ok=True)
     hand = "channels: {email: {address: email, parts: {text: Hand}}}\n"
     (templates / "hand.yaml").write_text(hand)
     (templates / "broken.yaml").write_text("channels: {}\n")

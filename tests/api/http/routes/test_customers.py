@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from http_service import Served
-from http_shop import Shop, until
+from http_shop import Shop
+from waiting import until
 
 
 @pytest.fixture

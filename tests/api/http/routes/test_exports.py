@@ -12,7 +12,8 @@ import pytest
 from actors.audience import read_schema
 from actors.service.exports import Export
 from http_service import Served
-from http_shop import Shop, until
+from http_shop import Shop
+from waiting import until
 
 
 def test_a_journal_is_exported_and_fetched(service: Served, tmp_path: Path) -> None:

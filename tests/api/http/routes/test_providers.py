@@ -13,8 +13,9 @@ import pytest
 from actors.live.starting import Hosting, start_engine
 from actors.relay.settings import known_secrets, load_providers
 from http_service import served
-from http_shop import MAIL, Shop, mailing, until
+from http_shop import MAIL, Shop, mailing
 from scanning import hits
+from waiting import until
 
 GATE: dict[str, Any] = {
     "kind": "http_provider",

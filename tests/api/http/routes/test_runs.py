@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -35,6 +34,7 @@ from run_work import (
     start,
     stream_of,
 )
+from waiting import until
 
 SLOW = {**RUN, "responses": RESPONSES, "replicates": 1000}
 """A dry run that takes seconds."""
@@ -257,14 +257,6 @@ def test_a_running_job_is_cancelled_and_so_is_one_that_waits(service: Served) ->
     answer = ask(service, "GET", f"/v1/runs/{first}/report")
     assert (answer.status_code, "cancelled" in answer.json()["detail"]) == (409, True)
     assert stream_of(service, second)[-1][1]["status"] == "cancelled"
-
-
-def until(true: Any, seconds: float = 20) -> None:
-    """Wait for it."""
-    end_s = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
 
 
 def worker_of(service: Served, run: str) -> int:
