@@ -25,6 +25,7 @@ from actors.live.errors import BehindError, BusyError, DownError, FullError
 from actors.live.export import export_journals
 from actors.live.hosted import Opener, Receipt, Surroundings
 from actors.live.known import known_of
+from actors.live.letters import Letters
 from actors.live.messaging import Asked, forget_tests, preview, send_test, signed
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
@@ -306,6 +307,35 @@ class Household:
         if self._surroundings is not None and self._factory.relays:
             self._restart_relay()
         return self.companions
+
+    @property
+    def relay(self) -> RelayThread | None:
+        """The relay, if one was started. Any thread may ask."""
+        return self._relay
+
+    def letters(
+        self, wanted: dict[str, str], after: str, limit: int, named: bool
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Messages that wait for a person; see `Letters.page`. Any thread may call it."""
+        return Letters(self.partition.store, self).page(wanted, after, limit, named)
+
+    def letter(self, provider: str, key: str, named: bool) -> dict[str, Any] | None:
+        """One such message; see `Letters.one`. Any thread may call it."""
+        return Letters(self.partition.store, self).one(provider, key, named)
+
+    def letters_matching(
+        self, wanted: dict[str, str], limit: int, readable: bool
+    ) -> list[tuple[str, str]]:
+        """Which such messages are wanted; see `Letters.matching`. Any thread may call it."""
+        return Letters(self.partition.store, self).matching(wanted, limit, readable)
+
+    def redrive_letters(self, chosen: Sequence[tuple[str, str]], expires_ms: int | None) -> int:
+        """Send such messages again; see `Letters.redrive`. Any thread may call it."""
+        return Letters(self.partition.store, self).redrive(chosen, expires_ms)
+
+    def discard_letters(self, chosen: Sequence[tuple[str, str]]) -> int:
+        """Forget such messages; see `Letters.discard`. Any thread may call it."""
+        return Letters(self.partition.store, self).discard(chosen)
 
     def settle_messages(self) -> None:
         """Return once every attempt to send that is under way has ended. Any thread may call it."""

@@ -7,8 +7,9 @@ may have been, is parked with its reason until somebody sends it again or lets i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from actors.relay.channels.base import Message
 from actors.relay.channels.render import Encoding
@@ -78,6 +79,8 @@ class Relay:
             for name, provider in by_name.items()
         }
         self._services = services
+        # Two who decide on one message at a time must not both send it.
+        self._deciding = asyncio.Lock()
 
     async def run(self) -> None:
         """Work until `stop`. Raises an ExceptionGroup with what the outbox raised."""
@@ -114,29 +117,63 @@ class Relay:
         With `expires_ms` (UTC) it is wanted until then, whatever the machine had said about its
         expiry, caps and quiet hours. Raises ValueError for one that cannot be read.
         """
-        lane = self._lane(provider)
-        row = await self._parked_row(lane, key)
-        if row is None:
-            return False
-        if row.effect is None:
-            raise ValueError(f"{key} cannot be read as a message, only discarded")
-        effect = row.effect
-        if expires_ms is not None:
-            effect = replace(effect, expires_ms=expires_ms, fresh_until_ms=expires_ms)
-        row = Row(effect, "waiting", due_ms=self._services.clock())
-        await self._ledger.write(
-            {lane.name("pending", key): encode_row(row), lane.name("parked", key): None}
-        )
-        lane.enqueue(key, row)
-        return True
+        self._lane(provider)
+        return await self.redrive_all([(provider, key)], expires_ms, unreadable="raise") == 1
+
+    async def redrive_all(
+        self,
+        parked: Sequence[tuple[str, str]],
+        expires_ms: int | None = None,
+        *,
+        unreadable: Literal["raise", "skip"] = "skip",
+    ) -> int:
+        """Send parked messages, each a provider's name and a key, again; returns how many were.
+
+        A message goes by the provider that its channel has now: it may have had none before. All
+        are taken up in one transaction. `expires_ms` as in `redrive`.
+        """
+        changes: dict[str, bytes | None] = {}
+        taken: list[tuple[Lane, str, Row]] = []
+        async with self._deciding:
+            for provider, key in dict.fromkeys(parked):
+                lane = self._lanes.get(provider)
+                row = None if lane is None else await self._parked_row(lane, key)
+                if lane is None or row is None:
+                    continue
+                if row.effect is None:
+                    if unreadable == "skip":
+                        continue
+                    raise ValueError(f"{key} cannot be read as a message, only discarded")
+                effect = row.effect
+                if expires_ms is not None:
+                    effect = replace(effect, expires_ms=expires_ms, fresh_until_ms=expires_ms)
+                row = Row(effect, "waiting", due_ms=self._services.clock())
+                target = self._lanes[self._routes.lane_of(effect.channel)]
+                changes[lane.name("parked", key)] = None
+                changes[target.name("pending", key)] = encode_row(row)
+                taken.append((target, key, row))
+            if changes:
+                await self._ledger.write(changes)
+        for target, key, row in taken:
+            target.enqueue(key, row)
+        return len(taken)
 
     async def discard(self, provider: str, key: str) -> bool:
         """Forget a parked message; False if it is not (or no longer) parked."""
-        lane = self._lane(provider)
-        if await self._parked_row(lane, key) is None:
-            return False
-        await self._ledger.write({lane.name("parked", key): None})
-        return True
+        self._lane(provider)
+        return await self.discard_all([(provider, key)]) == 1
+
+    async def discard_all(self, parked: Sequence[tuple[str, str]]) -> int:
+        """Forget parked messages, each a provider's name and a key; returns how many there were."""
+        changes: dict[str, bytes | None] = {}
+        async with self._deciding:
+            for provider, key in dict.fromkeys(parked):
+                lane = self._lanes.get(provider)
+                if lane is not None and await self._parked_row(lane, key) is not None:
+                    changes[lane.name("parked", key)] = None
+            if changes:
+                await self._ledger.write(changes)
+        return len(changes)
 
     async def settled(self) -> None:
         """Return once every attempt that is now under way has ended: what it knew is forgotten."""

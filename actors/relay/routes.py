@@ -42,6 +42,10 @@ class Routes:
         self._routes = {channel: Route(lane) for channel, lane in self._lanes.items()}
         self._routes[REST] = Route(UNROUTED)
 
+    def lane_of(self, channel: str) -> str:
+        """The lane that takes a channel's effects now."""
+        return self._lanes.get(channel, UNROUTED)
+
     def is_for(self, lane: str) -> IsOurs:
         """What says of an effect (None: cannot be read) at a cursor whether `lane` takes it."""
 
