@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import re2
 from numpy.typing import NDArray
 
-from core import limits
 from core.audience import Column
 from core.binding_columns import Columns
 from core.binding_zones import Zones, literal_day, literal_ms
 from core.conditions import INT64_MAX, INT64_MIN, PERIODS, Comparison, EntryRef, MomentTest, Scalar
 from core.duration import fixed_ms
 from core.errors import HeadraceError
+from core.patterns import pattern_of
 from core.program import PRED, Pred, PredSpec, Program, Relation, Source, Store
 
 FOREVER_MS = INT64_MAX
@@ -311,26 +310,9 @@ def _text_table(column: Column, operator: str, operand: str) -> NDArray[np.uint8
 def text_hits(texts: Sequence[str], operator: str, operand: str) -> NDArray[np.uint8]:
     """Which of `texts` pass a test of TEXT_TESTS or `matches`: 1 or 0 each, uint8[len(texts)]."""
     if operator == "matches":
-        search = pattern(operand).search
-        hits = (search(text) is not None for text in texts)
+        searches = pattern_of(operand).searches
+        hits = (searches(text) for text in texts)
     else:
         test = TEXT_TESTS[operator]
         hits = (test(text, operand) for text in texts)
     return np.fromiter(hits, np.uint8, len(texts))
-
-
-def pattern(text: str) -> re2._Regexp:
-    """Compile a user's regular expression with RE2, whose time is linear in the text.
-
-    HeadraceError if invalid.
-    """
-    options = re2.Options()
-    options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
-    options.log_errors = False
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        raise HeadraceError(
-            f"{text!r} is no valid regular expression: {error}",
-            advice="Use RE2 syntax; look-ahead and back-references do not exist there",
-        ) from None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import re2
-
 from core import limits
 from core.lint_view import Known, Steps, View, operand_steps
 from core.literals import identity, moment
@@ -23,6 +21,7 @@ from core.nodes import (
     WaitSlot,
     WaitUntil,
 )
+from core.patterns import PatternError, pattern_of
 from core.violations import Violation, listed, quoted, violation
 from core.zones import local_to_utc, transitions, zone_names
 
@@ -188,21 +187,14 @@ def _utc_ms(time: datetime, zone: str | None) -> int:
 
 
 def patterns(view: View) -> Iterator[Violation]:
-    """Regular expressions that RE2 doesn't take."""
-    options = re2.Options()
-    options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
-    options.log_errors = False
+    """Regular expressions that are not taken."""
     for part in view.tests:
         if part.operator != "matches":
             continue
         try:
-            re2.compile(part.operand, options)
-        except re2.error as error:
-            reason = error.args[0]
-            reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-            message = f"{quoted(part.operand)} is no regular expression: {reason}"
-            advice = "Write RE2 syntax; it has no look-around and no back-references."
-            yield violation("invalid-pattern", operand_steps(part), message, advice)
+            pattern_of(part.operand)
+        except PatternError as error:
+            yield violation("invalid-pattern", operand_steps(part), error.message, error.advice)
 
 
 def funnel(view: View) -> Iterator[Violation]:

@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import re2
-
-from core import limits
 from core.audience import Kind
 from core.conditions import (
     AllOf,
@@ -41,6 +37,7 @@ from core.conditions import (
 )
 from core.duration import fixed_ms
 from core.errors import HeadraceError
+from core.patterns import pattern_of
 from core.reference_people import Day, Happening, Instant, Person, Value, is_number, moment
 from core.reference_time import (
     MS,
@@ -246,18 +243,7 @@ def _text(operator: str, value: Value, wanted: str) -> bool:
         return value.startswith(wanted)
     if operator == "ends_with":
         return value.endswith(wanted)
-    return _pattern(wanted).search(value) is not None
-
-
-@cache
-def _pattern(text: str) -> Any:
-    options = re2.Options()
-    options.max_mem = limits.PATTERN_MEMORY_BYTES_MAX
-    options.log_errors = False
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        raise HeadraceError(f"{text!r} is no regular expression: {error}") from None
+    return pattern_of(wanted).searches(value)
 
 
 def _comes_round(test: Comparison, day: date, view: View) -> bool:

@@ -19,6 +19,9 @@ from core.errors import HeadraceError
 Format = Literal["csv", "ndjson", "parquet"]
 
 BLOCK_BYTES = 8 << 20
+# What rows are packed to is seldom a fiftieth; a file that is made to fill a disk is a thousandth.
+RATIO_MAX = 200
+RATIO_FREE_BYTES = 64 << 20
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -57,8 +60,11 @@ def format_of(source: Source, path: Path) -> Format:
 class Progressing(io.RawIOBase):
     """A binary file as UTF-8 bytes, with a count of the lines it gave."""
 
-    def __init__(self, raw: IO[bytes] | gzip.GzipFile, encoding: str) -> None:
+    def __init__(
+        self, raw: IO[bytes] | gzip.GzipFile, encoding: str, bytes_max: int | None = None
+    ) -> None:
         self._raw = raw
+        self._left = bytes_max
         utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii")
         self._decoder = None if utf8 else codecs.getincrementaldecoder(encoding)()
         self._rest = b""
@@ -74,6 +80,14 @@ class Progressing(io.RawIOBase):
             return b"".join(iter(lambda: self.read(BLOCK_BYTES), b""))
         while len(self._rest) == 0:
             block = self._raw.read(max(size, 1 << 16))
+            if self._left is not None:
+                self._left -= len(block)
+                if self._left < 0:
+                    raise HeadraceError(
+                        f"it unpacks to over {RATIO_MAX} times its size",
+                        advice="Unpack it, or send it in parts",
+                        file=self._raw.name,
+                    )
             if self._decoder is not None:
                 text = self._decoder.decode(block, final=not block)
                 self._rest = text.encode()
@@ -99,8 +113,9 @@ def opened(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Progressing, I
         raise HeadraceError(f"unknown encoding {encoding!r}", advice=advice) from None
     with naming_faults(path), path.open("rb") as disk:
         if path.suffix.lower() == ".gz":
+            most = RATIO_FREE_BYTES + RATIO_MAX * path.stat().st_size
             with gzip.open(disk, "rb") as unpacked:
-                yield Progressing(unpacked, encoding), disk
+                yield Progressing(unpacked, encoding, most), disk
         else:
             yield Progressing(disk, encoding), disk
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +18,11 @@ from api.http.problems import ProblemError, refuse
 JSON_BYTES_MAX = 2 << 20  # the body of a route of our own API, unless it says otherwise
 READ_S = 30.0  # so long may a body take to arrive
 CHUNK_BYTES = 256 << 10
+# What text and columns of events are packed to is seldom a fiftieth; a bomb is a thousandth.
+RATIO_MAX = 100
+RATIO_FREE_BYTES = 1 << 20  # that any body may have when it is unpacked
+ARRIVING_BYTES_MAX = 512 << 20  # of bodies that are not whole yet
+SHARE_BYTES_MAX = 128 << 20  # of those, one tenant's; and of all whose tenant is not known yet
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 GZIP_MAGIC = b"\x1f\x8b"
@@ -30,20 +38,85 @@ class Sizes:
     events_max: int
 
 
-async def read_body(request: Request, bytes_max: int, read_s: float = READ_S) -> bytes:
-    """The body as it arrives. Raises ProblemError if it is too large or too slow."""
+@dataclass(slots=True)
+class Arriving:
+    """How many bytes there are of bodies that are not whole yet, by tenant; "" is not known."""
+
+    most: int = ARRIVING_BYTES_MAX
+    share: int = SHARE_BYTES_MAX
+    total: int = 0
+    by_tenant: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def body(self, tenant: str) -> Iterator[_Body]:
+        """Within the block a tenant's body is arriving."""
+        body = _Body(self, tenant)
+        try:
+            yield body
+        finally:
+            self._add(tenant, -body.size)
+
+    def _add(self, tenant: str, size: int) -> bool:
+        """Whether there is room for more bytes, which count from now on."""
+        with self._lock:
+            own = self.by_tenant.get(tenant, 0) + size
+            if size > 0 and (own > self.share or self.total + size > self.most):
+                return False
+            self.total += size
+            if own:
+                self.by_tenant[tenant] = own
+            else:
+                self.by_tenant.pop(tenant, None)
+            return True
+
+
+class _Body:
+    """A body that is arriving, and its bytes so far."""
+
+    __slots__ = ("_of", "_tenant", "size")
+
+    def __init__(self, of: Arriving, tenant: str) -> None:
+        self._of, self._tenant, self.size = of, tenant, 0
+
+    def add(self, size: int) -> None:
+        """Count more bytes. Raises ProblemError if there is no room for them."""
+        if not self._of._add(self._tenant, size):
+            raise refuse(
+                503,
+                "busy",
+                "too much is arriving at once",
+                "Send it again a little later, or less at a time",
+                retry_after_ms=1_000,
+            )
+        self.size += size
+
+
+_ARRIVING = Arriving()
+
+
+async def read_body(
+    request: Request, bytes_max: int, read_s: float = READ_S, tenant: str = ""
+) -> bytes:
+    """The body as it arrives. Raises ProblemError if it is too large or too slow.
+
+    `tenant` is who sends it, where that is known: all bodies that are arriving have room together,
+    and each tenant's a part of that.
+    """
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > bytes_max:
         raise too_large(int(stated), bytes_max)
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(read_s):
-            async for part in request.stream():
-                size += len(part)
-                if size > bytes_max:
-                    raise too_large(size, bytes_max)
-                parts.append(part)
+        with _ARRIVING.body(tenant) as body:
+            async with asyncio.timeout(read_s):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > bytes_max:
+                        raise too_large(size, bytes_max)
+                    body.add(len(part))
+                    parts.append(part)
     except TimeoutError:
         raise refuse(
             408,
@@ -75,7 +148,7 @@ def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
     """The body as it was before `Content-Encoding`, of at most `bytes_max` bytes.
 
     Raises ProblemError for an encoding that is not known, damaged bytes, and bodies that would
-    grow beyond what is taken, of which no more than that is unpacked.
+    grow beyond what is taken or to over RATIO_MAX times what came, of which no more is unpacked.
     """
     names = [name.strip().lower() for name in encoding.split(",") if name.strip()]
     names = [name for name in names if name != "identity"]
@@ -83,6 +156,7 @@ def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
         raise _unknown_encoding(encoding)
     if not names:
         return body
+    bytes_max = min(bytes_max, RATIO_FREE_BYTES + RATIO_MAX * len(body))
     if names[0] in ("gzip", "x-gzip"):
         return _inflated(body, 16 + zlib.MAX_WBITS, bytes_max)
     if names[0] == "deflate":

@@ -7,17 +7,18 @@ import socket
 import ssl
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from api.http.connections import Connection, Places, places_for_connections
 from core.errors import HeadraceError
 
 HOST, PORT = "127.0.0.1", 8000
 BACKLOG = 1024
-CONNECTIONS_MAX = 1_000
 IDLE_S = 75  # longer than clients and proxies keep connections, so that these close them
 CLOSE_S = 10.0  # so long what is under way may take to end
 START_S = 30.0
@@ -71,15 +72,16 @@ class HttpServer:
             logger = logging.getLogger(name)
             logger.addHandler(logging.NullHandler())
             logger.propagate = False
+        places = Places(places_for_connections())
         config = uvicorn.Config(
             app,
+            http=cast(Any, partial(Connection, places=places)),
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="on",
             ws="none",
             backlog=BACKLOG,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=int(CLOSE_S),
             ssl_certfile=None if certificate is None else str(certificate.certificate),

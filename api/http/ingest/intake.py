@@ -22,6 +22,7 @@ from starlette.responses import Response
 from actors.live.replies import Reply
 from actors.service.access import Caller
 from actors.service.service import Service
+from api.http.ingest.gathering import Gathering, Together, Waiting
 from api.http.ingest.translation import Places, Translation
 from api.http.limits import GZIP_MAGIC, Sizes, check_charset, decompressed, read_body
 from api.http.observing import Metrics, log, request_id, where
@@ -68,50 +69,84 @@ class Intake:
         self._places: dict[str, tuple[TenantSchema, Places]] = {}
         self._lock = threading.Lock()
         self._waiting = 0
+        self._gathering = Gathering(service.engine, self.places, DEADLINE_S)
 
     async def take(
-        self, request: Request, dialect: Dialect, read: Read, answer: Answer
+        self,
+        request: Request,
+        dialect: Dialect,
+        read: Read,
+        answer: Answer,
+        together: Together | None = None,
     ) -> Response:
-        """Take the events of a request in, and answer. Nothing is raised."""
+        """Take the events of a request in, and answer. Nothing is raised.
+
+        With `together` that may happen along with those of other requests.
+        """
         try:
-            with self._room():
-                body = await self._stored(request, dialect, read, answer)
+            body = await self._stored(request, dialect, read, answer, together)
             return Response(json_text(body), 200, media_type="application/json")
         except Exception as error:
             return told(error, dialect)
 
     def close(self) -> None:
         """Let what is under way end."""
+        self._gathering.close()
         self._pool.shutdown()
 
-    async def _stored(self, request: Request, dialect: Dialect, read: Read, answer: Answer) -> Any:
+    async def _stored(
+        self,
+        request: Request,
+        dialect: Dialect,
+        read: Read,
+        answer: Answer,
+        together: Together | None,
+    ) -> Any:
         caller: Caller | None = None
         authorization = request.headers.get("authorization", "")
         if dialect.key_of is None or next(secrets_in(authorization), ""):
             caller = caller_of(request)
             caller.need(SCOPE)
         check_charset(request.headers.get("content-type", ""))
-        body = await read_body(request, dialect.sizes.body_bytes_max)
+        tenant = "" if caller is None else caller.tenant
+        body = await read_body(request, dialect.sizes.body_bytes_max, tenant=tenant)
         encoding = request.headers.get("content-encoding", "")
         if dialect.magic and not encoding and body.startswith(GZIP_MAGIC):
             encoding = "gzip"
 
+        purse = _Purse(request)
+
+        def unpacked() -> bytes:
+            return decompressed(body, encoding, dialect.sizes.decoded_bytes_max)
+
         def work() -> Any:
-            plain = decompressed(body, encoding, dialect.sizes.decoded_bytes_max)
+            plain = unpacked()
             known = caller
             if known is None:
                 assert dialect.key_of is not None
                 secret = dialect.key_of(plain)
                 known = caller_of_secret(request, secret) if secret else caller_of(request)
                 known.need(SCOPE)
-            return self._take_in(request, known, dialect, plain, read, answer)
+            purse.caller = known
+            return self._take_in(purse, known, dialect, plain, read, answer)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
+        # Only now: who sends slowly must not keep the others out.
+        with self._room():
+            if together is not None and caller is not None:
+                purse.caller = caller
+                if encoding:
+                    body, encoding = await loop.run_in_executor(self._pool, unpacked), ""
+                waiting = Waiting(body, purse.spend)
+                reply = await self._gathering.take(caller.tenant, together, waiting)
+                if reply is not None:
+                    self._metrics.took(dialect.name, reply, ())
+                    return answer(Translation(count=purse.spent), reply)
+            return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
 
     def _take_in(
         self,
-        request: Request,
+        purse: _Purse,
         caller: Caller,
         dialect: Dialect,
         body: bytes,
@@ -120,7 +155,7 @@ class Intake:
     ) -> Any:
         engine = self._service.engine(caller.tenant)
         found = read(body, self.places(caller.tenant, engine.schema), engine.now_ms())
-        spend(request, caller, "events", max(found.count, len(found.rows)))
+        purse.spend(max(found.count, len(found.rows)))
         for change, names in found.once:
             _keep_first(engine.state_of, change, names)
         if found.decode is not None:
@@ -141,6 +176,22 @@ class Intake:
 
     def _room(self) -> _Room:
         return _Room(self)
+
+
+class _Purse:
+    """What a request costs its caller, which is asked for once."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.caller: Caller | None = None
+        self.spent = 0
+
+    def spend(self, rows: int) -> None:
+        """Take so many rows out of the budget of events. Raises LimitedError."""
+        if not self.spent:
+            assert self.caller is not None
+            spend(self._request, self.caller, "events", rows)
+            self.spent = rows
 
 
 class _Room:
