@@ -158,11 +158,11 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "flow.yaml"
     with path.open("wb") as file:
         file.truncate(16 * 2**20 + 1)
-    began = time.monotonic()
+    began = time.process_time()
     done = call("check", path)
     assert (done.code, done.out) == (2, "")
     assert f"{path}: the file has 16,777,217 bytes; at most 16,777,216 are read" in done.err
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from actors.store.errors import FormatError
 from api.client import Client
 from api.unix_socket import listen
 from api.wire import FORMAT, error_map, read_message, send_message
+from waiting import PATIENCE_S
 
 
 class Script:
@@ -70,7 +71,7 @@ def script(folder: Path) -> Iterator[Script]:
 
 @pytest.fixture
 def client(folder: Path) -> Iterator[Client]:
-    with Client(folder, timeout_s=5) as client:
+    with Client(folder, timeout_s=PATIENCE_S) as client:
         yield client
 
 
@@ -133,14 +134,14 @@ def test_a_numbered_batch_is_sent_whole(script: Script, client: Client) -> None:
 
 def test_an_engine_that_never_answers_is_told(folder: Path, script: Script) -> None:
     script.answers = [Script.HANG_UP] * 100
-    with Client(folder, timeout_s=0.3) as client, pytest.raises(UnknownError, match="not known"):
+    with Client(folder, timeout_s=1.0) as client, pytest.raises(UnknownError, match="not known"):
         client.flows()
     assert len(script.asked) > 1
 
 
 def test_one_that_is_full_all_the_time_is_told(folder: Path, script: Script) -> None:
     script.answers = [BusyError("full", retry_after_ms=50)] * 100
-    with Client(folder, timeout_s=0.3) as client, pytest.raises(BusyError, match="full"):
+    with Client(folder, timeout_s=1.0) as client, pytest.raises(BusyError, match="full"):
         client.flows()
 
 

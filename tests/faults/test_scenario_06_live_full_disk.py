@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,13 +24,15 @@ from actors.live.engine import Engine
 from actors.live.errors import FullError
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
-from actors.live.watermarks import Marks
+from actors.live.watermarks import LOOK_AGAIN_S, Marks
 from actors.store.errors import NoSpaceError
 from actors.store.verify import verify
 from serving import SCHEMA, WELCOME, customers, signups, write_templates
 from waiting import until
 
 SIZE_BYTES = 64 << 20
+# What is left of it above the watermark must hold what each store reserves, two MiB at a time.
+WATERMARK_SIZE_BYTES = 256 << 20
 BATCH, BATCHES_MAX = 100, 100
 NOTE = "n" * 2_000  # so that a few batches fill what the stores have reserved
 TEMPLATE = """
@@ -86,20 +88,30 @@ class LimitedFiles:
         resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
 
 
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[SmallDisk]:
+    """A disk that is mounted in a new folder."""
+    folder.mkdir()
+    how = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "none", str(folder)]
+    if subprocess.run(how, capture_output=True, check=False).returncode:
+        pytest.skip("this process may not mount a disk")
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.fixture(params=["small disk", "limited files"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     folder = tmp_path / "disk"
-    folder.mkdir()
-    if request.param == "limited files":
-        limited = LimitedFiles(folder)
-        yield limited
-        limited.free()
+    if request.param == "small disk":
+        with small_disk(folder, SIZE_BYTES) as small:
+            yield small
         return
-    how = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "none", str(folder)]
-    if subprocess.run(how, capture_output=True, check=False).returncode:
-        pytest.skip("this process may not mount a disk")
-    yield SmallDisk(folder)
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    folder.mkdir()
+    limited = LimitedFiles(folder)
+    yield limited
+    limited.free()
 
 
 def started(folder: Path, disk_full: float) -> Engine:
@@ -200,17 +212,13 @@ def test_an_engine_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(
         )
 
 
-def test_above_the_watermark_rows_are_refused_and_all_else_is_done(
-    tmp_path: Path, disk: Disk
-) -> None:
-    if not isinstance(disk, SmallDisk):
-        pytest.skip("a limit on files is no watermark")
+def test_above_the_watermark_rows_are_refused_and_all_else_is_done(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    with started(folder, 0.9) as engine:
+    with small_disk(folder, WATERMARK_SIZE_BYTES) as disk, started(folder, 0.9) as engine:
         before = standing(engine)
         engine.send(batch(0))
         disk.fill(0.92)
-        time.sleep(0.3)  # a look is remembered for a while
+        time.sleep(LOOK_AGAIN_S)  # a look is remembered
         with pytest.raises(FullError, match=r"the disk is 9[0-9]% full, and from 90% on") as caught:
             engine.send(batch(1))
         assert "Free space there" in caught.value.advice
@@ -224,6 +232,6 @@ def test_above_the_watermark_rows_are_refused_and_all_else_is_done(
         assert "personal" not in (engine.state_of("c7") or {})
         assert standing(engine) == before
         disk.free()
-        time.sleep(0.3)
+        time.sleep(LOOK_AGAIN_S)
         assert engine.send(batch(1)).accepted == 2 * BATCH
         until(lambda: len(set(sent(folder))) == 2 * BATCH - 1)  # the one to c7 is forgotten

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,7 +170,8 @@ def test_a_busy_shard_is_asked_again(start: Start, opener: Opener) -> None:
     threads = [threading.Thread(target=engine.send, args=([event("c1")],)) for _ in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
+    handle = engine._of[number]
+    until(lambda: handle.call("status")["queue_rows"] == 1)  # one is worked on, and one waits
     with pytest.raises(BusyError):
         engine.send([event("c1")], deadline_s=0.01)
     opener.open[number].gate.set()

@@ -136,10 +136,10 @@ def test_so_many_links_and_no_more() -> None:
      "<a" + " " * 120_000, "https://" + "(" * 100_000 + ")" * 1_000],
 )  # fmt: skip
 def test_no_text_takes_long(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     html(text)
     plain(text)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_the_pixel_stands_before_the_end_of_the_body() -> None:

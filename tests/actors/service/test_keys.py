@@ -23,6 +23,7 @@ from actors.service.keys import Keys, Minted
 from actors.service.plane import Plane
 from actors.store.errors import HaltedError
 from live_work import armed
+from waiting import until
 
 NOW = 1_790_000_000_000
 HOUR = 3_600_000
@@ -182,32 +183,36 @@ def test_no_thread_gets_in_after_the_revocation(plane: Plane, keys: Keys) -> Non
     for _ in range(20):
         minted = mint(plane, keys, role="viewer")
         revoked, stop = threading.Event(), threading.Event()
-        late: list[bool] = []
+        # Whether each try began after the revocation.
+        let_in: list[bool] = []
+        refused: list[bool] = []
 
-        def hammer(secret: str, revoked: Any, stop: Any, late: list[bool]) -> None:
+        def hammer(
+            secret: str, revoked: Any, stop: Any, let_in: list[bool], refused: list[bool]
+        ) -> None:
             while not stop.is_set():
                 after = revoked.is_set()
                 try:
                     keys.authenticate(secret, None, NOW)
-                    late.append(after)
+                    let_in.append(after)
                 except UnauthenticatedError:
-                    pass
+                    refused.append(after)
 
         threads = [
-            threading.Thread(target=hammer, args=(minted.secret, revoked, stop, late))
+            threading.Thread(target=hammer, args=(minted.secret, revoked, stop, let_in, refused))
             for _ in range(3)
         ]
         for thread in threads:
             thread.start()
+        until(lambda found=let_in: len(found) > 3)
         with plane.tenant("acme").write() as txn:
             keys.revoke(txn, None, minted.info.key_id, now_ms=NOW)
         revoked.set()
-        time.sleep(0.01)
+        until(lambda found=refused: sum(found) > 3)
         stop.set()
         for thread in threads:
             thread.join()
-        assert late
-        assert not any(late)
+        assert not any(let_in)
 
 
 def test_a_key_that_was_revoked_as_it_was_read_is_not_remembered(

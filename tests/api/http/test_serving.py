@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from api.http.serving import Address, Certificate, HttpServer, ListenError
 from command import call, ended, read_until, start
 from http_service import LOOPBACK
+from waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,11 @@ def test_what_is_no_address_is_told(text: str) -> None:
         Address.parse(text)
 
 
+BEGUN = threading.Event()
+
+
 async def _slow(scope: Any, receive: Any, send: Any) -> None:
-    """Answers a request after a while."""
+    """Answers a request after a while; BEGUN is set meanwhile."""
     import asyncio
 
     if scope["type"] == "lifespan":
@@ -45,6 +49,7 @@ async def _slow(scope: Any, receive: Any, send: Any) -> None:
             told = (await receive())["type"]
             await send({"type": f"{told}.complete"})
         return
+    BEGUN.set()
     await asyncio.sleep(0.4)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"done"})
@@ -53,9 +58,10 @@ async def _slow(scope: Any, receive: Any, send: Any) -> None:
 def test_what_is_under_way_ends_before_the_server_does() -> None:
     answers: list[str] = []
     with HttpServer(_slow, LOOPBACK) as server:
-        thread = threading.Thread(target=lambda: answers.append(httpx.get(server.url).text))
+        ask = partial(httpx.get, server.url, timeout=PATIENCE_S)
+        thread = threading.Thread(target=lambda: answers.append(ask().text))
         thread.start()
-        time.sleep(0.1)
+        assert BEGUN.wait(PATIENCE_S)
     thread.join()
     assert answers == ["done"]
     with pytest.raises(httpx.ConnectError):

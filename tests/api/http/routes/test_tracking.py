@@ -243,6 +243,7 @@ def test_an_erased_customer_is_led_on_and_nothing_is_told(shop: Tracked) -> None
     until(lambda: len([m for m in shop.sent() if m["to"] == "+49jon"]) == 1)
     shop.open(link)
     shop.later(3_000)
+    until(lambda: shop.events("jon"))
     time.sleep(0.3)
     told = [(e["event"], e["properties"]["reason"]) for e in shop.events("jon")]
     assert told == [("message_skipped", "suppressed_unsubscribed")]
