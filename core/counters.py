@@ -7,7 +7,7 @@ place in the document, ports run through all nodes in that order (`port_base`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ def delay_table(delays_ms: Mapping[int, Sequence[int]]) -> Int64s:
             row[1] += 1
             row[2] += ms
     return np.array([rows[key] for key in sorted(rows)], np.int64).reshape(-1, 3)
+
+
+HOURLY = ("entries_by_hour", "sends_by_hour")
+"""Counts by hour, which is their last axis."""
 
 
 @dataclass(slots=True)
@@ -136,11 +140,32 @@ class Counters:
         return parts[0]
 
     def add(self, other: Counters) -> None:
-        """Add `other`, counts of the same flow, window and responses, to these in place."""
+        """Add `other`, counts of the same flow, window and responses, to these in place.
+
+        Hours that one of them has been cut of are hours in which nothing happened.
+        """
         for f in fields(self):
+            one, more = getattr(self, f.name), getattr(other, f.name)
+            if f.name in HOURLY:
+                hours = max(one.shape[-1], more.shape[-1])
+                one, more = _of_hours(one, hours), _of_hours(more, hours)
             if f.name != "delays":
-                setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+                setattr(self, f.name, one + more)
         self.delays = _added(self.delays, other.delays)
+
+    def fill(self, name: str, found: Int64s) -> None:
+        """Set an array in place to `found`, flat: what `cut` left. ValueError unless it fits."""
+        counts: Int64s = getattr(self, name)
+        if name in HOURLY:
+            counts[...] = 0
+            counts = counts[..., : found.size // (counts.size // counts.shape[-1])]
+        counts[...] = found.reshape(counts.shape)
+
+    def cut(self) -> Counters:
+        """The same counts, in the same memory, without the hours after the last with any."""
+        used = np.flatnonzero(self.sends_by_hour.any(axis=0) | (self.entries_by_hour != 0))
+        hours = int(used[-1]) + 1 if len(used) else 0
+        return replace(self, **{name: getattr(self, name)[..., :hours] for name in HOURLY})
 
     def median_delay_ms(self, node: int) -> float | None:
         """The median time since entry at arrivals at `node`, ms, None without arrivals.
@@ -160,6 +185,12 @@ class Counters:
             return 0.0
         cell = int(np.searchsorted(np.cumsum(counts), middle - zeros))
         return float(sums[cell] / counts[cell])
+
+
+def _of_hours(counts: Int64s, hours: int) -> Int64s:
+    """Counts of at least as many hours as they have, int64[..., hours]."""
+    missing = hours - counts.shape[-1]
+    return np.pad(counts, [(0, 0)] * (counts.ndim - 1) + [(0, missing)]) if missing else counts
 
 
 def _added(one: Int64s, other: Int64s) -> Int64s:

@@ -471,14 +471,14 @@ cdef class LiveMachine(StoredMachine):
     def count(self, now_ms=None):
         """What has been counted since the beginning, and where tokens stand now, as `Counters`.
 
-        Watches count as matured, and their successes too, if they ended before `now_ms`; or all do
-        without it.
+        By `now_ms`: watches count as matured, and their successes too, if they ended before, and
+        hours end with the last in which anything was counted. Without it all do, and all are there.
         """
         cdef int64_t* matured
         cdef int64_t* succeeded
         cdef int64_t until_ms
         cdef int32_t c, i
-        counted = self.counters
+        counted = self.counters if now_ms is None else self.counters.cut()
         counted.waiting[:] = 0
         counted.idle[:] = 0
         counted.layer_people[:] = 0
@@ -488,7 +488,7 @@ cdef class LiveMachine(StoredMachine):
                 counted.in_line[self.m.k.lines[i].node] += 1
         with nogil:
             count_standing(&self.m)
-        copy = Counters.zeros(self.bound.program.flow, self.bound.hours, self.bound.responses.outcomes)
+        copy = Counters.zeros(self.bound.program.flow, counted.entries_by_hour.size, self.bound.responses.outcomes)
         copy.add(counted)
         copy.customers = self.m.s.persons_n
         copy.people = self.m.t.people

@@ -451,8 +451,8 @@ cdef class StoredMachine(Machine):
         for i in range(self.n_arenas):
             if self.retains and not 3 <= i < 6:
                 arrays[f"rows{i}"] = self._bytes(self.arenas[i].at[0], self.rows_used * self.arenas[i].item)
-        for name in COUNTED:
-            arrays["count_" + name] = getattr(self.counters, name).copy()
+        counted = self.counters.cut()
+        arrays |= {"count_" + name: getattr(counted, name).copy() for name in COUNTED}
         numbers = {
             "customers": s.persons_n, "tokens_used": s.tokens_used, "tokens_free": s.tokens_free,
             "entries_used": s.entries_used, "entries_free": s.entries_free,
@@ -531,8 +531,7 @@ cdef class StoredMachine(Machine):
         self.rows_used = numbers["rows_used"]
         self.m.p.last_row = max(self.rows_used - 1, 0)
         for name in COUNTED:
-            counted = getattr(self.counters, name)
-            counted[...] = np.frombuffer(arrays["count_" + name], np.int64).reshape(counted.shape)
+            self.counters.fill(name, np.frombuffer(arrays["count_" + name], np.int64))
         self._load_delays(arrays["delays"])
         self.m.t.people = numbers["people"]
         self.m.t.steps = numbers["steps"]

@@ -47,9 +47,9 @@ def successes_of(flow: Flow, found: Mapping[str, Sequence[int]]) -> list[Success
     `matured_succeeded`.
     """
     sides: list[tuple[str | None, str, int | None]] = []
-    for node, test in flow.tests.items():
+    for test_id, test in flow.tests.items():
         first = len(sides)
-        sides += [(node, port, first if k else None) for k, port in enumerate(test.branches)]
+        sides += [(test_id, port, first if k else None) for k, port in enumerate(test.branches)]
     kept_out = len(sides) + 1
     sides += [(None, "entered", kept_out), (None, "held_out", None)]
     judged = []

@@ -75,3 +75,41 @@ def test_adding_is_counting_together() -> None:
 )
 def test_the_median_is_that_of_the_lower_middle(delays_ms: list[int], median: float | None) -> None:
     assert counted(w=[1, 2, 3], x=delays_ms).median_delay_ms(2) == median
+
+
+def of_hours(entries: list[int], sends: dict[tuple[int, int], int]) -> Counters:
+    counters = Counters.zeros(FLOW, hours=len(entries), outcomes=0)
+    counters.entries_by_hour[:] = entries
+    for (channel, hour), n in sends.items():
+        counters.sends_by_hour[channel, hour] = n
+    return counters
+
+
+def test_hours_after_the_last_with_any_are_cut_and_filled_again() -> None:
+    whole = of_hours([0, 2, 0, 0, 0], {(3, 2): 7})
+    cut = whole.cut()
+    assert cut.entries_by_hour.tolist() == [0, 2, 0]
+    assert cut.sends_by_hour.shape[1] == 3
+    assert cut.sends_by_hour.base is not None, "it is the same memory"
+    again = of_hours([9, 9, 9, 9, 9], {(0, 4): 1})
+    again.fill("entries_by_hour", cut.entries_by_hour.ravel())
+    again.fill("sends_by_hour", cut.sends_by_hour.copy().ravel())
+    assert again.entries_by_hour.tolist() == whole.entries_by_hour.tolist()
+    assert again.sends_by_hour.tolist() == whole.sends_by_hour.tolist()
+    assert of_hours([0, 0], {}).cut().entries_by_hour.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("entries_by_hour", 6), ("sends_by_hour", 20), ("entered", 2)]
+)
+def test_what_does_not_fit_is_not_filled_in(name: str, size: int) -> None:
+    with pytest.raises(ValueError, match="reshape"):
+        of_hours([1] * 5, {}).fill(name, np.zeros(size, np.int64))
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_counts_of_fewer_hours_are_added(order: slice) -> None:
+    parts = [of_hours([1, 0, 2], {(1, 2): 5}).cut(), of_hours([4, 0, 0], {}).cut()]
+    total = Counters.total(parts[order])
+    assert total.entries_by_hour.tolist() == [5, 0, 2]
+    assert total.sends_by_hour[1].tolist() == [0, 0, 5]
