@@ -18,6 +18,7 @@ from actors.live.engine import Engine
 from actors.service.byte_scan import ScanReport, scan
 from actors.service.errors import NotFoundError
 from actors.service.plane import Rows
+from actors.service.refusals import Refusals
 from actors.service.transactions import ReadTxn, WriteTxn
 from core.errors import HeadraceError
 
@@ -55,7 +56,9 @@ class Erasures:
     ) -> tuple[Erasure, dict[str, list[str]]]:
         """Erase a customer; when it returns the engine has nothing of their personal values left.
 
-        Returns what is to be written down, and what to scan for. Raises DownError, StoreError.
+        Returns what is to be written down, and what to scan for.
+
+        Raises DownError, StoreError, OSError.
         """
         known = engine.state_of(customer) or {}
         personal = known.get("personal") or {}
@@ -65,6 +68,7 @@ class Erasures:
         }
         erasure_id = f"{now_ms:013d}-{secrets.token_hex(4)}"
         done = engine.erase([customer], request=f"erasure {erasure_id}")
+        Refusals(engine.path).forget(customer)
         number = engine.partition_of(customer)
         found = engine.job(number, "erasure_of", customer) or (0, 0)
         erasure = Erasure(
