@@ -82,6 +82,18 @@ def decode_table(
     return _Columns(table, schema).decoded(source, random)
 
 
+def row_of_table(table: pa.Table, number: int) -> dict[str, Any]:
+    """A row of a table that `decode_table` reads, in the form of `actors.intake.rows`.
+
+    A message id that is a number stays behind: it counts only beside its source.
+    """
+    values = {k: v for k, v in table.slice(number, 1).to_pylist()[0].items() if v is not None}
+    row = {name: values.pop(name) for name in sorted(OWN) if name in values}
+    if not isinstance(row.get("message_id", ""), str):
+        del row["message_id"]
+    return {**row, "properties" if "event" in table.column_names else "set": values}
+
+
 class _Columns:
     """A table on its way into a frame; `keep` bool[n] says which rows are left."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, Field
 
-from actors.intake.columns import decode_table, read_stream
+from actors.intake.columns import decode_table, read_stream, row_of_table
 from actors.intake.frame import SOURCE_BYTES_MAX
 from actors.intake.rows import Unreadable, decode_json
 from actors.live.replies import Reply
@@ -81,6 +81,7 @@ def read_columns(body: bytes, places: Places, received_ms: int, *, source: str) 
     return Translation(
         count=table.num_rows,
         decode=lambda schema: decode_table(table, schema, source=source.encode(), random=random),
+        row_of=lambda number: row_of_table(table, number),
     )
 
 

@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from actors.live.replies import Reply
 from actors.service.access import Caller
+from actors.service.refusals import Refusals
 from actors.service.service import Service
 from api.http.ingest.gathering import Gathering, Together, Waiting
 from api.http.ingest.translation import Places, Translation
@@ -165,6 +166,8 @@ class Intake:
         else:
             reply = Reply(0, 0)
         self._metrics.took(dialect.name, reply, found.left_out.items())
+        if reply.rejects:
+            Refusals(engine.path).keep(engine.now_ms(), dialect.name, found.row, reply)
         return answer(found, reply)
 
     def places(self, tenant: str, schema: TenantSchema) -> Places:

@@ -64,7 +64,8 @@ class Translation:
 
     `count` is that of the body's items, the first rows; `ids` are what some of these are told apart
     by in an answer. `once` are rows of changes, with the names in them that count only where the
-    customer has no value yet. `decode` reads columns, which then come instead of rows.
+    customer has no value yet. `decode` reads columns, which then come instead of rows; `row_of` has
+    one of these as a row.
     """
 
     rows: list[Any] = field(default_factory=list)
@@ -73,6 +74,11 @@ class Translation:
     ids: dict[int, str] = field(default_factory=dict)
     once: list[tuple[dict[str, Any], frozenset[str]]] = field(default_factory=list)
     decode: Callable[[TenantSchema], Decoded] | None = None
+    row_of: Callable[[int], Any] | None = None
+
+    def row(self, number: int) -> Any:
+        """Row `number`, as it goes to the engine."""
+        return self.rows[number] if self.row_of is None else self.row_of(number)
 
 
 def translated(
