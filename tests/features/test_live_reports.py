@@ -255,64 +255,6 @@ def test_the_erased_are_gone_from_lists_and_stay_counted(
         reports.person("f", "cy")
 
 
-def test_A074_successes_of_tests_and_goals_have_rates_when_their_time_is_over(
-    engine: Engine, reports: LiveReports
-) -> None:
-    nodes = {
-        "start": {"type": "on_event", "event": "go", "next": "test"},
-        "test": {
-            "type": "ab_test",
-            "branches": {"a": "50%", "b": "50%"},
-            "target": {"event": "click", "within": "7 days"},
-            "next": {"a": "done", "b": "done"},
-        },
-        "done": {"type": "end"},
-    }
-    goal = {"event": "click", "within": "1 day"}
-    engine.publish(document(nodes, flow="tested", goal=goal, holdout={"share": "20%"}))
-    everybody = [f"p{number}" for number in range(60)]
-    happened(engine, T0 + 60 * HOUR_MS, "go", *everybody)
-    happened(engine, T0 + 61 * HOUR_MS, "click", *everybody[:40])
-    (version,) = reports.report("tested", 1).versions
-    entered = version.figures.people
-    found = {(each.node, each.branch): each for each in version.successes}
-    assert list(found) == [("test", "a"), ("test", "b"), (None, "entered"), (None, "held_out")]
-    watched = [each.watched for each in found.values()]
-    succeeded = [each.succeeded for each in found.values()]
-    assert watched[0] + watched[1] == watched[2] == entered < 60
-    assert watched[2] + watched[3] == 60
-    assert succeeded[0] + succeeded[1] == succeeded[2]
-    assert succeeded[2] + succeeded[3] == 40
-    assert min(watched) > 0
-    assert [(each.matured, each.rate, each.difference) for each in found.values()] == [
-        (0, None, None)
-    ] * 4
-    engine.advance(T0 + 85 * HOUR_MS)
-    (version,) = reports.report("tested", 1).versions
-    a, b, all_entered, kept_out = version.successes
-    assert [a.matured, b.matured, all_entered.matured, kept_out.matured] == [0, 0, *watched[2:]]
-    assert all_entered.rate is not None
-    assert kept_out.rate is not None
-    assert all_entered.rate.value == succeeded[2] / watched[2]
-    assert all_entered.rate.lo < all_entered.rate.value < all_entered.rate.hi
-    assert all_entered.difference is not None
-    assert all_entered.difference.value == pytest.approx(
-        all_entered.rate.value - kept_out.rate.value
-    )
-    engine.advance(T0 + 60 * HOUR_MS + 8 * DAY_MS)
-    (version,) = reports.report("tested", 1).versions
-    a, b, *_ = version.successes
-    assert [(s.matured, s.matured_succeeded) for s in (a, b)] == list(
-        zip(watched[:2], succeeded[:2], strict=True)
-    )
-    assert a.rate is not None
-    assert b.rate is not None
-    assert b.difference is not None
-    assert (a.rate.value, b.rate.value) == (succeeded[0] / watched[0], succeeded[1] / watched[1])
-    assert b.difference.value == pytest.approx(b.rate.value - a.rate.value)
-    assert b.difference.lo < b.difference.value < b.difference.hi
-
-
 def test_A079_a_stopped_flow_lasted_until_it_was_stopped(
     engine: Engine, reports: LiveReports
 ) -> None:
@@ -356,3 +298,61 @@ def test_A049_the_funnel_of_what_runs_is_that_of_its_version(tmp_path: Path) -> 
         assert engine.counts("f", 2).layer_people.tolist() == [1]
         with pytest.raises(RefusedError, match="is version 2 of flow f already"):
             engine.publish(document("left"))
+
+
+def test_A074_successes_of_tests_and_goals_have_rates_when_their_time_is_over(
+    engine: Engine, reports: LiveReports
+) -> None:
+    nodes = {
+        "start": {"type": "on_event", "event": "go", "next": "test"},
+        "test": {
+            "type": "ab_test",
+            "branches": {"a": "50%", "b": "50%"},
+            "target": {"event": "click", "within": "7 days"},
+            "next": {"a": "done", "b": "done"},
+        },
+        "done": {"type": "end"},
+    }
+    goal = {"event": "click", "within": "1 day"}
+    engine.publish(document(nodes, flow="tested", goal=goal, holdout={"share": "20%"}))
+    everybody = [f"p{number}" for number in range(60)]
+    happened(engine, T0 + 5 * DAY_MS, "go", *everybody)
+    happened(engine, T0 + 5 * DAY_MS + HOUR_MS, "click", *everybody[:40])
+    (version,) = reports.report("tested", 1).versions
+    entered = version.figures.people
+    found = {(each.node, each.branch): each for each in version.successes}
+    assert list(found) == [("test", "a"), ("test", "b"), (None, "entered"), (None, "held_out")]
+    watched = [each.watched for each in found.values()]
+    succeeded = [each.succeeded for each in found.values()]
+    assert watched[0] + watched[1] == watched[2] == entered < 60
+    assert watched[2] + watched[3] == 60
+    assert succeeded[0] + succeeded[1] == succeeded[2]
+    assert succeeded[2] + succeeded[3] == 40
+    assert min(watched) > 0
+    assert [(each.matured, each.rate, each.difference) for each in found.values()] == [
+        (0, None, None)
+    ] * 4
+    engine.advance(T0 + 6 * DAY_MS + HOUR_MS)
+    (version,) = reports.report("tested", 1).versions
+    a, b, all_entered, kept_out = version.successes
+    assert [a.matured, b.matured, all_entered.matured, kept_out.matured] == [0, 0, *watched[2:]]
+    assert all_entered.rate is not None
+    assert kept_out.rate is not None
+    assert all_entered.rate.value == succeeded[2] / watched[2]
+    assert all_entered.rate.lo < all_entered.rate.value < all_entered.rate.hi
+    assert all_entered.difference is not None
+    assert all_entered.difference.value == pytest.approx(
+        all_entered.rate.value - kept_out.rate.value
+    )
+    engine.advance(T0 + 13 * DAY_MS)
+    (version,) = reports.report("tested", 1).versions
+    a, b, *_ = version.successes
+    assert [(s.matured, s.matured_succeeded) for s in (a, b)] == list(
+        zip(watched[:2], succeeded[:2], strict=True)
+    )
+    assert a.rate is not None
+    assert b.rate is not None
+    assert b.difference is not None
+    assert (a.rate.value, b.rate.value) == (succeeded[0] / watched[0], succeeded[1] / watched[1])
+    assert b.difference.value == pytest.approx(b.rate.value - a.rate.value)
+    assert b.difference.lo < b.difference.value < b.difference.hi
