@@ -43,7 +43,7 @@ def absent_names(view: View) -> Iterator[Violation]:
     schema = view.schema
     fate = "nobody has it"
     yield from _absent(
-        view, "attribute", _attributes(view), {*schema.attributes, *attributes}, fate
+        view, "attribute", attributes_named(view), {*schema.attributes, *attributes}, fate
     )
     yield from _absent(view, "tag", _tags(view), {*schema.tags, *tags}, fate)
     yield from _absent(view, "group", _groups(view), {*schema.groups, *groups}, fate)
@@ -54,7 +54,7 @@ def absent_events(view: View) -> Iterator[Violation]:
     if view.schema is None:
         return
     fate = "it never happens"
-    others = (named for named in _events(view) if not made_by_run(named[1]))
+    others = (named for named in events_named(view) if not made_by_run(named[1]))
     yield from _absent(view, "event", others, set(view.schema.events), fate)
     key = view.flow.settings.reentry.key
     tested: list[tuple[Named, list[str]]] = []
@@ -99,7 +99,8 @@ def _absent(
             yield violation(f"absent-{kind}", steps, message, advice)
 
 
-def _attributes(view: View) -> Iterator[Named]:
+def attributes_named(view: View) -> Iterator[Named]:
+    """The attributes that conditions and nodes read, with their places."""
     for part in view.tests:
         if isinstance(part.model, AttributeTest):
             yield (*part.steps, "attribute"), part.model.attribute
@@ -131,7 +132,8 @@ def _groups(view: View) -> Iterator[Named]:
             yield ("nodes", node_id, "group"), node.group
 
 
-def _events(view: View) -> Iterator[Named]:
+def events_named(view: View) -> Iterator[Named]:
+    """The events that a flow hears or looks back at, with their places."""
     for steps, holder in filters(view.flow):
         yield (*steps, "event"), holder.event
     for part in view.parts:

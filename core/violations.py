@@ -282,4 +282,9 @@ CODES: dict[str, Code] = {
     "absent-group": Code("warning", "The audience has no such group."),
     "absent-event": Code("warning", "The audience has no such event."),
     "absent-property": Code("warning", "An event of the audience has no such property."),
+    # The tenant's schema
+    "undeclared-event": Code("warning", "The schema has no such event: none is taken in."),
+    "undeclared-attribute": Code("warning", "The schema has no such attribute."),
+    "undeclared-property": Code("warning", "An event of the schema has no such property."),
+    "personal-attribute": Code("warning", "A condition asks for what is kept apart as personal."),
 }

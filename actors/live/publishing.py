@@ -23,6 +23,7 @@ from core.flow import Flow
 from core.lint import lint
 from core.lint_channels import addresses
 from core.lint_content import ENTRY
+from core.lint_schema import undeclared
 from core.lint_view import View
 from core.nodes import Send
 from core.segments import Segments, meaning, named_in
@@ -153,7 +154,7 @@ def _doubts(
     found = lint(flow, content=content, others=others, now_ms=now_ms)
     if schema.attributes:
         found += addresses(View(flow, _attributes(schema)))
-    return found
+    return found + undeclared(flow, schema, others)
 
 
 def _following(state: FlowState, segments: Segments) -> Iterator[Violation]:

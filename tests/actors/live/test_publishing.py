@@ -24,7 +24,9 @@ nodes:
   x: {type: end}
 """
 TEMPLATE = "channels:\n  email: {address: mail, parts: {text: Hi}}\n"
-SCHEMA = TenantSchema.of({"attributes": {"mail": {"type": "string", "personal": True}}})
+SCHEMA = TenantSchema.of(
+    {"attributes": {"mail": {"type": "string", "personal": True}}, "events": {"signup": {}}}
+)
 
 
 def state(name: str, status: str) -> FlowState:
@@ -69,9 +71,20 @@ def test_A184_content_that_is_absent_or_has_expired_is_not_ready(folder: Path) -
 
 
 def test_A193_a_message_goes_to_an_attribute_that_is_there(folder: Path) -> None:
-    schema = TenantSchema.of({"attributes": {"email": {"type": "string"}}})
+    schema = TenantSchema.of(
+        {"attributes": {"email": {"type": "string"}}, "events": {"signup": {}}}
+    )
     assert refusal(folder, schema) == [("absent-address", "error", 5)]
-    assert codes(folder, TenantSchema.of({})) == []
+    assert codes(folder, TenantSchema.of({})) == ["undeclared-event"]
+
+
+def test_names_that_the_schema_lacks_are_told_and_forbid_nothing(folder: Path) -> None:
+    misspelt = TenantSchema.of({"attributes": SCHEMA.attributes, "events": {"sign_up": {}}})
+    found = judge(FLOW % "f", "f.yaml", folder, misspelt, Standing(), NOW_MS)
+    assert [(v.code, v.severity, v.line) for v in found.doubts] == [
+        ("undeclared-event", "warning", 4)
+    ]
+    assert "'sign_up'" in found.doubts[0].advice
 
 
 def test_A176_what_a_running_flow_does_already_is_told(folder: Path) -> None:
