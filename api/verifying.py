@@ -41,15 +41,19 @@ def run(folder: Path, *, quick: bool, as_json: bool, quiet: bool) -> int:
 def _show(found: Verification) -> None:
     table = Table(title=Text(found.folder), title_justify="left")
     for name in ("where", "check", "verdict", "detail"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # the end of a place says which partition it is
     for check in found.checks:
         verdict = Text(check.verdict, STYLES[check.verdict])
-        table.add_row(check.place, check.check, verdict, Text(check.detail))
+        table.add_row(Text(check.place), check.check, verdict, Text(check.detail))
     out = console()
     out.print(table)
-    damaged = sum(check.verdict == "damaged" for check in found.checks)
+    damaged = [check for check in found.checks if check.verdict == "damaged"]
     if damaged:
-        out.print(f"damaged: {damaged} of {len(found.checks)} checks failed; restore a backup")
+        # Once more, where nobody has to look for them among a hundred that are sound.
+        for check in damaged:
+            line = f"{check.place}: {check.check}: {check.detail}"
+            out.print(Text(line, STYLES["damaged"]), soft_wrap=True)
+        out.print(f"damaged: {len(damaged)} of {len(found.checks)} checks failed; restore a backup")
     else:
         digest = f"; digest {found.digest}" if found.digest else ""
         out.print(f"sound: {len(found.checks)} checks{digest}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 from pydantic import BaseModel
 
 from actors.service.access import OPERATOR
@@ -14,6 +14,8 @@ from api.http.observing import Metrics
 from api.http.problems import refuse
 from api.http.routing import Routes
 from api.http.security import caller_of, is_local, service_of
+
+disable_created_metrics()  # one more number for each, which nobody asks for
 
 
 class Alive(BaseModel):

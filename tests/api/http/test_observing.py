@@ -73,6 +73,7 @@ def test_numbers_tell_what_became_of_events(service: Served) -> None:
     assert [after[f"headrace_{name}{shard}"] for name in ("queue_rows", "late_ms")] == [0, 0]
     assert after[f"headrace_shard_up{shard}"] == 1
     assert after['headrace_partitions{state="open",tenant="main"}'] == 2
+    assert not [name for name in after if "_created" in name]
 
 
 def test_readiness_tells_the_truth(service: Served) -> None:
