@@ -70,7 +70,11 @@ class Shop:
         minted = self.done("POST", "/v1/keys", {"name": role, "role": role})
         return Shop(self.served, minted["secret"])
 
-    def actions(self) -> list[str]:
-        """What the audit log tells of, the newest last."""
+    def actions(self, noun: str = "") -> list[str]:
+        """What the audit log tells was done to things of a kind, the newest last.
+
+        What the engine was told without HTTP comes to the log later, whenever it is read.
+        """
         items = self.done("GET", "/v1/audit?limit=500")["items"]
-        return [item["action"] for item in sorted(items, key=lambda item: item["number"])]
+        found = [item["action"] for item in sorted(items, key=lambda item: item["number"])]
+        return [action for action in found if action.startswith(noun)]

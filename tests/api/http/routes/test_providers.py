@@ -70,7 +70,7 @@ def test_secrets_are_stored_encrypted_and_shown_no_more(shop: Shop) -> None:
     shop.done("DELETE", "/v1/providers/gate")
     assert known_secrets(folder, {}) == {}
     assert shop.problem("GET", "/v1/providers/gate")[0] == 404
-    assert shop.actions()[-1] == "provider.delete"
+    assert shop.actions("provider.")[-1] == "provider.delete"
 
 
 def test_a_secret_does_not_go_elsewhere(shop: Shop) -> None:
