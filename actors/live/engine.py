@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.intake.frame import Frame
 from actors.intake.routing import partition_of, split
@@ -30,14 +31,8 @@ from actors.live.clock import DrivenClock, WallClock
 from actors.live.control import SOURCE, Command, ControlLog, FlowState, TenantSettings
 from actors.live.coordinating import Coordinating
 from actors.live.data_dir import DataDir, Manifest
-from actors.live.errors import (
-    BehindError,
-    BusyError,
-    DownError,
-    GoneError,
-    RefusedError,
-    UnknownError,
-)
+from actors.live.delivering import Delivered, deliver, replies
+from actors.live.errors import DownError, RefusedError
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
 from actors.live.jobs import Jobs
@@ -55,7 +50,6 @@ from core.violations import close_to
 DEADLINE_S = 30.0
 WATCH_S = 1.0
 TEND_S = 60.0
-AGAIN_S = 0.05
 JOB_LOOK_S = 0.02
 BATCH_BYTES = 16
 
@@ -151,8 +145,28 @@ class Engine:
 
     def _take(self, decoded: Decoded, source: bytes, deadline_s: float) -> Reply:
         end = time.monotonic() + deadline_s
-        receipts = self._deliver(split(decoded.frame, self.partitions), end)
-        return self._reply(decoded, receipts, source)
+        found = self._deliver(split(decoded.frame, self.partitions), end)
+        for failure in found.failures.values():
+            raise failure
+        return self._reply(decoded, found.receipts, source)
+
+    def send_together(
+        self, frame: Frame, firsts: NDArray[np.int64], *, deadline_s: float = DEADLINE_S
+    ) -> list[Reply | Exception]:
+        """Take in several batches at once, whose rows follow one another in a frame.
+
+        `firsts` int64[m] are their first rows, from 0; none is empty. All rows have message ids.
+        What `send` would raise for a batch stands in its place; DownError comes without waiting
+        for a shard to come back, so that other batches need not.
+        """
+        end = time.monotonic() + deadline_s
+        found = self._deliver(split(frame, self.partitions), end, patient=False)
+        told = replies(frame, firsts, self.partitions, found)
+        for reply in told:
+            if isinstance(reply, Reply) and reply.rejects:
+                lines = [(row, place, code) for row, place, code, _ in reply.rejects]
+                self.rejects.write(self.now_ms(), frame.source.hex(), lines)
+        return told
 
     def submit(self, frame: Frame, partition: int | None = None) -> list[Future[Receipt]]:
         """Send a frame on its way without waiting: a receipt for each partition that it concerns.
@@ -172,35 +186,12 @@ class Engine:
         for number, people in by_partition.items():
             self._of[number].call("put_people", number, people)
 
-    def _deliver(self, parts: Sequence[tuple[int, Frame]], end: float) -> dict[int, Receipt]:
-        receipts: dict[int, Receipt] = {}
-        left = dict(parts)
-        failure: Exception | None = None
-        while left:
-            sent = {number: self._submit(number, frame) for number, frame in left.items()}
-            failure, wait_s = None, 0.0
-            final = False
-            for number, future in sent.items():
-                try:
-                    receipts[number] = future.result(max(0.0, end - time.monotonic()))
-                    del left[number]
-                except BehindError as error:
-                    failure = error
-                    self._bring(self._of[number])
-                except BusyError as error:
-                    failure, wait_s = error, max(wait_s, error.retry_after_ms / 1000)
-                except GoneError as error:
-                    failure, final = error, True
-                except DownError as error:
-                    failure, wait_s = error, max(wait_s, AGAIN_S)
-                except TimeoutError:
-                    failure, final = _unknown(), True
-                except Exception as error:
-                    failure, final = error, True
-            if failure is not None and (final or time.monotonic() + wait_s >= end):
-                raise failure
-            time.sleep(wait_s)
-        return receipts
+    def _deliver(
+        self, parts: Sequence[tuple[int, Frame]], end: float, *, patient: bool = True
+    ) -> Delivered:
+        return deliver(
+            parts, self._submit, lambda n: self._bring(self._of[n]), end, patient=patient
+        )
 
     def _submit(self, number: int, frame: Frame) -> Future[Receipt]:
         return self._of[number].submit(number, frame, self.control.last)
@@ -590,10 +581,3 @@ def _facts(head: Head) -> dict[str, int]:
 def _check_in_flight(in_flight: str, allowed: Sequence[str]) -> None:
     if in_flight not in allowed:
         raise RefusedError(f"in_flight is {in_flight!r}, expected one of {', '.join(allowed)}")
-
-
-def _unknown() -> UnknownError:
-    return UnknownError(
-        "no answer came in time, so it is not known whether all rows were stored",
-        advice="Send the same again, with the same batch or source and sequence: nothing doubles",
-    )

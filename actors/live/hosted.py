@@ -27,6 +27,11 @@ class Receipt(Protocol):
         ...
 
     @property
+    def known(self) -> Sequence[int]:
+        """The rows of the frame that had been taken in before, ascending."""
+        ...
+
+    @property
     def rejects(self) -> Sequence[tuple[int, str]]:
         """Rows of the frame that were not taken in, each with its reason."""
         ...

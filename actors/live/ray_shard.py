@@ -287,6 +287,8 @@ class RayShards:
 def _ray(*, local: bool) -> Any:
     """Ray, set up before its first import to talk to nobody but this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray gives its workers a nice value of 15, as though they were jobs of the night.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     if local and "ray" not in sys.modules:
         # Ray takes the machine's outer address unless it believes it cannot form a cluster.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

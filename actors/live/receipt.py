@@ -19,10 +19,15 @@ class LiveReceipt:
     source: bytes
     sequence: int
     accepted: int
-    duplicates: int
+    known: list[int]
     historical: int
     rejects: list[tuple[int, str]]
     commit: int
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows were known before."""
+        return len(self.known)
 
 
 def receipts_of(frames: Sequence[Frame], judged: Judged, commit: int) -> Iterator[LiveReceipt]:
@@ -35,7 +40,7 @@ def receipts_of(frames: Sequence[Frame], judged: Judged, commit: int) -> Iterato
             frame.source,
             frame.sequence,
             int(np.count_nonzero(taken)),
-            int(np.count_nonzero(_within(judged.known, first, last))),
+            (judged.known[_within(judged.known, first, last)] - first).tolist(),
             int(np.count_nonzero(judged.historical[taken])),
             [(row - first, why) for row, why in judged.rejects if first <= row < last],
             commit,

@@ -40,6 +40,7 @@ class Taken:
     commit: int
     source: bytes = b""
     sequence: int = 0
+    known: tuple[int, ...] = ()
 
 
 @dataclass

@@ -8,14 +8,15 @@ events `page_visited` and `screen_viewed`, `group` puts the customer into a grou
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from actors.intake.frame import Frame
 from actors.intake.rows import Decoded, decode_rows
 from actors.intake.values import RefusedError
-from api.http.ingest.tracks import decode_tracks, read_tracks
+from api.http.ingest.tracks import Plain, decode_tracks, parse_tracks, read_tracks, table_of
 from api.http.ingest.translation import (
     MERGE_REFUSED,
     PAGE_EVENT,
@@ -117,6 +118,25 @@ def read_batch(body: bytes, places: Places, received_ms: int) -> Translation:
         return found
 
     return Translation(count=len(batch.batch), decode=decode)
+
+
+def read_plain(body: bytes, places: Places, received_ms: int) -> Plain | None:
+    """A body of calls that may be taken in together with those of other requests, else None."""
+    found = parse_tracks(body, places)
+    if found is None or len(found.batch) > SIZES.events_max:
+        return None
+    if len(body) > SIZES.event_bytes_max and (
+        max(map(_size, _checked(body).batch)) > SIZES.event_bytes_max
+    ):
+        return None
+    return Plain(found.batch, skew_ms(found.sent_at, received_ms))
+
+
+def frame_of_plain(requests: Sequence[Plain], places: Places, schema: TenantSchema) -> Frame | None:
+    """The calls of several requests in order; None where the schema does not take all of them."""
+    table = table_of(requests, places, NAMESPACE)
+    found = None if table is None else decode_tracks(table, schema)
+    return None if found is None else found.frame
 
 
 def _size(call: msgspec.Raw) -> int:

@@ -11,6 +11,7 @@ from actors.live.replies import Reply
 from actors.service.errors import ServiceError
 from api.http.ingest import segment
 from api.http.ingest.declaring import declare
+from api.http.ingest.gathering import Together
 from api.http.ingest.intake import SCOPE, Dialect, Intake
 from api.http.ingest.translation import Places, Translation
 from api.http.problems import Problem, not_found
@@ -48,6 +49,8 @@ def _status(status: int) -> int:
 
 DIALECT = Dialect("segment", segment.SIZES, segment.key_of, _body, _status)
 
+TOGETHER = Together(segment.read_plain, segment.frame_of_plain)
+
 
 def _answer(found: Translation, reply: Reply) -> dict[str, bool]:
     return {"success": True}
@@ -77,11 +80,11 @@ def segment_routes(intake: Intake) -> Routes:
 
         A call that cannot be taken costs only itself, and stands among the tenant's refused rows.
         """
-        return await intake.take(request, DIALECT, segment.read_batch, _answer)
+        return await intake.take(request, DIALECT, segment.read_batch, _answer, TOGETHER)
 
     async def segment_b(request: Request) -> Response:
         """Take calls of any types, from a browser."""
-        return await intake.take(request, DIALECT, segment.read_batch, _answer)
+        return await intake.take(request, DIALECT, segment.read_batch, _answer, TOGETHER)
 
     for kind in segment.KINDS:
         single(kind, f"/v1/{kind}")

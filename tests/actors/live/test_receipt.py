@@ -36,6 +36,7 @@ def test_frames_worked_as_one_have_receipts_of_their_own(tmp_path: Path) -> None
         (1, 1, []),
     ]
     assert len({r.commit for r in found}) == 1
+    assert [r.known for r in found] == [[], [0, 2], [], [1]]
     again = live.take(frames[:2], T0)
     assert [(r.accepted, r.duplicates) for r in again] == [(0, 2), (0, 3)]
     live.close()
