@@ -15,6 +15,7 @@ import numpy as np
 from actors.intake.routing import partition_of
 from actors.live.errors import RefusedError
 from actors.live.follower import Followed, Follower
+from actors.live.happenings import Happenings
 from actors.live.why import why
 from core.counters import Counters
 from core.hashing import hash_customer
@@ -23,7 +24,7 @@ from core.outcomes import OUTCOMES, Outcome, outcome_text
 
 CATCH_UP_S = 5.0
 """An answer waits at most so long for what was not followed yet."""
-QUESTIONS = ("report", "nodes", "people", "path", "why", "find")
+QUESTIONS = ("report", "nodes", "people", "path", "why", "find", "ends", "happened", "named")
 
 
 class FlowAnswers:
@@ -32,6 +33,7 @@ class FlowAnswers:
     def __init__(self, followers: Sequence[Follower]) -> None:
         """Answer from these, one for each partition in order."""
         self._followers = list(followers)
+        self._happenings = [Happenings(follower) for follower in followers]
 
     def catch_up(self, within_s: float = CATCH_UP_S) -> int:
         """Follow what there is by now, for at most so long; returns how many records are left."""
@@ -180,6 +182,26 @@ class FlowAnswers:
                 way = why(version, follower.store, follower.tenant, customer, way, said)
             versions.append({"version": each.number, **way})
         return {"known": number >= 0, "versions": versions}
+
+    def ends(self) -> dict[str, Any]:
+        """The last record of each journal there is: what happens from now on comes behind it."""
+        return {"ends": [each.store.head.journal_last for each in self._followers]}
+
+    def happened(
+        self, partition: int, after: list[int], kinds: list[str], flows: list[str], limit: int
+    ) -> dict[str, Any]:
+        """What happened in a partition behind a place; see `Happenings.feed`."""
+        found = self._happenings[partition]
+        place = (after[0], after[1])
+        items, place = found.feed(place, frozenset(kinds), frozenset(flows), limit)
+        return {"items": items, "place": list(place)}
+
+    def named(self, asked: list[list[int]]) -> dict[str, Any]:
+        """The ids of customers, by partition, number and the record that tells of them.
+
+        None for one who was erased after it.
+        """
+        return {"ids": [self._happenings[p].name(number, record) for p, number, record in asked]}
 
     def _find(self, customer: str) -> tuple[Follower, int]:
         """The follower of a customer's partition, and his number there, -1 for none."""

@@ -48,6 +48,7 @@ STEP_RECORDS = 256
 """Journal records carried out between two commits: about a tenth of a second of work."""
 SNAPSHOT_RECORDS = 20_000
 BEGINNINGS_MAX = 3
+PLACES_MAX = 64
 
 
 class Source(Protocol):
@@ -104,6 +105,9 @@ class Follower(LivePartition):
         self.followed: dict[int, Followed] = {}  # by serial
         self.since_ms = 0
         self._stored = 0  # the last journal record whose decisions are kept
+        self._places = {0: 0}  # by a journal record, after which of ours those behind it come
+        self.erased_at: dict[int, int] = {}
+        """The journal record with which each customer was erased last, by number."""
         super().__init__(cast(Partition, source), tenant, log=True, any_engine=True)
         self._snapshotting = Snapshotting(own)
 
@@ -121,11 +125,43 @@ class Follower(LivePartition):
         """The last journal record that it carried out."""
         return self._applied
 
+    @property
+    def kept(self) -> int:
+        """The last journal record whose decisions are kept."""
+        return self._stored
+
+    @property
+    def instance(self) -> str:
+        """The data directory's instance."""
+        return self._instance
+
+    def lines(self, after: int) -> Iterator[tuple[int, int, dict[str, NDArray[Any]]]]:
+        """What was decided behind journal record `after`: that of each part, serial, columns.
+
+        In the order in which it was decided, as far as it is kept. Raises CorruptError.
+        """
+        last = self._places.get(after, 0)
+        for place, data in self._own.journal(last):
+            _, reached, _, kind, *said = msgpack.unpackb(data)
+            if reached < after:
+                last = place  # the next look begins behind it
+                continue
+            if len(self._places) >= PLACES_MAX:
+                self._places.pop(next(iter(self._places)))
+            self._places[after] = last
+            if kind == "log":
+                serial, rows, packed = said
+                yield reached + 1, serial, unpack_lines(packed, rows)
+
     def find(self, customer: str) -> int:
         """The number of a customer, -1 for one who is unknown or erased."""
         directory = self._state.directory
         number = int(directory.find(np.array([hash_customer(customer)], np.uint64))[0])
         return number if number >= 0 and directory.id_of(number) == customer else -1
+
+    def numbers_of(self, id_hash: NDArray[np.uint64]) -> NDArray[Any]:
+        """The numbers of customers by the hashes of their ids, -1 for strangers and the erased."""
+        return self._state.directory.find(id_hash)
 
     @property
     def behind(self) -> int:
@@ -189,6 +225,7 @@ class Follower(LivePartition):
         if erased and number > self._stored:
             self._fresh.append(self._packed("erased", erased))
             self._erase(erased)
+            self.erased_at.update(dict.fromkeys(erased, number))
             self._erased = True
 
     def _keep_version(self, version: LiveVersion) -> None:
@@ -285,6 +322,7 @@ class Follower(LivePartition):
                 self.followed[serial].log.add(unpack_lines(packed, rows))
             elif kind == "erased":
                 self._erase(said[0])
+                self.erased_at.update(dict.fromkeys(said[0], int(reached) + 1))
             return int(reached)
         except (ValueError, TypeError, KeyError, zlib.error, msgpack.UnpackException) as error:
             raise CorruptError(

@@ -54,19 +54,19 @@ def _rows_of(frame: Frame, id_hash: np.uint64, now_ms: int) -> Iterator[dict[str
         found: dict[str, Any] = {"received_ms": received_ms}
         type_ = int(frame.type[row])
         if type_ == UPSERT:
-            found["set"] = _cells(frame.attributes, row)
+            found["set"] = cells(frame.attributes, row)
             for family in ("tags", "groups"):
-                marks = _cells(getattr(frame, family), row)
+                marks = cells(getattr(frame, family), row)
                 if marks:
                     found[family] = {name: bool(mark) for name, mark in marks.items()}
         else:
             found["event"] = frame.event_names[type_]
             found["occurred_ms"] = int(frame.occurred_ms[row])
-            found["properties"] = _cells(frame.properties, row)
+            found["properties"] = cells(frame.properties, row)
         yield found
 
 
-def _cells(columns: Any, row: int) -> dict[str, Any]:
+def cells(columns: Any, row: int) -> dict[str, Any]:
     """What stands in a row, by column; None where a value was taken away."""
     found: dict[str, Any] = {}
     for name, part in columns.items():

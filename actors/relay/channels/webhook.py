@@ -68,24 +68,25 @@ class WebhookChannel:
             ensure_ascii=False,
             separators=(",", ":"),
         )
+        return await self.post(message.address, message.key, message.at_ms, body)
+
+    async def post(self, url: str, key: str, at_ms: int, body: str) -> Outcome:
+        """Post a body of JSON once, signed as sent at `at_ms`, UTC; what comes of it as `send`."""
         try:
             data = body.encode()
         except UnicodeEncodeError:
             return Dead("body_not_utf8")
         if len(data) > BODY_MAX:
             return Dead("body_too_large")
-        headers = {
-            "content-type": "application/json",
-            **self.signed(message.key, message.at_ms, body),
-        }
-        reply = await self._exchange.ask("POST", message.address, headers, data)
+        headers = {"content-type": "application/json", **self.signed(key, at_ms, body)}
+        reply = await self._exchange.ask("POST", url, headers, data)
         if isinstance(reply, Outcome):
             return reply
         if 200 <= reply.status < 300:
             return Delivered()
         if reply.status == 410:
             return Disabled("http_410")
-        return refusal(reply, message.at_ms)
+        return refusal(reply, at_ms)
 
     def signed(self, key: str, at_ms: int, body: str) -> dict[str, str]:
         """Return the three headers of Standard Webhooks for a body sent at `at_ms`, UTC."""
