@@ -22,6 +22,7 @@ from pydantic import Field, StrictBool, TypeAdapter, ValidationError
 
 from core import limits
 from core.conditions import Condition, Model, Name
+from core.patterns import PatternError, pattern_of
 from core.shape import shape_violations
 from core.violations import Violation, close_to, listed, quoted, violation
 
@@ -67,10 +68,11 @@ class _Size(NamedTuple):
 
 
 def check_segments(segments: Segments) -> list[Violation]:
-    """What is wrong with them: shapes, absent names, circles, sizes, repeated groups."""
+    """What is wrong with them: shapes, patterns, absent names, circles, sizes, repeated groups."""
     found = _misshapen(segments)
     for owner, tree in segments.segments.items():
         found += _unclear(tree, ("segments", owner))
+        found += _untaken(tree, ("segments", owner))
     found += _unknown(segments)
     found += _circles(segments)
     for place, group in enumerate(segments.groups):
@@ -305,6 +307,22 @@ def _unclear(tree: Tree, steps: _Steps) -> Iterator[Violation]:
             others = listed([key for key in part if key != "segment"])
             what = f"a segment is a condition of its own, and here {others} stands beside it"
             yield violation("unclear-condition", at, what, "Join conditions by `all` or `any`.")
+
+
+def _untaken(tree: Tree, steps: _Steps) -> Iterator[Violation]:
+    """The regular expressions in a condition that are not taken."""
+    waiting: list[tuple[_Steps, Tree]] = [(steps, tree)]
+    while waiting:
+        at, part = waiting.pop()
+        if isinstance(part, Mapping):
+            waiting += [((*at, key), value) for key, value in reversed([*part.items()])]
+        elif isinstance(part, list):
+            waiting += [((*at, place), value) for place, value in reversed([*enumerate(part)])]
+        elif at[-1] == "matches" and isinstance(part, str):
+            try:
+                pattern_of(part)
+            except PatternError as error:
+                yield violation("invalid-pattern", at, error.message, error.advice)
 
 
 def _dependencies_first(

@@ -24,6 +24,7 @@ HEAD_BYTES_MAX = 64 << 10  # of a request's first line and headers
 HEAD_S = 15.0  # so long may these take, and the first byte of a connection
 CONNECTIONS_MAX = 16_000
 REQUESTS_MAX = 1_000  # that have arrived and are not answered
+UNREAD_BYTES_MAX = 4 << 20  # that are let come after the answer, so that it is read
 SPARE_FILES = 1_024  # that are left to everything else
 BUSY_MS = 1_000
 
@@ -87,6 +88,7 @@ class Connection(HttpToolsProtocol):
         self._places = places
         self._head_bytes = 0  # of the head that is arriving
         self._in_head = False
+        self._unread_bytes = 0  # of a body whose request was answered before it was whole
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -122,6 +124,7 @@ class Connection(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._in_head = True
+        self._unread_bytes = 0
 
     def on_headers_complete(self) -> None:
         """The head is there: the request is worked, unless that is too much."""
@@ -138,8 +141,20 @@ class Connection(HttpToolsProtocol):
         finally:
             self.app = app
 
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; of one that was answered already only a little more is let come."""
+        if not self.cycle.response_complete:
+            super().on_body(body)
+            return
+        self._unread_bytes += len(body)
+        if self._unread_bytes > UNREAD_BYTES_MAX:
+            self._drop()
+        else:
+            self._expect()
+
     def on_message_complete(self) -> None:
         """The request has arrived as a whole."""
+        self._expect_no_more()
         super().on_message_complete()
         if not self.cycle.response_complete:
             self._places.working.add(self)

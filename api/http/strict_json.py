@@ -18,6 +18,7 @@ from core.audience import INT64_MIN
 DEPTH_MAX = 64
 KEYS_MAX = 100_000  # of one object: so many nodes a flow may have
 WHOLE_MAX = 2**53  # up to which whole numbers are the same in every parser
+MEMBERS_MAX = 500_000  # of all objects together, by the marks that stand between key and value
 DIGITS_MAX = 19  # of what fits into 64 bits
 
 
@@ -29,6 +30,8 @@ def read_json(body: bytes) -> Any:
     """The value that a body has. Raises ProblemError, 400, with what is wrong."""
     try:
         text = body.decode()
+        if text.count('":') > MEMBERS_MAX:
+            raise _RefusedError("too-many-keys", f"the body has over {MEMBERS_MAX:,} keys")
         found = _DECODER.decode(text)
         # Brackets within texts count too: it is quick to have, and seldom more.
         if text.count("[") + text.count("{") > DEPTH_MAX:

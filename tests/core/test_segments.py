@@ -388,3 +388,15 @@ def test_whatever_is_written_is_told_and_never_raised(named: Any, nodes: Any) ->
     assert (flow is None) == bool(violations)
     assert all(v.message and v.advice and v.line for v in violations)
     list(named_in(json.loads(text)))
+
+
+def test_a_pattern_that_is_not_taken_is_told_where_it_stands() -> None:
+    wrong = {"attribute": "plan", "matches": "(?=a)b"}
+    found = check_segments(
+        Segments.model_validate(
+            {"segments": {"a": {"all": [{"did": "order"}, {"not": wrong}]}, "b": {"did": "order"}}}
+        )
+    )
+    assert [(each.code, each.pointer) for each in found] == [
+        ("invalid-pattern", "/segments/a/all/1/not/matches")
+    ]

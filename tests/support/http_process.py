@@ -53,6 +53,11 @@ class Process:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
+    def loosen(self) -> None:
+        """Let the first tenant ask as often as it likes."""
+        quotas = {"requests_per_second": 1_000_000, "events_per_second": 10_000_000}
+        self.done("PATCH", "/v1/tenants/main", {"quotas": quotas})
+
     @property
     def memory(self) -> int:
         """The bytes of memory that it has."""

@@ -54,7 +54,11 @@ class Operation:
 
 def operations(service: Served) -> list[Operation]:
     """All operations of a service's application."""
-    document = create_app(service.service).openapi()
+    return operations_of(create_app(service.service).openapi())
+
+
+def operations_of(document: Mapping[str, Any]) -> list[Operation]:
+    """All operations of an OpenAPI document."""
     return [
         _operation(method, path, each)
         for path, methods in document["paths"].items()

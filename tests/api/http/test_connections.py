@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,6 +115,30 @@ def test_a_head_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, si
             assert (body["status"], body["code"]) == (431, "head-too-large")
             assert is_closed(connection)
         assert httpx.get(server.url, headers={"X-A": "a" * 60_000}).text == "done"
+
+
+def test_what_comes_after_the_answer_is_let_come_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.3)
+
+    async def hasty(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    with serving_app(100, monkeypatch) as (_, server):
+        monkeypatch.setattr(App, "__call__", lambda self, *given: hasty(*given))
+        said = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        slow, fast = opened(server, said), opened(server, said)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 413")
+        assert fast.recv(4096).startswith(b"HTTP/1.1 413")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 100_000_000:
+                sent += fast.send(bytes(1 << 16))
+        assert sent < 50_000_000
+        slow.sendall(b"x")
+        assert is_closed(slow)
 
 
 def test_who_is_idle_for_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
