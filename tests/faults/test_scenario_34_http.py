@@ -1,126 +1,124 @@
-"""Scenarios 23 and 34 by HTTP: neither idle connections nor a loud tenant hinder the others much.
+"""Scenario 34 by HTTP: ten thousand idle and slow connections leave others' p99 within twice.
 
-Slow, idle and oversized connections are held open while others work; one tenant sends without end
-while another sends a little. The quiet one's times are compared with those of an idle service.
+The connections say nothing, half a head, or a part of a body, with a key and without one. Where the
+system lets a process open fewer files, there are as many as it allows, and the test says how many.
+Times beside them are compared with times without them, in turns within one run.
 """
 
 from __future__ import annotations
 
+import resource
 import socket
 import statistics
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from http_service import SCHEMA, Served, served
+from http_process import Process, http_process, quantiles, times_s
 
-IDLE = 300
-ASKED = 120
-NOISE_S = 0.005  # what a loaded machine adds by itself
+IDLE = 10_000
+SPARE = 1_500  # files that this process and the service need for other things
+ROUNDS, ASKED = 2, 120
+FLOOR_S = 0.002  # what a clock and a scheduler add to a time that is next to nothing
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("loud") / "data") as found:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with http_process(tmp_path_factory.mktemp("slow") / "data") as found:
+        found.loosen()
         yield found
 
 
-def times_s(service: Served, key: str) -> tuple[float, float]:
-    """Median and 99th percentile of the acknowledgements of single events."""
-    taken = []
-    with httpx.Client(headers={"Authorization": f"Bearer {key}"}) as client:
-        for number in range(ASKED):
-            row = [{"customer": f"c{number}", "event": "signup"}]
-            began_s = time.perf_counter()
-            assert client.post(f"{service.url}/v1/events", json=row).status_code == 200
-            taken.append(time.perf_counter() - began_s)
-    return statistics.median(taken), sorted(taken)[int(ASKED * 0.99) - 1]
+def allowed() -> int:
+    """How many connections this process may open, once its limit is as high as it can be."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return min(IDLE, IDLE if hard == resource.RLIM_INFINITY else hard - SPARE)
 
 
-def rows_of(service: Served, tenant: str) -> int:
-    """How many rows a tenant's engine has taken in."""
-    status = service.service.engine(tenant).status()
-    return sum(p["rows"] for shard in status["shards"] for p in shard["partitions"].values())
-
-
-def test_scenario_34_idle_and_slow_connections_hinder_nobody(service: Served) -> None:
-    before = times_s(service, service.events)
+@contextmanager
+def held(service: Process, count: int) -> Iterator[list[socket.socket]]:
+    """Within the block so many connections are open, and say nothing more."""
     address = urlsplit(service.url)
     assert address.hostname is not None
-    held = []
+    post = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    key = b"Authorization: Bearer " + service.events.encode() + b"\r\n"
+    said = (
+        b"",
+        post % b"/v1/events" + b"X-Slow: ",
+        post % b"/v1/events" + key + b"Content-Length: 1000\r\n\r\n[",
+        post % b"/batch" + b"Content-Length: 1000\r\n\r\n{",
+    )
+    found: list[socket.socket] = []
     try:
-        for number in range(IDLE):
-            connection = socket.create_connection((address.hostname, address.port or 80))
-            # Nothing at all, half a head, or a body that never comes.
-            connection.sendall(
-                (
-                    b"",
-                    b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-                    b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{",
-                )[number % 3]
-            )
-            held.append(connection)
-        after = times_s(service, service.events)
+        for number in range(count):
+            connection = socket.create_connection((address.hostname, address.port or 80), 10)
+            found.append(connection)
+            connection.sendall(said[number % len(said)])
+        yield found
     finally:
-        for connection in held:
+        for connection in found:
             connection.close()
-    print(f"scenario 34: p99 {before[1] * 1e3:.1f} ms, {after[1] * 1e3:.1f} ms with {IDLE} idle")
-    assert after[0] <= 2 * before[0] + NOISE_S
-    assert after[1] <= 2 * before[1] + 4 * NOISE_S
 
 
-def test_scenario_34_a_huge_head_is_refused(service: Served) -> None:
+def test_scenario_34_ten_thousand_connections_hinder_nobody(service: Process) -> None:
+    count = allowed()
+    _, key = service.tenant("other")
+    times_s(service, key, ASKED)
+    for attempt in (1, 2):
+        without, beside = [], []
+        for _ in range(ROUNDS):
+            without.append(quantiles(times_s(service, key, ASKED)))
+            before = service.memory
+            with held(service, count):
+                beside.append(quantiles(times_s(service, key, ASKED)))
+                grown = service.memory - before
+                # Somebody new gets in as well.
+                assert httpx.get(service.url + "/healthz").status_code == 200
+        p99 = [statistics.median(each[1] for each in found) for found in (without, beside)]
+        print(
+            f"scenario 34: {count:,} connections of {IDLE:,}, p99 {p99[0] * 1e3:.1f} ms without, "
+            f"{p99[1] * 1e3:.1f} ms beside them, grown by {grown / 2**20:.0f} MiB"
+        )
+        if p99[1] <= 2 * p99[0] + FLOOR_S:
+            return
+        assert attempt == 1, p99
+
+
+def test_scenario_34_slow_connections_come_to_an_end(service: Process) -> None:
+    with held(service, 40) as connections:
+        end_s = time.monotonic() + 60
+        waiting = list(connections)
+        while waiting and time.monotonic() < end_s:
+            waiting = [each for each in waiting if not _is_over(each)]
+            time.sleep(0.2)
+        assert not waiting
+
+
+def _is_over(connection: socket.socket) -> bool:
+    """Whether it was closed, or answered with an error."""
+    connection.settimeout(0.001)
     try:
-        answer = service.ask("GET", "/v1/events", headers={"X-Huge": "a" * (1 << 20)})
-        assert 400 <= answer.status_code < 500
+        return connection.recv(16) in (b"", b"HTTP/1.1 408 Req")
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("size", [100_000, 1 << 20, 64 << 20])
+def test_scenario_34_a_huge_head_is_refused_and_takes_no_memory(
+    service: Process, size: int
+) -> None:
+    before = service.begin_peak()
+    try:
+        answer = httpx.get(service.url + "/v1/flows", headers={"X-Huge": "a" * size})
+        assert answer.status_code == 431
     except httpx.TransportError:
         pass  # it was cut off
-    assert service.ask("POST", "/v1/events", json=[]).status_code == 200
-
-
-def test_scenario_23_a_loud_tenant_is_told_to_wait_and_others_go_on(service: Served) -> None:
-    body = {"id": "loud", "name": "Loud", "quotas": {"events_per_second": 500}}
-    made = service.ask("POST", "/v1/tenants", key=service.admin, json=body).json()
-    own = made["key"]["secret"]
-    assert service.ask("PUT", "/v1/schema", key=own, json=SCHEMA).status_code == 200
-    loud = service.ask(
-        "POST", "/v1/keys", key=own, json={"name": "l", "scopes": ["events:write"]}
-    ).json()["secret"]
-    before = times_s(service, service.events)
-    stop = threading.Event()
-    statuses: list[int] = []
-    waits: list[int] = []
-
-    def shout() -> None:
-        rows = [{"customer": f"c{n}", "event": "signup"} for n in range(200)]
-        with httpx.Client(headers={"Authorization": f"Bearer {loud}"}) as client:
-            while not stop.is_set():
-                answer = client.post(f"{service.url}/v1/events", json=rows)
-                statuses.append(answer.status_code)
-                if answer.status_code == 429:
-                    waits.append(int(answer.headers["retry-after"]))
-
-    thread = threading.Thread(target=shout)
-    thread.start()
-    try:
-        time.sleep(0.5)
-        during = times_s(service, service.events)
-    finally:
-        stop.set()
-        thread.join()
-    told = f"{statuses.count(429)} of {len(statuses)} were told to wait"
-    print(f"scenario 23: p50 {before[0] * 1e3:.1f} ms, {during[0] * 1e3:.1f} ms beside it; {told}")
-    assert set(statuses) == {200, 429}
-    assert min(waits) >= 1
-    # What was accepted is there; what was refused is not: nothing was accepted and dropped.
-    accepted, end_s = 200 * statuses.count(200), time.monotonic() + 5
-    while (stored := rows_of(service, "loud")) != accepted and time.monotonic() < end_s:
-        time.sleep(0.05)  # a status may be a second old
-    assert stored == accepted
-    # The loud one shares this very process with the test, so its share of the interpreter counts.
-    assert during[0] <= 2 * before[0] + 4 * NOISE_S
-    assert during[1] <= 3 * before[1] + 10 * NOISE_S
+    assert service.peak - before < 20 << 20
+    assert httpx.get(service.url + "/healthz").status_code == 200
