@@ -34,7 +34,19 @@ def _of_the_calendar(text: str) -> str:
     return text
 
 
-Expiry = Annotated[StrictStr, Field(pattern=LOCAL_TIME), AfterValidator(_of_the_calendar)]
+_LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+_DAY = (
+    f"({_LEAP}-02-29|[0-9]{{4}}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])))"
+)
+_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
+CALENDAR = f"^(?!0000){_DAY}(T{_MINUTE}(:[0-5][0-9](\\.[0-9]{{1,3}})?)?(Z|[+-]{_MINUTE})?)?$"
+"""What `_of_the_calendar` takes, for schemas."""
+Expiry = Annotated[
+    StrictStr,
+    Field(pattern=LOCAL_TIME, json_schema_extra={"pattern": CALENDAR}),
+    AfterValidator(_of_the_calendar),
+]
 """A last day, which counts as a whole, or the time from which on something is expired."""
 
 

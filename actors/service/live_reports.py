@@ -281,11 +281,11 @@ class LiveReports:
     def people(self, flow: str, place: Place, after: str, limit: int) -> Listed:
         """Who entered a version, a node or a branch, at most `limit` behind the key `after`.
 
-        Raises NotFoundError for a place that is not there, InvalidError for a key that is none.
+        Raises NotFoundError for a place that is not there, or a key that is none.
         """
         node, port = self._numbers(flow, place)
         if after and not _KEY.fullmatch(after):
-            raise InvalidError("there is no such page", advice="Use `next` as it came")
+            raise NotFoundError("there is no such page", advice="Use `next` as it came")
         now_ms = self.engine.now_ms()
         answer = self._ask(
             "people",

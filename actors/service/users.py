@@ -18,6 +18,7 @@ from actors.service.transactions import ReadTxn, WriteTxn
 
 ID_PATTERN = "^[a-z0-9][a-z0-9._-]{0,62}$"
 NAME_LENGTH_MAX = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 USERS_MAX = 10_000
 
 _ID = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
@@ -138,9 +139,9 @@ def _revoked(txn: WriteTxn, by: Caller, keys: Keys, key_ids: list[str], now_ms: 
 def _check(by: Caller, role: str, name: str) -> None:
     allowed = granted(role, None)
     by.check_gives(role, allowed)
-    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or _CONTROL.search(name):
         raise InvalidError(
-            f"the name of a user has 1 to {NAME_LENGTH_MAX} printable characters",
+            f"the name of a user has 1 to {NAME_LENGTH_MAX} characters, and no control characters",
             advice="Write it as people do",
             pointer="/name",
         )

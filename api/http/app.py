@@ -20,6 +20,7 @@ from actors.service.exports import Exports
 from actors.service.postmarks import Postmarks
 from actors.service.service import Service
 from api.http.docs_page import docs_routes
+from api.http.document import document
 from api.http.health_routes import health_routes
 from api.http.ingest import posthog_routes, segment_routes
 from api.http.ingest.bulk_routes import bulk_routes
@@ -27,12 +28,13 @@ from api.http.ingest.cloudevents_routes import cloudevents_routes
 from api.http.ingest.customerio_routes import customerio_routes
 from api.http.ingest.intake import Intake
 from api.http.observing import Metrics, Observer, request_id
-from api.http.problems import Problem, ProblemBody, ProblemError, problem_of, respond
+from api.http.problems import Problem, ProblemError, problem_of, respond
 from api.http.routes.audiences import audiences_routes
 from api.http.routes.audit import audit_routes
 from api.http.routes.content import content_routes
 from api.http.routes.coupons import coupons_routes
 from api.http.routes.customers import customers_routes
+from api.http.routes.dead_letters import dead_letter_routes
 from api.http.routes.exports import exports_routes
 from api.http.routes.flow_commands import flow_command_routes
 from api.http.routes.flow_groups import flow_group_routes
@@ -41,6 +43,7 @@ from api.http.routes.groups import groups_routes
 from api.http.routes.keys import key_routes
 from api.http.routes.providers import providers_routes
 from api.http.routes.recipients import recipients_routes
+from api.http.routes.rejects import reject_routes
 from api.http.routes.reports import report_routes
 from api.http.routes.runs import runs_routes
 from api.http.routes.schema import schema_routes
@@ -51,6 +54,7 @@ from api.http.routes.tenants import tenant_routes
 from api.http.routes.tracking import tracking_routes
 from api.http.routes.users import user_routes
 from api.http.routes.versions import version_routes
+from api.http.routes.webhooks import webhook_routes
 from api.http.routing import RepeatedError, Routes
 from api.http.security import Guard
 from core.errors import HeadraceError
@@ -150,29 +154,17 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         providers_routes(),
         customers_routes(exports),
         exports_routes(exports),
+        dead_letter_routes(),
+        reject_routes(),
+        webhook_routes(),
     )
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the problem that all routes share."""
+    """The OpenAPI document, which is made once."""
     if app.openapi_schema is None:
-        found = FastAPI.openapi(app)
-        schemas = found.setdefault("components", {}).setdefault("schemas", {})
-        schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas["ProblemBody"] = schema
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for path in found["paths"].values():
-            for operation in path.values():
-                _drop_default_problems(operation)
-    return app.openapi_schema or {}
-
-
-def _drop_default_problems(operation: dict[str, Any]) -> None:
-    told = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
-    if "HTTPValidationError" in told.get("schema", {}).get("$ref", ""):
-        del operation["responses"]["422"]
+        app.openapi_schema = document(app)
+    return app.openapi_schema
 
 
 async def _repeated(request: Request, error: Exception) -> Response:
@@ -219,7 +211,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     else:
         first = faults[0]
         detail = f"{first['pointer'] or 'the request'}: {first['message']}"
-        problem = Problem(422, "invalid", detail, "See /docs for an example", errors=faults)
+        where = first["pointer"] or None
+        problem = Problem(422, "invalid", detail, "See /docs for an example", where, errors=faults)
     return respond(problem, request_id())
 
 

@@ -42,9 +42,11 @@ from actors.service.service import Service
 from actors.service.transactions import WriteTxn
 from api.http.limits import JSON_BYTES_MAX, check_charset, decompressed, read_body
 from api.http.observing import request_id
-from api.http.problems import declared, refuse
+from api.http.problems import ProblemError, declared, refuse
 from api.http.security import address_of, caller_of, service_of, spend
+from api.http.strict_json import read_json
 
+PAGE = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"  # base64, URL-safe, without padding
 PAGE_MAX = 500
 PAGE_DEFAULT = 50
 ALWAYS = (400, 401, 403, 422, 429, 500, 503)  # what any route with a key may answer
@@ -62,6 +64,11 @@ class Strict(BaseModel):
     """A body of a request: what it does not know is wrong."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def optional(description: str | None = None, **limits: Any) -> Any:
+    """A member that may be left out, and is None then; null it cannot be."""
+    return Field(default_factory=lambda: None, description=description, **limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,9 @@ class Paging:
 
 def _paging(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items at most")] = PAGE_DEFAULT,
-    after: Annotated[str, Query(max_length=2048, description="`next` of the page before")] = "",
+    after: Annotated[
+        str, Query(max_length=2048, pattern=PAGE, description="`next` of the page before")
+    ] = "",
 ) -> Paging:
     return Paging(limit, _unsealed(after) if after else "")
 
@@ -222,9 +231,14 @@ def _unsealed(after: str) -> str:
         padded = after + "=" * (-len(after) % 4)
         return base64.b64decode(padded.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise refuse(
-            400, "invalid-page", "there is no such page", "Use `next` as it came", pointer="after"
-        ) from None
+        raise no_page() from None
+
+
+def no_page() -> ProblemError:
+    """The error for a place in a list that nobody was told."""
+    return refuse(
+        404, "invalid-page", "there is no such page", "Use `next` as it came", pointer="after"
+    )
 
 
 class Routes(APIRouter):
@@ -247,6 +261,7 @@ class Routes(APIRouter):
         body_example: Any = None,
         responses: Mapping[int | str, dict[str, Any]] | None = None,
         body_bytes_max: int | None = JSON_BYTES_MAX,
+        beyond: Mapping[int, str] | None = None,
         extra: dict[str, Any] | None = None,
         **more: Any,
     ) -> Callable[[Endpoint], Endpoint]:
@@ -255,24 +270,31 @@ class Routes(APIRouter):
         `status` is that of success, `example` its body, `body_example` the request's; `problems`
         are the statuses it may answer besides those that every route may. `cost` is what it takes
         of the rate limit. A body has at most `body_bytes_max`; None says that the route reads it
-        itself. `responses` and `extra` go into the OpenAPI document as they are, `more` to FastAPI.
+        itself. `beyond` says why a request that fits its schema may be refused, by status.
+        `responses` and `extra` go into the OpenAPI document as they are, `more` to FastAPI.
         """
         always = ALWAYS if scope is not None else (400, 500)
         if method in CHANGING and body_bytes_max is not None:
             always = (*always, 413, 415)
+        stated = {**(extra or {}), "x-scope": scope or "", "x-cost": cost}
+        if beyond:
+            why = {400: "Numbers have at most 64 bits", **beyond}
+            stated["x-beyond-schema"] = {str(each): text for each, text in why.items()}
         told: dict[int | str, dict[str, Any]] = declared(*always, *problems)
         if example is not None:
             told[status] = {"content": {"application/json": {"example": example}}}
         told.update(responses or {})
         if method in CHANGING and scope is not None:
-            extra = {**(extra or {}), "parameters": [_IDEMPOTENCY]}
+            stated["parameters"] = [_IDEMPOTENCY]
         if body_example is not None:
             content = {"application/json": {"example": body_example}}
-            extra = {**(extra or {}), "requestBody": {"content": content}}
+            stated["requestBody"] = {"content": content}
         guards = [] if scope is None else [Depends(_needing(scope, cost)), *_DOCUMENTED]
 
         def take(endpoint: Endpoint) -> Endpoint:
             summary, _, rest = (endpoint.__doc__ or "").partition("\n")
+            if "Pages" in endpoint.__annotations__.values():
+                told.setdefault(404, declared(404)[404])
             self.add_api_route(
                 path,
                 endpoint,
@@ -283,8 +305,8 @@ class Routes(APIRouter):
                 description=" ".join(rest.split()) or summary,
                 responses=told,
                 dependencies=guards,
-                openapi_extra={"x-scope": scope or "", "x-cost": cost, **(extra or {})},
-                route_class_override=_bounded(body_bytes_max),
+                openapi_extra=stated,
+                route_class_override=_bounded(body_bytes_max, scope),
                 response_model_exclude_none=True,
                 **more,
             )
@@ -293,8 +315,11 @@ class Routes(APIRouter):
         return take
 
 
-def _bounded(bytes_max: int | None) -> type[APIRoute]:
-    """The class of routes whose bodies have at most so many bytes."""
+def _bounded(bytes_max: int | None, scope: str | None) -> type[APIRoute]:
+    """The class of routes whose bodies have at most so many bytes, and come with a key for `scope`.
+
+    Without one nothing of the body is read.
+    """
     if bytes_max is None:
         return APIRoute
     most: int = bytes_max
@@ -305,11 +330,15 @@ def _bounded(bytes_max: int | None) -> type[APIRoute]:
 
             async def handler(request: Request) -> Response:
                 if request.method in CHANGING:
-                    check_charset(request.headers.get("content-type", ""))
+                    tenant = "" if scope is None else caller_of(request).tenant
+                    kind = request.headers.get("content-type", "")
+                    check_charset(kind)
                     encoding = request.headers.get("content-encoding", "")
-                    body = await read_body(request, most)
+                    body = await read_body(request, most, tenant=tenant)
                     # What the framework reads afterwards is this.
                     request._body = decompressed(body, encoding, most)
+                    if request._body and kind.partition(";")[0].strip().lower().endswith("json"):
+                        request._json = read_json(request._body)
                 return await handle(request)
 
             return handler

@@ -220,7 +220,7 @@ def test_places_that_are_not_there_are_told(reports: LiveReports) -> None:
     with pytest.raises(InvalidError):
         reports.people("f", Place(1, None, "event"), "", 1)
     for page in ("x", "1", "1:", "1:x", "-1:2", "1:2:3", ":"):
-        with pytest.raises(InvalidError, match="no such page"):
+        with pytest.raises(NotFoundError, match="no such page"):
             reports.people("f", FIRST, page, 1)
 
 

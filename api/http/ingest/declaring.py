@@ -32,9 +32,9 @@ def declare(
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route that hands its request to the intake.
 
-    `body` are examples of the body by media type, None where there is none; `answer` is an example
-    of the answer, `model` its model. `schemas` are those of bodies that are not plain, by media
-    type. One that is not `shown` is another spelling of one that is.
+    `body` are examples of the body by media type, "" for one that no text shows, None where there
+    is none; `answer` is an example of the answer, `model` its model. `schemas` are those of bodies
+    that are not plain, by media type. One that is not `shown` is another spelling of one that is.
     """
     statuses = {dialect.status_of(status) for status in (*ERRORS, *problems)}
     told: dict[int | str, dict[str, Any]] = {}
@@ -46,13 +46,11 @@ def declare(
     keys = KEY_IN_HEADER if dialect.key_of is None else KEY_ANYWHERE
     extra: dict[str, Any] = {"x-scope": scope, "security": keys}
     if body is not None:
-        content = {
-            media: {
-                "schema": (schemas or {}).get(media) or _schema(media, example),
-                "example": example,
-            }
-            for media, example in body.items()
-        }
+        content: dict[str, dict[str, Any]] = {}
+        for media, example in body.items():
+            content[media] = {"schema": (schemas or {}).get(media) or _schema(media, example)}
+            if example:
+                content[media]["example"] = example
         extra["requestBody"] = {"required": True, "content": content}
     return routes.add(
         method,
@@ -69,7 +67,9 @@ def declare(
 
 def _schema(media: str, example: Any) -> dict[str, Any]:
     """The schema of a body: items of a list may be anything, since each is refused by itself."""
-    if "json" not in media.replace("ndjson", ""):
+    if "ndjson" in media:
+        return {"type": "string", "format": "ndjson"}
+    if "json" not in media:
         return {"type": "string", "format": "binary"}
     items: dict[str, Any] = {"type": "array", "items": {}}
     if not isinstance(example, dict):

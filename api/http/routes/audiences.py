@@ -86,6 +86,9 @@ class RejectBody(BaseModel):
     reason: str
 
 
+FILE = {"type": "string", "format": "binary", "minLength": 1}
+
+
 def audiences_routes() -> Routes:
     """The routes of audiences."""
     routes = Routes("Audiences")
@@ -95,7 +98,7 @@ def audiences_routes() -> Routes:
 
 
 def _sending(routes: Routes) -> None:
-    binary = {"schema": {"type": "string", "format": "binary"}, "example": "id,age\nc-17,40\n"}
+    binary = {"schema": FILE, "example": "id,age\nc-17,40\n"}
     content = {"application/octet-stream": binary}
 
     @routes.add(
@@ -146,6 +149,8 @@ def _sending(routes: Routes) -> None:
                 ) from None
             except ClientDisconnect:
                 raise refuse(400, "cut-short", "the file was cut short", "Send it again") from None
+            if received.size_bytes == 0:
+                raise refuse(422, "invalid", "the file is empty", "Send its lines as the body")
         call = Call(service, caller, request_id(), address_of(request), service.now_ms())
         size = received.size_bytes
         return await run_in_threadpool(lambda: _sent(call, audience, file, size))
@@ -158,6 +163,7 @@ def _sending(routes: Routes) -> None:
         example={**RUN_EXAMPLE, "kind": "import", "status": "queued", "asked": {}},
         body_example={"mapping": MAPPING},
         problems=(409, 422),
+        beyond={422: "The mapping must fit the files that were sent"},
     )
     def import_audience(call: Calling, audience: AudienceName, asked: MappingAsked) -> RunBody:
         """Import the files that were sent into an audience, which is replaced if it is there.

@@ -14,8 +14,7 @@ from actors.service import audit
 from actors.service.access import OPERATOR
 from actors.service.audit import Entry, Wanted
 from actors.service.plane import Rows
-from api.http.problems import refuse
-from api.http.routing import Call, Calling, Page, Pages, Paging, Routes, sealed
+from api.http.routing import Call, Calling, Page, Pages, Paging, Routes, no_page, sealed
 
 SCOPE = "audit:read"
 LINES = "application/x-ndjson"
@@ -100,14 +99,18 @@ Filtering = Annotated[Filters, Depends(_filters)]
 
 
 def _anchor(
-    number: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-    hash: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
+    anchor: Annotated[
+        str | None,
+        Query(
+            pattern="^[1-9][0-9]{0,14}:[0-9a-f]{64}$",
+            description="Number and hash of an entry, as an earlier verification told them",
+        ),
+    ] = None,
 ) -> tuple[int, bytes] | None:
-    if number is None and hash is None:
+    if anchor is None:
         return None
-    if number is None or hash is None:
-        raise refuse(400, "invalid-request", "an anchor is a number and a hash", "State both")
-    return number, bytes.fromhex(hash)
+    number, _, found = anchor.partition(":")
+    return int(number), bytes.fromhex(found)
 
 
 Anchored = Annotated[tuple[int, bytes] | None, Depends(_anchor)]
@@ -153,8 +156,8 @@ def _add(routes: Routes, name: str, path: str, scope: str, rows_of: Callable[[Ca
     def verified(call: Calling, anchor: Anchored) -> VerdictBody:
         """Verify the chain of the audit log, and name each entry that is not as it was.
 
-        `number` and `hash` are what an earlier verification told: who rewrites a whole chain is
-        found by that alone.
+        `anchor` is what an earlier verification told, as `entries:hash`: who rewrites a whole
+        chain is found by that alone.
         """
         with rows_of(call).read() as txn:
             found = audit.verify(txn, anchor)
@@ -181,9 +184,7 @@ def _number(paging: Paging) -> int:
     if not paging.after:
         return 0
     if not (paging.after.isascii() and paging.after.isdecimal() and len(paging.after) <= 16):
-        raise refuse(
-            400, "invalid-page", "there is no such page", "Use `next` as it came", pointer="after"
-        )
+        raise no_page()
     return int(paging.after)
 
 

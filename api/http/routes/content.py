@@ -128,6 +128,7 @@ def content_routes() -> Routes:
         example=EXAMPLE,
         body_example=DOCUMENT,
         response_model=ContentBody,
+        beyond={422: "Templates have a language of their own"},
     )
     def put_content(
         call: Calling, name: ContentName, content: ContentFile, if_match: IfMatch = None
@@ -147,6 +148,7 @@ def content_routes() -> Routes:
         example=EXAMPLE,
         body_example={"state": "ready"},
         response_model=ContentBody,
+        beyond={422: "What is not finished can not be ready"},
     )
     def set_content_state(
         call: Calling, name: ContentName, state: ContentState, if_match: IfMatch = None
@@ -176,6 +178,7 @@ def content_routes() -> Routes:
         problems=[404, 422],
         example=SHOWN,
         body_example={"customer": "c1", "channel": "email"},
+        beyond={422: "Content may say nothing on a channel"},
     )
     def preview_content(call: Calling, name: ContentName, asked: PreviewAsked) -> ContentPreview:
         """See an item as a customer would get it. Nothing is sent."""
@@ -191,6 +194,7 @@ def content_routes() -> Routes:
         example={"outcome": "delivered", "reason": ""},
         body_example={"customer": "c1", "channel": "email", "address": "me@example.com"},
         response_model=ContentTested,
+        beyond={422: "Content may say nothing on a channel"},
     )
     def test_content(call: Calling, name: ContentName, asked: TestAsked) -> Response:
         """Send an item as a customer would get it to an address, marked as a test.

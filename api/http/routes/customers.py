@@ -18,8 +18,8 @@ from actors.service.exports import Exports
 from actors.service.tenants import FIRST
 from actors.service.tenants import FOLDER as TENANTS
 from actors.service.uploads import Upload, read_upload
-from api.http.problems import Problem, ProblemError, not_found, refuse
-from api.http.routing import Calling, Page, Pages, Routes, Strict
+from api.http.problems import Problem, ProblemError, not_found
+from api.http.routing import Calling, Page, Pages, Routes, Strict, no_page
 from api.http.security import restored
 from core.audience import Kind
 
@@ -211,6 +211,7 @@ def customers_routes(exports: Exports) -> Routes:
         example={"accepted": 1, "dropped": {}},
         body_example={"set": {"plan": "pro"}, "groups": {"add": ["vip"]}},
         response_model=CustomerTaken,
+        beyond={422: "The tenant's schema decides, and an id has at most 511 bytes"},
     )
     def put_customer(call: Calling, customer: CustomerId, change: CustomerChange) -> Response:
         """Make a customer, or change their record.
@@ -311,12 +312,13 @@ def _upload_routes(routes: Routes) -> None:
         problems=[422],
         example=example,
         body_bytes_max=UPLOAD_BYTES_MAX,
-        extra={"requestBody": {"content": {"text/csv": {"example": CSV}}}},
+        beyond={422: "The first line names columns, customer among them"},
+        extra={"requestBody": {"required": True, "content": {"text/csv": {"example": CSV}}}},
         response_model=UploadBody,
     )
     def upload_customers(
         call: Calling,
-        file: Annotated[bytes, Body(media_type="text/csv")],
+        file: Annotated[bytes, Body(media_type="text/csv", min_length=1)],
         group: Annotated[
             list[GroupName],
             Query(max_length=20, default_factory=list, description="Groups to put them into"),
@@ -410,7 +412,7 @@ def _behind(after: str, partitions: int) -> tuple[int, int]:
         return 0, -1
     partition, _, number = after.partition(".")
     if not (partition.isdecimal() and number.isdecimal() and int(partition) < partitions):
-        raise refuse(400, "invalid-page", "there is no such page", "Use `next` as it came")
+        raise no_page()
     return int(partition), int(number)
 
 

@@ -95,7 +95,13 @@ def flow_command_routes() -> Routes:
         "response_model": CommandBody,
     }
 
-    @routes.add("POST", "/v1/flows/{flow}/publish", body_example={"in_flight": "pin"}, **acts)
+    @routes.add(
+        "POST",
+        "/v1/flows/{flow}/publish",
+        body_example={"in_flight": "pin"},
+        **acts,
+        beyond={422: "The draft may break rules, or send what is not ready"},
+    )
     def publish_flow(
         call: Calling, flow: FlowId, body: PublishOrder | None = None, if_match: IfMatch = None
     ) -> Response:
@@ -155,6 +161,7 @@ def flow_command_routes() -> Routes:
         example=SCHEDULED,
         body_example={"start_ms": 1_790_003_600_000, "stop_ms": 1_790_090_000_000},
         response_model=FlowBody,
+        beyond={422: "The draft may break rules, and times must lie ahead"},
     )
     def schedule_flow(
         call: Calling, flow: FlowId, body: ScheduleOrder, if_match: IfMatch = None

@@ -141,6 +141,7 @@ def flow_group_routes() -> Routes:
         example=SHARED,
         body_example={"visibility": "shared", "users": {"bob": "edit"}},
         response_model=SharingBody,
+        beyond={422: "There may be no such user"},
     )
     def share_flow(call: Calling, flow: FlowId, body: SharingSet) -> Response:
         """Share a flow with users, and limit what they may do; for its owner and admins.

@@ -34,7 +34,7 @@ from api.http.routes.flow_calls import (
     flow_body,
 )
 from api.http.routes.flow_templates import BLANK, Values, flow_of_template
-from api.http.routing import Call, Calling, Page, Pages, Paging, Routes, Strict
+from api.http.routing import Call, Calling, Page, Pages, Paging, Routes, Strict, no_page
 from core.violations import Violation, has_errors
 
 READ, EDIT = "flows:read", "flows:write"
@@ -208,6 +208,7 @@ def flow_routes() -> Routes:
         body_example={"name": "Welcome", "template": "welcome"},
         response_model=FlowBody,
         body_bytes_max=DOCUMENT_BYTES_MAX,
+        beyond={422: "Who has the template, and what the document says, decide"},
     )
     def create_flow(call: Calling, body: FlowNew) -> Response:
         """Make a flow: blank, of a template, or of a document.
@@ -227,6 +228,7 @@ def flow_routes() -> Routes:
         example={**FLOW, "flow": "welcome-2", "status": "draft"},
         body_example={"name": "Welcome, shorter"},
         response_model=FlowBody,
+        beyond={422: "There may be no such group"},
     )
     def copy_flow(call: Calling, flow: FlowId, body: FlowCopy | None = None) -> Response:
         """Copy a flow, its draft or a version of it, as a new draft."""
@@ -258,6 +260,7 @@ def flow_routes() -> Routes:
         example=FLOW,
         body_example={"group": "1", "audience_tolerance": 0.05},
         response_model=FlowBody,
+        beyond={422: "There may be no such group"},
     )
     def change_flow(call: Calling, flow: FlowId, body: FlowChange) -> Response:
         """Put a flow into a group, or let its audience be acknowledged before it is published."""
@@ -306,6 +309,7 @@ def flow_routes() -> Routes:
         body_example={"document": TEXT},
         response_model=DraftSaved,
         body_bytes_max=DOCUMENT_BYTES_MAX,
+        beyond={422: "The text may be no document of this flow"},
     )
     def save_draft(
         call: Calling, flow: FlowId, body: DraftSave, if_match: IfMatch = None
@@ -423,9 +427,7 @@ def _page(paging: Paging, found: Iterable[Shown], sort: str, columns: list[Any])
             value, flow = json.loads(paging.after)
             after = (str(value), str(flow))
         except (ValueError, TypeError):
-            raise refuse(
-                400, "invalid-page", "there is no such page", "Use `next` as it came"
-            ) from None
+            raise no_page() from None
         keyed = [each for each in keyed if (_place(each) < after if down else _place(each) > after)]
     shown = keyed[: paging.limit + 1]
     places = {each[1]: json.dumps(_place(each)) for each in shown}

@@ -70,6 +70,7 @@ def groups_routes() -> Routes:
         example=CHANGED,
         body_example={"groups": ["vip", "members"], "deduplicate": True},
         response_model=SegmentsChanged,
+        beyond={422: "Names of groups have rules"},
     )
     def set_customer_groups(
         call: Calling, groups: GroupRanking, if_match: IfMatch = None

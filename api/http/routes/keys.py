@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.service import users
 from actors.service.keys import NETWORKS_MAX, OVERLAP_MS, KeyInfo, Minted
-from api.http.routing import Calling, Page, Pages, Routes, Strict
+from api.http.routing import Calling, Page, Pages, Routes, Strict, optional
 
 SCOPE = "keys:admin"
 KeyId = Annotated[str, Path(max_length=100, description="The id of a key")]
@@ -36,14 +36,17 @@ MINTED: dict[str, Any] = {"secret": "hr_live_k7Qm2xVt_...", "key": EXAMPLE}
 class KeyNew(Strict):
     """A key to be made: with a role, or a few scopes, or for a user as he is."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("role", "scopes", "user")]},
+    )
     name: str = Field(
         min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="What it is for"
     )
-    role: RoleName | None = None
-    scopes: list[ScopeName] | None = Field(
-        None, min_length=1, max_length=20, description="Default: all of the role"
-    )
-    user: str | None = Field(None, max_length=100, description="Whose it is")
+    role: RoleName = optional()
+    scopes: list[ScopeName] = optional("Default: all of the role", min_length=1, max_length=20)
+    user: str = optional("Whose it is", max_length=100)
     expires_ms: int | None = Field(None, ge=1, le=TIME_MAX_MS, description="ms UTC; default: never")
     networks: list[str] = Field(
         default_factory=list,
@@ -97,6 +100,7 @@ def key_routes() -> Routes:
         example=MINTED,
         body_example={"name": "shop backend", "scopes": ["events:write"]},
         response_model=KeyMinted,
+        beyond={422: "Times must lie ahead, networks must be some"},
     )
     def create_key(call: Calling, body: KeyNew) -> Response:
         """Make a key. Its secret is shown this once.

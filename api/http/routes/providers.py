@@ -95,6 +95,7 @@ def providers_routes() -> Routes:
         example=EXAMPLE,
         body_example=GATE,
         response_model=ProviderBody,
+        beyond={422: "Hosts must be outside, templates must be right"},
     )
     def put_provider(
         call: Calling,

@@ -20,7 +20,7 @@ from actors.service.jobs import LIVE, limit_of
 from actors.service.run_process import Kind, Order
 from api.documents import judged
 from api.http.routes.flow_calls import desk_of
-from api.http.routing import Call, Strict
+from api.http.routing import Call, Strict, optional
 from api.window import read_window
 from core.audience import AudienceSchema
 from core.document import read_responses, read_segments
@@ -44,11 +44,17 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 class Draft(Strict):
     """Which flow: a document in the request, or one that is kept, as a draft or a version."""
 
-    document: Document | None = Field(None, description="The flow itself")
-    flow: Name | None = Field(None, description="Or the id of a flow")
-    version: int | None = Field(
-        None, ge=0, le=VERSION_MAX, description="Its version, 0 for the newest; else its draft"
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "oneOf": [{"required": ["document"]}, {"required": ["flow"]}],
+            "dependentRequired": {"version": ["flow"]},
+        },
     )
+    document: Document = optional("The flow itself")
+    flow: Name = optional("Or the id of a flow")
+    version: int = optional("Its version, 0 for the newest; else its draft", ge=0, le=VERSION_MAX)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

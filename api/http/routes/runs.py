@@ -147,7 +147,13 @@ def _starting(routes: Routes) -> None:
     asked = {"audience": "shop", "draft": {"document": FLOW}, "seed": 7}
     compared = {"audience": "shop", "first": {"flow": "welcome"}, "second": {"document": FLOW}}
 
-    @routes.add("POST", "/v1/runs", body_example=asked, **start)
+    @routes.add(
+        "POST",
+        "/v1/runs",
+        body_example=asked,
+        **start,
+        beyond={422: "Documents have rules beyond their shape"},
+    )
     def start_run(
         call: Calling, asked: RunAsked, spent: Annotated[None, Depends(_spending)]
     ) -> RunBody:
@@ -160,7 +166,13 @@ def _starting(routes: Routes) -> None:
             call.caller.need("customers:read")
         return _start(call, asked, "dry_run", {"flow": asked.draft})
 
-    @routes.add("POST", "/v1/comparisons", body_example=compared, **start)
+    @routes.add(
+        "POST",
+        "/v1/comparisons",
+        body_example=compared,
+        **start,
+        beyond={422: "Documents have rules beyond their shape"},
+    )
     def start_comparison(
         call: Calling, asked: ComparisonAsked, spent: Annotated[None, Depends(_spending)]
     ) -> RunBody:

@@ -56,6 +56,7 @@ def schema_routes() -> Routes:
         example={"revision": "0c1d2e3f4a5b6c7d", "command": 2, "pending": []},
         body_example=EXAMPLE,
         response_model=SchemaSet,
+        beyond={422: "What had a type keeps it"},
     )
     def set_schema(
         call: Calling,

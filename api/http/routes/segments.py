@@ -16,7 +16,7 @@ from api.http.revisions import IfMatch, check_revision, in_use, revision
 from api.http.routing import Call, Calling, Page, Pages, Routes
 from core.segments import Segments, references
 
-CONDITION = {"all": [{"did": "order"}, {"attribute": "plan", "eq": "pro"}]}
+CONDITION = {"all": [{"did": "order"}, {"attribute": "plan", "is": "pro"}]}
 SegmentName = Annotated[str, Path(max_length=300, description="The name of a segment")]
 EXAMPLE = {
     "name": "buyers",
@@ -84,11 +84,12 @@ def segments_routes() -> Routes:
         example=CHANGED,
         body_example=CONDITION,
         response_model=SegmentsChanged,
+        beyond={422: "What a condition names must be there"},
     )
     def put_segment(
         call: Calling,
         name: SegmentName,
-        condition: Annotated[dict[str, Any], Body()],
+        condition: Annotated[dict[str, Any], Body(min_length=1)],
         if_match: IfMatch = None,
     ) -> Response:
         """Make a segment, or change it.
@@ -145,6 +146,7 @@ def segments_routes() -> Routes:
         example=CHANGED,
         body_example={"segments": {"buyers": {"did": "order"}}, "groups": ["vip"]},
         response_model=SegmentsChanged,
+        beyond={422: "What conditions name must be there"},
     )
     def set_segments_document(
         call: Calling,

@@ -109,6 +109,7 @@ def template_routes() -> Routes:
             "parameters": {"patience": "/nodes/wait/for"},
         },
         response_model=TemplateBody,
+        beyond={422: "The draft decides at which places parameters can stand"},
     )
     def save_template(call: Calling, body: TemplateNew) -> Response:
         """Save a flow as a template of your own.

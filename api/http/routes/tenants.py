@@ -13,9 +13,8 @@ from actors.service import audit, quotas
 from actors.service.keys import Minted
 from actors.service.tenants import ID_PATTERN, Status, Tenant
 from actors.service.transactions import WriteTxn
-from api.http.problems import refuse
 from api.http.routes.keys import MINTED, KeyMinted, minted_body
-from api.http.routing import Call, Calling, Page, Pages, Routes, Strict
+from api.http.routing import Call, Calling, Page, Pages, Routes, Strict, optional
 
 SCOPE = "tenants:admin"
 NAME = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="For people")
@@ -36,6 +35,8 @@ EXAMPLE: dict[str, Any] = {
 }
 TenantId = Annotated[str, Path(max_length=100, description="The id of a tenant")]
 Quota = Annotated[int, Field(ge=1, le=quotas.QUOTA_MAX)]
+NAMES: Any = {"enum": sorted({*quotas.QUOTAS, *quotas.LIMITS})}
+QuotaName = Annotated[str, Field(json_schema_extra=NAMES)]
 
 
 class TenantNew(Strict):
@@ -50,7 +51,7 @@ class TenantNew(Strict):
         None, ge=1, le=256, description="How many its engine has; default: as the first tenant's"
     )
     expires_ms: int | None = EXPIRES
-    quotas: dict[str, Quota] = QUOTAS_TOLD
+    quotas: dict[QuotaName, Quota] = QUOTAS_TOLD
 
     @field_validator("zone")
     @classmethod
@@ -63,9 +64,9 @@ class TenantNew(Strict):
 class TenantChange(Strict):
     """What to change of a tenant; what is left out stays. `expires_ms` of null is never."""
 
-    name: str | None = Field(None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
+    name: str = optional(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
     expires_ms: int | None = EXPIRES
-    quotas: dict[str, Quota] | None = Field(None, description="All of them, in place of the former")
+    quotas: dict[QuotaName, Quota] = optional("All of them, in place of the former")
 
 
 class TenantBody(BaseModel):
@@ -100,6 +101,7 @@ def tenant_routes() -> Routes:
         problems=(409, 422),
         example={"tenant": EXAMPLE, "key": MINTED},
         body_example={"id": "acme", "name": "Acme", "zone": "Europe/Riga"},
+        beyond={422: "There may be no such time zone"},
         response_model=TenantMade,
     )
     def create_tenant(call: Calling, body: TenantNew) -> Response:
@@ -156,11 +158,6 @@ def tenant_routes() -> Routes:
         times that. The others count for the whole tenant.
         """
         stated = {name: getattr(body, name) for name in body.model_fields_set}
-        for name in ("name", "quotas"):
-            if name in stated and stated[name] is None:
-                raise refuse(
-                    422, "invalid", f"/{name}: it is null", "Leave it out", pointer=f"/{name}"
-                )
         if "quotas" in stated:
             stated["quotas"] = quotas.checked(stated["quotas"])
         with call.change(call.service.plane.operator) as change:

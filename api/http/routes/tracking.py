@@ -286,6 +286,7 @@ def tracking_routes(
         example=_TOLD,
         body_example=_PUT,
         response_model=TrackingBody,
+        beyond={422: "The address must be reachable from outside"},
     )
     def put_tracking(
         call: Calling, settings: Annotated[dict[str, Any], Body()], if_match: IfMatch = None

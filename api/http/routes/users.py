@@ -10,9 +10,8 @@ from pydantic import BaseModel, Field
 
 from actors.service import users
 from actors.service.users import ID_PATTERN, User
-from api.http.problems import refuse
 from api.http.routes.keys import RoleName
-from api.http.routing import Calling, Page, Pages, Routes, Strict
+from api.http.routing import Calling, Page, Pages, Routes, Strict, optional
 
 SCOPE = "keys:admin"
 UserId = Annotated[str, Path(max_length=100, description="The id of a user")]
@@ -37,8 +36,8 @@ class UserNew(Strict):
 class UserChange(Strict):
     """What to change of a user; what is left out stays."""
 
-    name: str | None = Field(None, min_length=1, max_length=100, pattern=NAME)
-    role: RoleName | None = None
+    name: str = optional(min_length=1, max_length=100, pattern=NAME)
+    role: RoleName = optional()
 
 
 class UserBody(BaseModel):
@@ -107,11 +106,6 @@ def user_routes() -> Routes:
 
         Keys of his that go beyond a lower role are revoked at once, and named in the answer.
         """
-        for name in body.model_fields_set:
-            if getattr(body, name) is None:
-                raise refuse(
-                    422, "invalid", f"/{name}: it is null", "Leave it out", pointer=f"/{name}"
-                )
         with call.change() as change:
             before = users.find(change.txn, user)
             after, revoked = users.update(

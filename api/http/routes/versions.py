@@ -11,9 +11,8 @@ from actors.service import flow_rows, versions
 from actors.service.differences import differences
 from actors.service.transactions import ReadTxn
 from actors.service.versions import Version
-from api.http.problems import refuse
 from api.http.routes.flow_calls import NOW_MS, FlowId, InFlightChoice, desk_of
-from api.http.routing import Calling, Page, Pages, Routes
+from api.http.routing import Calling, Page, Pages, Routes, no_page
 from core.document import read_values
 
 DRAFT = "draft"
@@ -96,7 +95,7 @@ def version_routes() -> Routes:
         before = None
         if paging.after:
             if not (paging.after.isascii() and paging.after.isdecimal()):
-                raise refuse(400, "invalid-page", "there is no such page", "Use `next` as it came")
+                raise no_page()
             before = min(int(paging.after[:12]), VERSION_MAX)
         with desk.rows.read() as txn:
             desk.find(txn, flow)

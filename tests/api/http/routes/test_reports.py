@@ -104,8 +104,8 @@ def test_lists_come_in_pages(reported: Served) -> None:
     branch = ask(reported, f"{LIST}?node=wait&port=event")
     assert sorted(item["customer"] for item in branch["items"]) == sorted(["ada", ODD])
     assert "next" not in branch
-    assert ask(reported, f"{LIST}?after=eA", 422)["code"] == "invalid"
-    assert ask(reported, f"{LIST}?after=%25", 400)["code"] == "invalid-page"
+    assert ask(reported, f"{LIST}?after=eA", 404)["code"] == "not-found"
+    assert ask(reported, f"{LIST}?after=%25", 422)["code"] == "invalid"
 
 
 def test_a_path_has_the_edges_to_highlight(reported: Served) -> None:
