@@ -97,7 +97,7 @@ def dry_run(tmp_path: Path, flow: str, *more: str) -> tuple[list[set[str]], dict
     return by_second, json.loads(report.read_text())["couplings"]["gate"]
 
 
-def test_the_rate_holds_for_each_flow_and_the_rest_wait_their_turn(
+def test_A004_the_rate_holds_for_each_flow_and_the_rest_wait_their_turn(  # noqa: N802 - an id
     engine: Engine, tmp_path: Path
 ) -> None:
     engine.advance(BEGIN_MS)

@@ -313,7 +313,7 @@ def test_what_a_relay_reports_is_the_past_of_a_version_published_later(shop: Sho
         ({"type": "add_to_group", "group": "g"}, "~group.raised:g"),
     ],
 )
-def test_a_change_that_a_flow_makes_is_an_event_in_another(
+def test_N16_a_change_that_a_flow_makes_leads_into_another(  # noqa: N802 - an id
     shop: Shop, doing: dict[str, Any], event: str
 ) -> None:
     shop.publish("b", {"t": on(event, "mail"), "mail": send("b"), "x": END})
