@@ -19,6 +19,7 @@ from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
 from actors.service import quotas
 from actors.service.access import OPERATOR, ROLES
+from actors.service.couriers import Couriers
 from actors.service.idempotency import Idempotency
 from actors.service.keys import Keys
 from actors.service.live_reports import Reporting
@@ -58,6 +59,7 @@ class Service:
         self.reporting = Reporting()
         self.runs = Runs(plane, tenants, now_ms)
         self.flows = Flows(plane, tenants)
+        self.couriers = Couriers(plane, tenants, self.reporting, lambda: self.now_ms())
         self.now_ms = now_ms
         self.public_url = ""
         """What links in messages lead over, of tenants without an address of their own."""
@@ -98,6 +100,7 @@ class Service:
         first.data.beside = service
         service._tending.start()
         service.flows.start(lambda: service.now_ms())
+        service.couriers.start()
         return service
 
     def _begin(self, first: Engine) -> None:
@@ -149,6 +152,7 @@ class Service:
         self.tenants.engine(FIRST).data.beside = None
         if self._tending.ident is not None:
             self._tending.join()
+        self.couriers.close()
         self.runs.close()
         self.flows.close()
         self.reporting.close()
