@@ -12,7 +12,7 @@ import pytest
 
 from actors.live.starting import Hosting, start_engine
 from actors.relay.settings import known_secrets, load_providers
-from http_service import served
+from http_service import SCHEMA, served
 from http_shop import MAIL, Shop, mailing
 from scanning import hits
 from waiting import until
@@ -206,6 +206,34 @@ def test_a_kill_switch_works_at_once_and_after_a_restart(tmp_path: Path, message
             ["anna", "bert"] if messages == "drop" else ["anna", "anna", "bert", "bert", "carl"]
         )
         assert told == waited
+
+
+def test_a_kill_switch_is_a_tenants_own(shop: Shop) -> None:
+    acme = editor_of_tenant(shop)
+    acme.done("PUT", "/v1/schema", SCHEMA)
+    engines = {shop: shop.served.engine.engine, acme: shop.served.service.engine("acme")}
+
+    def sign_up_with(each: Shop, name: str) -> None:
+        change = {"set": {"email": f"{name}@x.example", "first_name": name}}
+        each.done("PUT", f"/v1/customers/{name}", change)
+        engines[each].send([{"customer": name, "event": "signup"}])
+
+    for each, engine in engines.items():
+        each.done("PUT", "/v1/content/hello", MAIL)
+        engine.publish(mailing("greet"))
+    acme.done("PUT", "/v1/channels/email", {"state": "off", "messages": "wait"})
+    states = {c["channel"]: c["state"] for c in shop.done("GET", "/v1/channels")["items"]}
+    assert states["email"] == "on"
+    sign_up_with(acme, "bert")
+    sign_up_with(shop, "anna")
+    until(lambda: len(lines(engines[shop].path)) == 1)
+    assert lines(engines[acme].path) == []
+    shop.done("PUT", "/v1/channels/email", {"state": "off", "messages": "wait"})
+    acme.done("PUT", "/v1/channels/email", {"state": "on"})
+    sign_up_with(shop, "carl")
+    (line,) = until(lambda: lines(engines[acme].path))
+    assert line["to"] == "bert@x.example"
+    assert [line["to"] for line in lines(engines[shop].path)] == ["anna@x.example"]
 
 
 def events(engine: Any, customer: str) -> list[str]:

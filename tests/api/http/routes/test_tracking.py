@@ -128,6 +128,19 @@ def test_machines_are_told_from_people(shop: Tracked) -> None:
     until(lambda: "clicked" in (shop.engine.state_of("cyd") or {}).get("tags", ()))
 
 
+def test_what_opens_ahead_of_people_is_told_from_them(shop: Tracked) -> None:
+    mail, _ = mailed(shop, "oda")
+    (pixel,) = links_of(mail, "o")
+    proxy = {"user-agent": "Mozilla/5.0"}  # Apple's, which fetches all images of all mail
+    assert shop.open(pixel, **proxy).headers["content-type"] == "image/gif"
+    (opened,) = heard(shop, "oda", 1)
+    assert (opened["event"], opened["properties"]["machine"]) == ("email_opened", True)
+    # A person who opens it within that minute is counted all the same.
+    shop.open(pixel)
+    found = heard(shop, "oda", 2)
+    assert [each["properties"]["machine"] for each in found] == [True, False]
+
+
 def test_who_follows_many_links_at_once_is_a_machine_from_the_first_on(shop: Tracked) -> None:
     mail, _ = mailed(shop, "dan")
     for link in links_of(mail, "r"):
