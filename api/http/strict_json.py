@@ -87,7 +87,7 @@ _DECODER = json.JSONDecoder(
 
 def _check_depth(found: Any) -> None:
     level = [found]
-    for _ in range(DEPTH_MAX + 1):
+    for _ in range(DEPTH_MAX):
         level = [e for each in level for e in _inside(each) if isinstance(e, dict | list)]
         if not level:
             return
