@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from actors.service.errors import LimitedError
@@ -79,6 +79,7 @@ class Decision:
 class _Bucket:
     level: float
     at_ms: int
+    refused: Decision | None = None  # the last refusal, while it has not been waited for
 
 
 _Key = tuple[str, str]  # tenant, key; the bucket that the tenant's keys share has no key
@@ -124,6 +125,21 @@ class Rates:
         """What `take` would say, without spending."""
         return self._decide(tenant, key_id, budget, now_ms, cost, spend=False)
 
+    def refused(self, tenant: str, key_id: str, budget: str, now_ms: int) -> Decision | None:
+        """The last refusal of a key, for as long as it said to wait; None for who need not wait.
+
+        Who does not wait can so be refused before it is known what he asks for.
+        """
+        with self._lock:
+            bucket = self._buckets[budget].get((tenant, key_id))
+            if bucket is None or bucket.refused is None:
+                return None
+            left_s = bucket.refused.wait_s - (now_ms - bucket.at_ms) / 1_000
+            if not 0 < left_s <= bucket.refused.wait_s:
+                bucket.refused = None
+                return None
+            return replace(bucket.refused, wait_s=left_s)
+
     def _decide(
         self, tenant: str, key_id: str, name: str, now_ms: int, cost: float, *, spend: bool
     ) -> Decision:
@@ -153,9 +169,11 @@ class Rates:
                 if shared is not None:
                     shared.level -= cost
                     remaining = min(remaining, shared.level)
-        return Decision(
-            name, allowed, capacity, per_second, max(0.0, remaining), 0.0 if allowed else wait_s
-        )
+            told_s = 0.0 if allowed else wait_s
+            found = Decision(name, allowed, capacity, per_second, max(0.0, remaining), told_s)
+            if spend:
+                bucket.refused = None if allowed else found
+        return found
 
     def _filled(
         self,

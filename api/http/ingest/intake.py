@@ -37,6 +37,7 @@ THREADS = 8
 WAITING_MAX = 256  # requests under way; one more is told to come back
 DEADLINE_S = 5.0  # so long the engine is asked again while it is busy
 BUSY_MS = 1_000
+SMALL_BYTES = 4 << 10
 RESET = "X-RateLimit-Reset"
 
 Read = Callable[[bytes, Places, int], Translation]
@@ -108,6 +109,7 @@ class Intake:
         if dialect.key_of is None or next(secrets_in(authorization), ""):
             caller = caller_of(request)
             caller.need(SCOPE)
+            self._check_waited(request, caller)
         check_charset(request.headers.get("content-type", ""))
         tenant = "" if caller is None else caller.tenant
         body = await read_body(request, dialect.sizes.body_bytes_max, tenant=tenant)
@@ -144,6 +146,21 @@ class Intake:
                     self._metrics.took(dialect.name, reply, ())
                     return answer(Translation(count=purse.spent), reply)
             return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
+
+    def _check_waited(self, request: Request, caller: Caller) -> None:
+        """Raise LimitedError for a large body of who was told to wait and does not.
+
+        It is neither read nor unpacked, so a loud tenant costs the others next to nothing. A small
+        one may be within what is left.
+        """
+        stated = request.headers.get("content-length", "")
+        if stated.isdecimal() and int(stated) <= SMALL_BYTES:
+            return
+        rates, now_ms = self._service.rates, self._service.now_ms()
+        refused = rates.refused(caller.tenant, caller.key_id, "events", now_ms)
+        if refused is not None:
+            request.state.rate = refused.headers
+            refused.check()
 
     def _take_in(
         self,

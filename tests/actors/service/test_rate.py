@@ -208,3 +208,24 @@ def test_a_decision_takes_microseconds(capsys: pytest.CaptureFixture[str]) -> No
     with capsys.disabled():
         print(f"\na decision on a rate: {taken:,.0f} ns")
     assert taken < 100_000
+
+
+def test_who_does_not_wait_is_known_until_he_has() -> None:
+    rates = Rates({"events": Budget(10, 10)})
+    assert rates.refused("t", "k", "events", 0) is None
+    assert rates.take("t", "k", "events", 0, 8).allowed
+    assert rates.refused("t", "k", "events", 0) is None
+    told = rates.take("t", "k", "events", 0, 7)
+    assert (told.allowed, told.wait_s) == (False, 0.5)
+    assert rates.refused("t", "other", "events", 0) is None
+    again = rates.refused("t", "k", "events", 200)
+    assert again is not None
+    assert again.wait_s == pytest.approx(0.3)
+    assert again.headers["Retry-After"] == "1"
+    assert rates.refused("t", "k", "events", 500) is None
+    # What passes takes a refusal away; so does a clock that was set back.
+    assert not rates.take("t", "k", "events", 500, 10).allowed
+    assert rates.take("t", "k", "events", 500, 1).allowed
+    assert rates.refused("t", "k", "events", 500) is None
+    assert not rates.take("t", "k", "events", 500, 10).allowed
+    assert rates.refused("t", "k", "events", 0) is None
