@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,17 @@ from actors.intake.frame import Frame, encode
 from actors.live.errors import BusyError, DownError, GoneError, LiveError
 from actors.live.handles import close_all
 from actors.live.hosted import Receipt
-from actors.live.inbox import BATCH_BYTES, RETRY_AFTER_MS
+from actors.live.inbox import RETRY_AFTER_MS
+from actors.live.line import ANSWER_S, Line, Parcel, listen, plain
 from actors.live.opening import OpenerFactory
 from actors.live.shard import Shard, ShardOptions
 from core.errors import HeadraceError
 
 NAMESPACE = "headrace"
 OBJECT_STORE_BYTES = 256 << 20
-CALLS_MAX = 2  # on their way to one actor: while it works at one, the next arrives
-ANSWER_S = 60.0  # for a call, restarts of the actor included
 CLOSE_S = 100.0  # for saving the state of all partitions of an actor
 AGAIN_S = 0.1
-WAITING_BYTES_MAX = 256 << 20  # of frames that wait for a call
+WAITING_BYTES_MAX = 256 << 20  # of frames that wait to be sent
 
 
 class ShardHost:
@@ -55,17 +53,9 @@ class ShardHost:
         gc.collect()
         gc.freeze()
 
-    def take(self, deliveries: Sequence[tuple[int, bytes, int]]) -> list[Any]:
-        """For each (partition, frame, control) the receipt, or the error in its place."""
-        futures: list[Future[Receipt] | Exception] = []
-        for partition, frame, control in deliveries:
-            try:
-                futures.append(self._shard.submit(partition, frame, control))
-            except Exception as error:
-                futures.append(error)
-        found = [_outcome(future) for future in futures]
-        self._check_alive()
-        return found
+    def listen(self) -> str:
+        """Where the gateway may connect to send frames; see `actors.live.line`."""
+        return listen(self._shard.submit, self._check_alive)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """(True, the answer of the shard's method) or (False, the error it raised)."""
@@ -73,7 +63,7 @@ class ShardHost:
             return True, getattr(self._shard, method)(*arguments)
         except Exception as error:
             self._check_alive()
-            return False, error if isinstance(error, HeadraceError) else _plain(error)
+            return False, error if isinstance(error, HeadraceError) else plain(error)
 
     def process(self) -> int:
         """The id of the actor's process."""
@@ -84,52 +74,27 @@ class ShardHost:
         self._shard.close()
 
     def _check_alive(self) -> None:
-        if not self._shard.status()["alive"]:
+        if not self._shard.alive:
             # Only a new process gets a new thread: Ray starts one.
             os._exit(1)
 
 
-def _outcome(future: Future[Receipt] | Exception) -> Any:
-    error = future if isinstance(future, Exception) else future.exception()
-    if error is None and isinstance(future, Future):
-        return future.result()
-    return error if isinstance(error, HeadraceError) else _plain(error)
-
-
-def _plain(error: BaseException | None) -> LiveError:
-    return LiveError(f"{type(error).__name__}: {error}", advice="Please report it")
-
-
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    partition: int
-    frame: bytes
-    control: int
-    future: Future[Receipt]
-
-
 class RayHandle:
-    """A shard behind an actor.
-
-    What is submitted while calls are under way goes together into the next, so that few, large
-    calls are made under load and a lone frame leaves at once.
-    """
+    """A shard behind an actor: calls go by Ray, frames by a line of their own."""
 
     def __init__(self, actor: Any, numbers: tuple[int, ...]) -> None:
         """Reach `actor`, which hosts the partitions `numbers`."""
         self.numbers = numbers
         self.actor = actor
-        self._parcels: queue.SimpleQueue[_Parcel | None] = queue.SimpleQueue()
-        self._calls: queue.Queue[tuple[Any, list[_Parcel]] | None] = queue.Queue(CALLS_MAX - 1)
+        self._parcels: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+        self._line: Line | None = None
         self._waiting_bytes = 0
         self._counting = threading.Lock()
         self._closed = False
-        self._threads = [
-            threading.Thread(target=work, name=f"{name}-{numbers[0]:03}", daemon=True)
-            for work, name in ((self._send, "sender"), (self._answer, "answers"))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._sender = threading.Thread(
+            target=self._send, name=f"sender-{numbers[0]:03}", daemon=True
+        )
+        self._sender.start()
 
     def submit(self, partition: int, frame: Frame, control: int) -> Future[Receipt]:
         """Send a frame on its way; see `ShardHandle`."""
@@ -139,7 +104,7 @@ class RayHandle:
             full = self._waiting_bytes + len(data) > WAITING_BYTES_MAX and self._waiting_bytes > 0
             if not full and not self._closed:
                 self._waiting_bytes += len(data)
-                self._parcels.put(_Parcel(partition, data, control, future))
+                self._parcels.put(Parcel(partition, data, control, future))
                 return future
         if full:
             what = f"{self._waiting_bytes >> 10:,} KiB wait for the shard already"
@@ -174,8 +139,7 @@ class RayHandle:
         with self._counting:
             self._closed = True
             self._parcels.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._sender.join()
         try:
             _get(self.actor.close.remote(), time.monotonic() + CLOSE_S)
         except DownError:
@@ -184,40 +148,33 @@ class RayHandle:
             ray.kill(self.actor, no_restart=True)
 
     def _send(self) -> None:
-        going = True
-        while going:
-            parcel = self._parcels.get()
-            batch: list[_Parcel] = []
-            size = 0
-            while parcel is not None:
-                batch.append(parcel)
-                size += len(parcel.frame)
-                if size >= BATCH_BYTES:
-                    break
-                try:
-                    parcel = self._parcels.get_nowait()
-                except queue.Empty:
-                    break
-            going = parcel is not None
+        while (parcel := self._parcels.get()) is not None:
             with self._counting:
-                self._waiting_bytes -= size
-            if batch:
-                content = [(p.partition, p.frame, p.control) for p in batch]
-                self._calls.put((self.actor.take.remote(content), batch))
-        self._calls.put(None)
-
-    def _answer(self) -> None:
-        while (call := self._calls.get()) is not None:
-            reference, batch = call
+                self._waiting_bytes -= len(parcel.frame)
             try:
-                outcomes = _get(reference, time.monotonic() + ANSWER_S)
+                line = self._connected()
             except DownError as error:
-                outcomes = [error] * len(batch)
-            for parcel, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    parcel.future.set_exception(outcome)
-                else:
-                    parcel.future.set_result(outcome)
+                parcel.future.set_exception(error)
+            else:
+                line.send(parcel)
+        if self._line is not None:
+            self._line.close()
+
+    def _connected(self) -> Line:
+        """The line to the actor's present process. Raises DownError."""
+        if self._line is not None and not self._line.open:
+            self._line.close()
+            self._line = None
+        if self._line is None:
+            path = _get(self.actor.listen.remote(), time.monotonic() + ANSWER_S)
+            try:
+                self._line = Line(path)
+            except OSError as error:
+                raise DownError(
+                    f"the shard cannot be reached at {path}: {error.strerror}",
+                    advice="Run the engine where Ray's processes see the same temporary folder",
+                ) from None
+        return self._line
 
 
 class RayShards:

@@ -185,12 +185,17 @@ class Shard:
         """Set a driven clock, and fire all that is due by then. Raises RefusedError for another."""
         self.ask(lambda: self._advance(to_ms))
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread works."""
+        return self._thread.is_alive()
+
     def status(self) -> dict[str, Any]:
         """What the shard and its partitions do, for people and for the engine."""
         self._marks.look()
         return {
             "numbers": self.numbers,
-            "alive": self._thread.is_alive(),
+            "alive": self.alive,
             "ready": self._control is not None,
             "control": self._control or 0,
             "queue_rows": self._inbox.rows,
