@@ -7,6 +7,7 @@ from api.http_client.calls.audit import AuditCalls
 from api.http_client.calls.content import ContentCalls
 from api.http_client.calls.coupons import CouponsCalls
 from api.http_client.calls.customers import CustomersCalls
+from api.http_client.calls.dead_letters import DeadLettersCalls
 from api.http_client.calls.dry_runs import DryRunsCalls
 from api.http_client.calls.events import EventsCalls
 from api.http_client.calls.exports import ExportsCalls
@@ -17,6 +18,7 @@ from api.http_client.calls.health import HealthCalls
 from api.http_client.calls.keys import KeysCalls
 from api.http_client.calls.links_and_callbacks import LinksAndCallbacksCalls
 from api.http_client.calls.providers import ProvidersCalls
+from api.http_client.calls.rejects import RejectsCalls
 from api.http_client.calls.reports import ReportsCalls
 from api.http_client.calls.schema import SchemaCalls
 from api.http_client.calls.segments import SegmentsCalls
@@ -25,6 +27,7 @@ from api.http_client.calls.templates_of_flows import TemplatesOfFlowsCalls
 from api.http_client.calls.tenants import TenantsCalls
 from api.http_client.calls.users import UsersCalls
 from api.http_client.calls.versions_of_flows import VersionsOfFlowsCalls
+from api.http_client.calls.webhooks import WebhooksCalls
 from api.http_client.connection import Connection
 
 
@@ -34,6 +37,7 @@ class HttpClient(
     ContentCalls,
     CouponsCalls,
     CustomersCalls,
+    DeadLettersCalls,
     DryRunsCalls,
     EventsCalls,
     ExportsCalls,
@@ -44,6 +48,7 @@ class HttpClient(
     KeysCalls,
     LinksAndCallbacksCalls,
     ProvidersCalls,
+    RejectsCalls,
     ReportsCalls,
     SchemaCalls,
     SegmentsCalls,
@@ -52,6 +57,7 @@ class HttpClient(
     TenantsCalls,
     UsersCalls,
     VersionsOfFlowsCalls,
+    WebhooksCalls,
     Connection,
 ):
     """A client of the HTTP API; see `Connection` for what it is made with."""

@@ -24,6 +24,7 @@ from http_service import served
 ST = shutil.which("st", path=str(Path(sys.executable).parent)) or ""
 SUPPORT = Path(__file__).parents[1] / "support"
 SHORT, LONG = 2, 40  # examples of each operation
+WALKS = 10  # along links, for each of these
 ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429", "5xx")  # where nothing else is said
 CONDITION_LACKS = ("400", "401", "403", "406", "415", "422", "428")
 PHASES = ("examples,coverage", "fuzzing", "stateful")
@@ -54,6 +55,7 @@ def _settings(document: dict[str, Any]) -> str:
 
 
 def _run(folder: Path, phase: str, examples: int) -> None:
+    examples *= WALKS if phase == "stateful" else 1
     with served(folder / "data") as service:
         rates = service.service.rates
         # As much as it likes: that limits are kept is another test's.

@@ -61,6 +61,9 @@ class Argument:
     required: bool
 
 
+IF_MATCH = "If-Match"
+
+
 def reason_left_out(operation_id: str) -> str:
     """Why an operation has no method, "" if it has one."""
     for prefix, why in LEFT_OUT.items():
@@ -126,9 +129,12 @@ def _method(
         # Going from page to page is the connection's part.
         sending = [re.sub(r', "after": after|"after": after,? ?', "", line) for line in sending]
         sending = [line for line in sending if line != "query={}"]
-    told = [f"{a.name}: {a.kind}" for a in required]
-    if optional:
-        told += ["*"] + [f"{a.name}: {a.kind} = {_default(a)}" for a in optional]
+    # What stands in a header is told by name.
+    told = [f"{a.name}: {a.kind}" for a in required if a.sent != IF_MATCH]
+    named = [f"{a.name}: {a.kind}" for a in required if a.sent == IF_MATCH]
+    named += [f"{a.name}: {a.kind} = {_default(a)}" for a in optional]
+    if named:
+        told += ["*", *named]
     summary = operation["summary"].rstrip(".")
     lines = [f"    def {operation['operationId']}(self, {', '.join(told)}) -> {answer}:"]
     lines.append(_docstring(f"{summary}."))

@@ -49,10 +49,10 @@ class AuditCalls:
         )
         return found
 
-    def verify_audit(self, *, number: int | None = None, hash: str | None = None) -> dict[str, Any]:
+    def verify_audit(self, *, anchor: str | None = None) -> dict[str, Any]:
         """Verify the chain of the audit log, and name each entry that is not as it was."""
         found: dict[str, Any] = self._connection.fetch(
-            "GET", "/v1/audit/verify", query={"number": number, "hash": hash}
+            "GET", "/v1/audit/verify", query={"anchor": anchor}
         )
         return found
 
@@ -89,11 +89,9 @@ class AuditCalls:
         )
         return found
 
-    def verify_operator_audit(
-        self, *, number: int | None = None, hash: str | None = None
-    ) -> dict[str, Any]:
+    def verify_operator_audit(self, *, anchor: str | None = None) -> dict[str, Any]:
         """Verify the chain of the audit log, and name each entry that is not as it was."""
         found: dict[str, Any] = self._connection.fetch(
-            "GET", "/v1/operator/audit/verify", query={"number": number, "hash": hash}
+            "GET", "/v1/operator/audit/verify", query={"anchor": anchor}
         )
         return found

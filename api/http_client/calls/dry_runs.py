@@ -19,7 +19,7 @@ class DryRunsCalls:
     def start_run(
         self,
         audience: str,
-        draft: Mapping[str, Any],
+        draft: Any,
         *,
         from_: str | Omitted | None = OMITTED,
         until: str | Omitted | None = OMITTED,
@@ -74,8 +74,8 @@ class DryRunsCalls:
     def start_comparison(
         self,
         audience: str,
-        first: Mapping[str, Any],
-        second: Mapping[str, Any],
+        first: Any,
+        second: Any,
         *,
         from_: str | Omitted | None = OMITTED,
         until: str | Omitted | None = OMITTED,

@@ -132,7 +132,7 @@ class FlowsCalls:
         return found
 
     def save_draft(
-        self, flow: str, document: str | Mapping[str, Any], *, if_match: str | None = None
+        self, flow: str, document: str | Mapping[str, Any], *, if_match: str
     ) -> dict[str, Any]:
         """Save the next edition of a draft."""
         found: dict[str, Any] = self._connection.fetch(

@@ -20,9 +20,9 @@ class KeysCalls:
         self,
         name: str,
         *,
-        role: str | Omitted | None = OMITTED,
-        scopes: Sequence[str] | Omitted | None = OMITTED,
-        user: str | Omitted | None = OMITTED,
+        role: str | Omitted = OMITTED,
+        scopes: Sequence[str] | Omitted = OMITTED,
+        user: str | Omitted = OMITTED,
         expires_ms: int | Omitted | None = OMITTED,
         networks: Sequence[str] | Omitted = OMITTED,
     ) -> dict[str, Any]:

@@ -60,9 +60,9 @@ class TenantsCalls:
         self,
         tenant: str,
         *,
-        name: str | Omitted | None = OMITTED,
+        name: str | Omitted = OMITTED,
         expires_ms: int | Omitted | None = OMITTED,
-        quotas: Mapping[str, Any] | Omitted | None = OMITTED,
+        quotas: Mapping[str, Any] | Omitted = OMITTED,
     ) -> dict[str, Any]:
         """Change a tenant's name, quotas, and when it expires."""
         found: dict[str, Any] = self._connection.fetch(

@@ -36,11 +36,7 @@ class UsersCalls:
         return found
 
     def change_user(
-        self,
-        user: str,
-        *,
-        name: str | Omitted | None = OMITTED,
-        role: str | Omitted | None = OMITTED,
+        self, user: str, *, name: str | Omitted = OMITTED, role: str | Omitted = OMITTED
     ) -> dict[str, Any]:
         """Change a user's name or role."""
         found: dict[str, Any] = self._connection.fetch(
