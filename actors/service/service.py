@@ -152,20 +152,21 @@ class Service:
         self.tenants.engine(FIRST).data.beside = None
         if self._tending.ident is not None:
             self._tending.join()
-        self.couriers.close()
-        self.runs.close()
-        self.flows.close()
-        self.reporting.close()
-        self.tenants.close()
-        with contextlib.suppress(HeadraceError):
-            self.keys.flush()
-        self.plane.close()
+        with contextlib.ExitStack() as parts:  # each is closed, whatever befalls those before it
+            parts.callback(self.plane.close)
+            parts.callback(self._flush)
+            for part in (self.tenants, self.reporting, self.flows, self.runs, self.couriers):
+                parts.callback(part.close)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
         self.close()
+
+    def _flush(self) -> None:
+        with contextlib.suppress(HeadraceError):
+            self.keys.flush()
 
     def _tend(self) -> None:
         with contextlib.suppress(HeadraceError):

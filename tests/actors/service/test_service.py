@@ -13,6 +13,9 @@ from actors.service.access import OPERATOR, ROLES
 from actors.service.errors import ForbiddenError, NotFoundError
 from actors.service.service import Service
 from actors.service.tenants import FIRST, Tenant
+from actors.store.errors import HaltedError
+from core.errors import HeadraceError
+from live_work import armed
 
 NOW_MS = 1_772_357_400_000
 HOSTING = Hosting(inline=True, shards=1, relays=False)
@@ -84,3 +87,21 @@ def test_what_does_not_work_is_told(tmp_path: Path) -> None:
         engine._statuses[numbers] = {"numbers": numbers, "alive": False, "error": "it is gone"}
         assert service.problems() == [("tenant main", "it is gone")]
     service.close()
+
+
+def test_a_control_plane_that_halted_keeps_nobody_from_being_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    with opened(folder) as service:
+        with service.plane.operator.write() as txn:
+            service.tenants.put(txn, Tenant("acme", "Acme", 1))
+        engine = service.engine("acme")
+        with pytest.raises(HaltedError), armed("after_transaction", "eio"):  # noqa: SIM117
+            with service.plane.operator.write() as txn:
+                service.tenants.put(txn, Tenant("late", "Late", 1))
+        assert service.problems()[0] == ("control-plane", "it is halted")
+    with pytest.raises(HeadraceError):
+        engine.send([{"customer": "ada", "set": {}}])
+    with opened(folder) as service, service.plane.operator.read() as read:
+        # What nobody knew to be stored was, and the tenant's engine can be opened again.
+        assert "acme" in {tenant.id for tenant in service.tenants.list(read)}
+        assert service.engine("acme").partitions == 1

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from actors import failpoints
 from actors.live.errors import BusyError
 from api.http.observing import FIELDS, LOGGER, allowed_only, logging_to
-from http_service import Served
+from http_service import Served, served
 
 
 def test_a_request_keeps_the_id_that_it_came_with(service: Served) -> None:
@@ -88,3 +92,43 @@ def test_readiness_tells_the_truth(service: Served) -> None:
         inner._statuses.update(known)
     assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
     assert answer.headers["retry-after"] == "2"
+    assert service.ask("GET", "/readyz", key="").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alive": False, "error": "it is gone"},
+        {"partitions": {0: {"state": "halted"}}, "disk": "ok"},
+        {"partitions": {0: {"state": "opening"}}, "disk": "ok"},
+    ],
+    ids=["gone", "halted", "opening"],
+)
+def test_a_shard_that_takes_no_rows_is_not_ready(service: Served, wrong: dict[str, Any]) -> None:
+    inner = service.engine.engine
+    known = dict(inner._statuses)
+    try:
+        inner._statuses.update({numbers: {"numbers": numbers, **wrong} for numbers in known})
+        answer = service.ask("GET", "/readyz", key="")
+    finally:
+        inner._statuses.update(known)
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+    # Who is told whether to send requests here is told nothing else.
+    assert answer.json()["detail"] == "1 parts of the service cannot work now"
+    assert service.ask("GET", "/readyz", key="").json() == {"status": "ready"}
+
+
+def test_a_control_plane_that_cannot_be_written_is_not_ready(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as own:
+        body = {"name": "k", "scopes": ["events:write"]}
+        failpoints.arm("in_transaction", "eio")
+        try:
+            failed = own.ask("POST", "/v1/keys", key=own.admin, json=body)
+        finally:
+            failpoints.disarm()
+        assert failed.status_code in (500, 503)
+        answer = own.ask("GET", "/readyz", key="")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+        assert own.ask("GET", "/healthz", key="").json() == {"status": "alive"}
+        # Nobody is let in by what cannot be trusted any more.
+        assert own.ask("POST", "/v1/events", json=[]).status_code == 503
