@@ -78,14 +78,12 @@ def ask(served: Served, method: str, path: str, **more: Any) -> httpx.Response:
 
 def ended(served: Served, run: str) -> dict[str, Any]:
     """A job at its end."""
-    found: dict[str, Any] = {}
 
-    def at_its_end() -> bool:
-        found.update(ask(served, "GET", f"/v1/runs/{run}").json())
-        return found["status"] in ENDED
+    def at_its_end() -> dict[str, Any]:
+        found: dict[str, Any] = ask(served, "GET", f"/v1/runs/{run}").json()
+        return found if found["status"] in ENDED else {}
 
-    until(at_its_end, lambda: found)
-    return found
+    return until(at_its_end, f"the end of the run {run}")
 
 
 def start(served: Served, body: dict[str, Any], path: str = "/v1/runs") -> dict[str, Any]:
