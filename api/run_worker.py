@@ -129,6 +129,7 @@ def _dry_run(order: Order, folder: Path, given: dict[str, Any], progress: Any) -
 
 def _compare(order: Order, folder: Path, given: dict[str, Any], progress: Any) -> None:
     from api.outputs import write_text
+    from api.page import render_html
     from api.simulate import carry_out as simulate
     from core.comparison import compare
 
@@ -144,8 +145,9 @@ def _compare(order: Order, folder: Path, given: dict[str, Any], progress: Any) -
     second = simulate(request, lambda label, *of: progress(f"second: {label}", *of))
     found = compare(each, second.reports(), whole.draws)
     progress("writing the comparison", 0, 1)
-    write_text(folder / "report.json", whole.model_dump_json())
-    write_text(folder / "second.json", second.report().model_dump_json())
+    for name, report in (("report", whole), ("second", second.report())):
+        write_text(folder / f"{name}.json", report.model_dump_json())
+        write_text(folder / f"{name}.html", render_html(report))
     write_text(folder / "comparison.json", found.model_dump_json())
     progress("writing the comparison", 1, 1)
 

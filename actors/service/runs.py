@@ -36,8 +36,19 @@ AT_ONCE = 2
 JOURNAL, MANY_S = "journal", 30.0
 RESULTS = {
     "dry_run": ("report.json", "report.html", "stories.json"),
-    "comparison": ("comparison.json", "report.json", "second.json"),
+    "comparison": (
+        "comparison.json",
+        "report.json",
+        "report.html",
+        "second.json",
+        "second.html",
+    ),
     "import": ("import.json",),
+}
+MAKES = {
+    "dry_run": "a dry run makes one report, and stories",
+    "comparison": "a comparison makes itself and two reports, first and second",
+    "import": "an import makes an audience, and nothing else",
 }
 STOPPED = {
     "message": "the service ended while the run was under way",
@@ -170,10 +181,7 @@ class Runs:
             )
         file = self.folder(tenant, job.id) / name
         if name not in RESULTS[job.kind]:
-            raise NotFoundError(
-                f"a run of this kind makes no {name}",
-                advice=f"It makes {', '.join(RESULTS[job.kind])}",
-            )
+            raise NotFoundError(MAKES[job.kind], advice="Ask for what it makes")
         if not file.is_file():
             # Backups have the record, and not what can be computed again.
             raise NotFoundError("the results of the run are gone", advice="Start it again")

@@ -97,7 +97,7 @@ def test_N07_a_report_comes_as_a_page_until_it_is_deleted(service: Served) -> No
     assert str(service.service.folder) not in answer.text
     folder = service.service.runs.folder(FIRST, run)
     (folder / "report.json").unlink()
-    for what, detail in (("report", "are gone"), ("comparison", "makes no comparison.json")):
+    for what, detail in (("report", "are gone"), ("comparison", "makes one report")):
         answer = ask(service, "GET", f"/v1/runs/{run}/{what}")
         assert (answer.status_code, detail in answer.json()["detail"]) == (404, True)
     assert ask(service, "DELETE", f"/v1/runs/{run}").status_code == 204
@@ -175,6 +175,14 @@ def compare(service: Served, second: dict[str, Any], **more: Any) -> dict[str, A
     found: dict[str, Any] = ask(service, "GET", f"/v1/runs/{run}/comparison").json()
     assert report_of(service, run)["flow"]["id"] == FLOW["flow"]
     assert report_of(service, run, of="second")["flow"]["id"] == second["flow"]
+    for of, flow in (("first", FLOW["flow"]), ("second", second["flow"])):
+        params = {"format": "html", "of": of}
+        page = ask(service, "GET", f"/v1/runs/{run}/report", params=params)
+        assert page.headers["content-type"].startswith("text/html")
+        assert flow in page.text
+    assert (
+        ask(service, "GET", f"/v1/runs/{run}/stories").json()["detail"].startswith("a comparison")
+    )
     return found
 
 
