@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from actors.intake.frame import Frame
 from actors.intake.rows import Decoded, decode_rows
 from actors.intake.values import RefusedError
-from api.http.ingest.tracks import Plain, decode_tracks, parse_tracks, read_tracks, table_of
+from api.http.ingest.tracks import Plain, frame_of_tracks, parse_tracks
 from api.http.ingest.translation import (
     MERGE_REFUSED,
     PAGE_EVENT,
@@ -106,16 +107,16 @@ def read_batch(body: bytes, places: Places, received_ms: int) -> Translation:
     """A body of several calls, each of the type it states. Raises ProblemError."""
     batch = _checked(body)
     skew = skew_ms(batch.sent_at, received_ms)
-    table = read_tracks(body, places, NAMESPACE, skew)
-    if table is None or max(map(_size, batch.batch)) > SIZES.event_bytes_max:
+    plain = read_plain(body, places, received_ms)
+    if plain is None:
         return _rows(batch, places, skew)
 
     def decode(schema: TenantSchema) -> Decoded:
-        found = decode_tracks(table, schema)
-        if found is None:
-            rows = _rows(batch, places, skew).rows
-            found = decode_rows(rows, schema, batch=os.urandom(BATCH_BYTES))
-        return found
+        frame = frame_of_plain([plain], places, schema)
+        if frame is not None:
+            return Decoded(frame, np.arange(frame.rows))
+        rows = _rows(batch, places, skew).rows
+        return decode_rows(rows, schema, batch=os.urandom(BATCH_BYTES))
 
     return Translation(count=len(batch.batch), decode=decode)
 
@@ -134,9 +135,7 @@ def read_plain(body: bytes, places: Places, received_ms: int) -> Plain | None:
 
 def frame_of_plain(requests: Sequence[Plain], places: Places, schema: TenantSchema) -> Frame | None:
     """The calls of several requests in order; None where the schema does not take all of them."""
-    table = table_of(requests, places, NAMESPACE)
-    found = None if table is None else decode_tracks(table, schema)
-    return None if found is None else found.frame
+    return frame_of_tracks(requests, NAMESPACE, places, schema)
 
 
 def _size(call: msgspec.Raw) -> int:

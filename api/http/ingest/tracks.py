@@ -17,12 +17,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from actors.intake.columns import OWN, decode_table
-from actors.intake.frame import FrameError
-from actors.intake.rows import Decoded
+from actors.intake.bulk import strings_of
+from actors.intake.columns import BYTES_OF_CHAR
+from actors.intake.frame import (
+    DTYPES,
+    INSTANT_MAX_MS,
+    INSTANT_MIN_MS,
+    NOT_STATED_MS,
+    Frame,
+    FrameError,
+    Sparse,
+)
+from actors.intake.rows import fingerprints, identities
+from actors.intake.values import RefusedError, reader_of, text_of
 from api.http.ingest.translation import Places
+from core.audience import Kind
 from core.instants import instant_ms
+from core.internal_events import is_internal
 from core.tenant_schema import TenantSchema
+from ext.hashing import hash_strings
 
 ID_CHARS_MAX = 128  # of a message's id; a longer one may be shortened to a hash
 _NANOS = pa.timestamp("ns", "UTC")
@@ -81,58 +94,121 @@ def parse_tracks(body: bytes, places: Places) -> Tracks | None:
     return found if tracks else None
 
 
-def read_tracks(body: bytes, places: Places, namespace: str, skew_ms: int) -> pa.Table | None:
-    """The table of a batch's calls, as `decode_table` takes it; None where any is not plain.
+def frame_of_tracks(
+    requests: Sequence[Plain], namespace: str, places: Places, schema: TenantSchema
+) -> Frame | None:
+    """The rows of the calls of several requests, in order, with ids of messages `namespace:id`.
 
-    `skew_ms` is added to every time that is stated; ids of messages become `namespace:id`.
+    None where the schema does not take all of them as they stand.
     """
-    found = parse_tracks(body, places)
-    return None if found is None else table_of([Plain(found.batch, skew_ms)], places, namespace)
-
-
-def table_of(requests: Sequence[Plain], places: Places, namespace: str) -> pa.Table | None:
-    """The table of the calls of several requests, in order; None where any is not plain."""
     tracks = [track for request in requests for track in request.tracks]
-    columns: dict[str, list[object]] = {}
+    try:
+        return _frame(tracks, _skews(requests), namespace, places, schema)
+    except (_UnusualError, RefusedError, FrameError, ValueError, OverflowError):
+        return None
+
+
+class _UnusualError(Exception):
+    """A call that is not plain after all."""
+
+
+def _frame(
+    tracks: Sequence[Track],
+    skew_ms: NDArray[np.int64],
+    namespace: str,
+    places: Places,
+    schema: TenantSchema,
+) -> Frame:
+    customers: dict[str, int] = {}
+    number = [
+        customers.setdefault(track.user_id or track.anonymous_id, len(customers))
+        for track in tracks
+    ]
+    offsets, data = strings_of(list(customers))
+    if np.diff(offsets).max() > schema.settings.id_bytes_max:
+        raise _UnusualError
+    events: dict[str, int] = {}
+    kinds = np.array([events.setdefault(t.event, len(events)) for t in tracks], np.int32)
+    if not places.kinds.keys() >= events.keys() or any(is_internal(name) for name in events):
+        raise _UnusualError
+    names = list(events)
+    messages = [f"{namespace}:{track.message_id}".encode() for track in tracks]
+    frame = Frame(
+        id_offsets=offsets,
+        id_data=data,
+        id_hash=hash_strings(data.data, offsets),
+        customer=np.array(number, np.int32),
+        type=kinds,
+        event_names=names,
+        occurred_ms=_instants([track.timestamp for track in tracks], skew_ms),
+        received_ms=np.zeros(len(tracks), np.int64),
+        message=fingerprints(messages),
+        hash=identities(names, kinds, messages),
+    )
+    for name, (rows, values) in _columns(tracks, places, schema.settings.fields_max).items():
+        of_event = [places.kinds[each].get(name) for each in names]
+        at = np.array(rows, np.int32)
+        found = {of_event[event] for event in np.unique(kinds[at]).tolist()}
+        if len(found) > 1 or None in found:
+            raise _UnusualError
+        frame.put("properties", name, _sparse(found.pop(), at, values, schema))
+    frame.check()
+    return frame
+
+
+def _columns(
+    tracks: Sequence[Track], places: Places, fields_max: int
+) -> dict[str, tuple[list[int], list[Any]]]:
+    """The properties by name: the rows that have one, and its values there."""
+    found: dict[str, tuple[list[int], list[Any]]] = {}
     for row, track in enumerate(tracks):
-        if track.properties is None:
+        properties = track.properties
+        if not properties:
             continue
-        for name, value in track.properties.items():
+        if len(properties) > fields_max:
+            raise _UnusualError
+        for name, value in properties.items():
             if value is None:
-                if name not in places.events.get(track.event, ()):
-                    return None
+                if name not in places.kinds[track.event]:
+                    raise _UnusualError
                 continue  # It states nothing.
-            column = columns.get(name)
+            column = found.get(name)
             if column is None:
-                if name in OWN:
-                    return None
-                columns[name] = column = [None] * len(tracks)
-            column[row] = value
-    skew_ms = np.repeat([each.skew_ms for each in requests], [each.count for each in requests])
-    try:
-        return pa.table(
-            {
-                "customer": pa.array([t.user_id or t.anonymous_id for t in tracks], pa.string()),
-                "event": pa.array([t.event for t in tracks], pa.string()).dictionary_encode(),
-                "occurred": _instants([t.timestamp for t in tracks], skew_ms),
-                "message_id": pa.array([f"{namespace}:{t.message_id}" for t in tracks]),
-                **{name: pa.array(values) for name, values in columns.items()},
-            }
-        )
-    except (pa.ArrowException, ValueError, TypeError, OverflowError):
-        return None
+                found[name] = column = ([], [])
+            column[0].append(row)
+            column[1].append(value)
+    return found
 
 
-def decode_tracks(table: pa.Table, schema: TenantSchema) -> Decoded | None:
-    """What a table of `read_tracks` amounts to; None where the schema does not take all of it."""
-    try:
-        found = decode_table(table, schema)
-    except FrameError:
-        return None
-    return None if found.rejects or found.dropped else found
+def _sparse(
+    kind: Kind | None, rows: NDArray[np.int32], values: list[Any], schema: TenantSchema
+) -> Sparse:
+    """A column of `kind` of values that all are what it takes. Raises RefusedError, ValueError."""
+    assert kind is not None
+    types = set(map(type, values))
+    if kind == "string" and types == {str}:
+        codes: dict[str, int] = {}
+        code = [codes.setdefault(value, len(codes)) for value in values]
+        texts = list(codes)
+        if max(map(len, texts)) * BYTES_OF_CHAR > schema.settings.text_bytes_max:
+            for text in texts:
+                text_of(text, schema.settings.text_bytes_max)
+        return Sparse(kind, rows, np.array(code, np.int32), texts)
+    if kind == "float64" and types == {float}:
+        # JSON has no infinite numbers.
+        return Sparse(kind, rows, np.array(values, np.float64))
+    if kind == "string":
+        raise _UnusualError
+    read = reader_of(kind, schema.settings.text_bytes_max)
+    return Sparse(kind, rows, np.array([read(value) for value in values], DTYPES[kind]))
 
 
-def _instants(texts: Sequence[str | None], skew_ms: NDArray[np.int64]) -> pa.Array:
+def _skews(requests: Sequence[Plain]) -> NDArray[np.int64]:
+    counts = [each.count for each in requests]
+    return np.repeat(np.array([each.skew_ms for each in requests], np.int64), counts)
+
+
+def _instants(texts: Sequence[str | None], skew_ms: NDArray[np.int64]) -> NDArray[np.int64]:
     """Times as ms UTC, to each of which its skew is added. Raises ValueError for what is none."""
     try:
         nanos = pc.cast(pa.array(texts, pa.string()), _NANOS).cast(pa.int64())
@@ -140,7 +216,13 @@ def _instants(texts: Sequence[str | None], skew_ms: NDArray[np.int64]) -> pa.Arr
         # Forms that Arrow does not know.
         skews = zip(texts, skew_ms.tolist(), strict=True)
         plain = [None if text is None else instant_ms(text) + skew for text, skew in skews]
-        return pa.array(plain, pa.int64())
-    missing = nanos.is_null().to_numpy(zero_copy_only=False)
-    ms = np.floor_divide(nanos.fill_null(0).to_numpy(), 1_000_000) + skew_ms
-    return pa.array(ms, pa.int64(), mask=missing)
+        missing = np.array([each is None for each in plain], np.bool_)
+        ms = np.array([each or 0 for each in plain], np.int64)
+    else:
+        missing = nanos.is_null().to_numpy(zero_copy_only=False)
+        ms = np.floor_divide(nanos.fill_null(0).to_numpy(), 1_000_000) + skew_ms
+    stated = ms[~missing]
+    if len(stated) and not INSTANT_MIN_MS <= stated.min() <= stated.max() <= INSTANT_MAX_MS:
+        raise _UnusualError
+    ms[missing] = NOT_STATED_MS
+    return ms

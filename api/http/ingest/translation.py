@@ -18,6 +18,7 @@ import xxhash
 from actors.intake.rows import MESSAGE_ID_BYTES_MAX, Decoded, Unreadable
 from actors.intake.values import RefusedError
 from api.http.problems import refuse
+from core.audience import Kind
 from core.instants import instant_ms
 from core.tenant_schema import TenantSchema
 
@@ -36,18 +37,21 @@ class Places:
     """What of a tenant's schema decides how an item becomes a row.
 
     `attributes` are the names of attributes, `instants` those of them that are instants; `events`
-    the names of properties by event; `context` those of an event that begin with `context_`.
+    the names of properties by event; `context` those of an event that begin with `context_`;
+    `kinds` the types of properties by event.
     """
 
     attributes: frozenset[str]
     instants: frozenset[str]
     events: Mapping[str, frozenset[str]]
     context: Mapping[str, frozenset[str]]
+    kinds: Mapping[str, Mapping[str, Kind]]
 
     @classmethod
     def of(cls, schema: TenantSchema) -> Places:
         """The places of a schema."""
-        events = {name: frozenset(kinds) for name, kinds in schema.known_events.items()}
+        kinds = schema.known_events
+        events = {name: frozenset(properties) for name, properties in kinds.items()}
         context = {
             name: found
             for name, properties in events.items()
@@ -55,7 +59,7 @@ class Places:
         }
         attributes = schema.attributes
         instants = frozenset(n for n, a in attributes.items() if a.type == "datetime")
-        return cls(frozenset(attributes), instants, events, context)
+        return cls(frozenset(attributes), instants, events, context, kinds)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.intake.rows import Decoded, decode_rows
-from api.http.ingest import segment, tracks
-from api.http.ingest.translation import Places
+from api.http.ingest import segment
+from api.http.ingest.translation import Places, skew_ms
 from core.tenant_schema import TenantSchema
 
 SCHEMA = TenantSchema.of(
@@ -59,7 +59,7 @@ def both(body: bytes, schema: TenantSchema = SCHEMA) -> tuple[Decoded, Decoded]:
     """What is decoded as columns where that is possible, and by rows."""
     found = segment.read_batch(body, PLACES, RECEIVED_MS)
     batch = segment._checked(body)
-    skew = segment.skew_ms(batch.sent_at, RECEIVED_MS)
+    skew = skew_ms(batch.sent_at, RECEIVED_MS)
     rows = segment._rows(batch, PLACES, skew).rows
     by_rows = decode_rows(rows, schema, batch=b"0" * 16)
     if found.decode is None:
@@ -68,8 +68,8 @@ def both(body: bytes, schema: TenantSchema = SCHEMA) -> tuple[Decoded, Decoded]:
 
 
 def is_columns(body: bytes, schema: TenantSchema = SCHEMA) -> bool:
-    table = tracks.read_tracks(body, PLACES, "segment", 0)
-    return table is not None and tracks.decode_tracks(table, schema) is not None
+    plain = segment.read_plain(body, PLACES, RECEIVED_MS)
+    return plain is not None and segment.frame_of_plain([plain], PLACES, schema) is not None
 
 
 TIMES = st.sampled_from(
@@ -131,6 +131,7 @@ def test_columns_take_and_refuse_what_rows_do(
         {"properties": {"amount": 5, "count": -1, "gift": False}},
         {"event": "visit", "properties": {"url": "ä", "count": None}},
         {"context": {"library": {"name": "any"}}},
+        {"event": "visit", "properties": {"at": "2026-03-01T09:00:00Z"}},
     ],
 )
 def test_plain_calls_are_read_as_columns(call: dict[str, Any]) -> None:
@@ -153,7 +154,6 @@ def test_plain_calls_are_read_as_columns(call: dict[str, Any]) -> None:
         {"properties": {"event": "x"}},
         {"properties": {"unheard": 1}},
         {"event": "unheard"},
-        {"event": "visit", "properties": {"at": "2026-03-01T09:00:00Z"}},
         {"timestamp": "soon"},
         {"timestamp": None, "originalTimestamp": "2026-03-01T09:00:00Z"},
     ],
@@ -172,4 +172,4 @@ def test_an_event_that_is_too_large_is_refused_alone() -> None:
 def test_an_event_with_a_place_for_its_context_is_read_as_a_row() -> None:
     schema = TenantSchema.of({"events": {"order": {"properties": {"context_ip": "string"}}}})
     body = body_of([{**PLAIN, "context": {"ip": "1.2.3.4"}}])
-    assert tracks.read_tracks(body, Places.of(schema), "segment", 0) is None
+    assert segment.read_plain(body, Places.of(schema), RECEIVED_MS) is None
