@@ -56,4 +56,4 @@ def test_scenario_32_bodies_of_content_and_providers_never_fail_the_service(
     for method, path, body in bodies:
         headers = {"Content-Type": "application/json"}
         status, problem = shop.problem(method, path, content=body.encode(), headers=headers)
-        assert status == 422, (path, problem)
+        assert status in (400, 422), (path, problem)
