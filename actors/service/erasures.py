@@ -1,7 +1,9 @@
 """Erase customers, and prove it: by the ledger of erasures, and by a scan of every byte.
 
-An erasure has a record without anything of the customer in it. The scan looks for what was known
-of them before, which only memory holds meanwhile: after a restart it can not be made any more.
+Imported audiences, runs and files that wait are written anew without them behind the answer, once
+no job of before is at work; then all is scanned. An erasure has a record without anything of the
+customer in it. The scan looks for what was known of them before, which only memory holds meanwhile:
+after a restart it can not be made any more, but the rest goes on.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from actors.live.engine import Engine
+from actors.relay.services import wall_ms
+from actors.service import forgetting
 from actors.service.byte_scan import ScanReport, scan
 from actors.service.errors import NotFoundError
 from actors.service.plane import Rows
@@ -23,6 +28,8 @@ from actors.service.transactions import ReadTxn, WriteTxn
 from core.errors import HeadraceError
 
 TABLE = "erasures"
+PATIENCE_S = 3_600.0  # so long jobs of before may go on; then it is done at the next start
+LOOK_S = 0.2
 ScanStatus = Literal["running", "done", "failed"]
 
 
@@ -30,7 +37,9 @@ ScanStatus = Literal["running", "done", "failed"]
 class Erasure:
     """One erasure: which entry of which partition's ledger tells of it, and what a scan found.
 
-    `command` is its number in the control log. `exports` are those that were deleted with it.
+    `command` is its number in the control log. `exports` are those that were deleted with it;
+    `audiences`, `runs` and `files` what was written anew or removed. `reached` says whether that is
+    done; until then the scan is running.
     """
 
     id: str
@@ -42,6 +51,10 @@ class Erasure:
     exports: int
     scan: ScanStatus
     report: Mapping[str, Any] | None = None
+    audiences: int = 0
+    runs: int = 0
+    files: int = 0
+    reached: bool = False
 
 
 class Erasures:
@@ -94,10 +107,12 @@ class Erasures:
     ) -> None:
         """Write an erasure down; once that is stored, the scan of `folder` begins."""
         txn.put(TABLE, erasure.id, asdict(erasure))
+        (customer,) = texts["id"]
+        due = forgetting.note(txn, erasure.id, customer, wall_ms())
         with self._lock:
             self._scanning.add(erasure.id)
         thread = threading.Thread(
-            target=self._scan, args=(rows, erasure, texts, folder, without), daemon=True
+            target=self._scan, args=(rows, erasure, due, texts, folder, without), daemon=True
         )
         txn.when_stored(thread.start)
 
@@ -123,12 +138,15 @@ class Erasures:
         self,
         rows: Rows,
         erasure: Erasure,
+        due: forgetting.Due,
         texts: Mapping[str, Sequence[str]],
         folder: Path,
         without: Sequence[Path],
     ) -> None:
         try:
             report: ScanReport | None = None
+            with contextlib.suppress(HeadraceError, OSError):
+                erasure = self._reach(rows, erasure, due, texts, folder)
             with contextlib.suppress(OSError):
                 report = scan(folder, texts, without)
             ended = replace(
@@ -141,3 +159,45 @@ class Erasures:
         finally:
             with self._lock:
                 self._scanning.discard(erasure.id)
+
+    def _reach(
+        self,
+        rows: Rows,
+        erasure: Erasure,
+        due: forgetting.Due,
+        texts: Mapping[str, Sequence[str]],
+        folder: Path,
+    ) -> Erasure:
+        """Forget them beside the engine, once no job of before is at work any more."""
+        end_s = time.monotonic() + PATIENCE_S
+        while forgetting.is_used(rows, due):
+            if time.monotonic() > end_s:
+                return erasure
+            time.sleep(LOOK_S)
+        known = [text for each in texts.values() for text in each]
+        done = forgetting.forget(rows, folder, due, known)
+        return replace(
+            erasure, audiences=done.audiences, runs=done.runs, files=done.files, reached=True
+        )
+
+
+def resume(rows: Rows, folder: Path, before_ms: int) -> int:
+    """Go on with what a stop of the service cut short; returns how many erasures reached all.
+
+    Those of before `before_ms` are meant, which is when this service started.
+
+    What was known of them is not known any more, so all files of before that wait go. Raises
+    HeadraceError, OSError.
+    """
+    done = 0
+    for due in forgetting.due_of(rows):
+        if due.erased_ms >= before_ms or forgetting.is_used(rows, due):
+            continue
+        found = forgetting.forget(rows, folder, due, None)
+        done += 1
+        with rows.write() as txn:
+            record = txn.get(TABLE, due.id)
+            if record is not None:
+                ended = replace(Erasure(**record), reached=True, audiences=found.audiences)
+                txn.put(TABLE, due.id, asdict(replace(ended, runs=found.runs, files=found.files)))
+    return done

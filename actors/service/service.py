@@ -17,7 +17,7 @@ from actors.live.data_dir import is_data_dir
 from actors.live.engine import Engine
 from actors.live.shard import ShardOptions
 from actors.live.starting import Hosting, Making, start_engine
-from actors.service import quotas
+from actors.service import erasures, quotas
 from actors.service.access import OPERATOR, ROLES
 from actors.service.couriers import Couriers
 from actors.service.idempotency import Idempotency
@@ -171,6 +171,8 @@ class Service:
     def _tend(self) -> None:
         with contextlib.suppress(HeadraceError):
             self.tenants.open_all()
+        started_ms = wall_ms()
+        self._forget(started_ms)
         while not self._stopped.wait(FLUSH_S):
             with contextlib.suppress(HeadraceError):
                 # What can't be written now is only kept a little longer, or told a little late.
@@ -178,6 +180,16 @@ class Service:
                 self.plane.tend()
                 while self.idempotency.sweep(self.now_ms()):
                     pass
+            self._forget(started_ms)
+
+    def _forget(self, before_ms: int) -> None:
+        """Go on with erasures that a stop of the service cut short."""
+        with self.plane.operator.read() as txn:
+            tenants = [tenant.id for tenant in self.tenants.list(txn)]
+        for tenant in tenants:
+            # What fails now is tried again, and is due until it is done.
+            with contextlib.suppress(HeadraceError, OSError):
+                erasures.resume(self.plane.tenant(tenant), self.tenants.folder(tenant), before_ms)
 
 
 def _start(folder: Path, tenant: Tenant, first: Engine, hosting: Hosting) -> Engine:

@@ -40,6 +40,7 @@ TABLES = {
     "templates": 29,  # flows that were saved as templates
     "job_documents": 30,  # what jobs that wait are to work on
     "erasures": 31,  # who was erased, by the place in the ledger alone
+    "forgetting": 32,  # erasures that have not reached audiences and runs, by the id's hash
 }
 
 NAMES = {number: name for name, number in TABLES.items()}

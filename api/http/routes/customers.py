@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from actors.live.engine import Engine
 from actors.service.erasures import Erasure, Erasures
 from actors.service.exports import Exports
+from actors.service.forgetting import is_imported
 from actors.service.tenants import FIRST
 from actors.service.tenants import FOLDER as TENANTS
 from actors.service.uploads import Upload, read_upload
@@ -57,6 +58,10 @@ ERASURE: dict[str, Any] = {
     "pending": [],
     "exports": 1,
     "scan": "done",
+    "audiences": 1,
+    "runs": 0,
+    "files": 0,
+    "reached": True,
     "report": {
         "files": 41,
         "bytes": 52_428_800,
@@ -158,6 +163,10 @@ class ErasureBody(BaseModel):
     pending: list[int] = Field(description="Partitions that follow later, because they are down")
     exports: int = Field(description="Exports whose archives were deleted with it")
     scan: str = Field(description="running, done, or failed")
+    audiences: int = Field(description="Imported audiences that were written anew without them")
+    runs: int = Field(description="Runs whose stories of them were taken out")
+    files: int = Field(description="Files that waited to be imported, and were removed")
+    reached: bool = Field(description="Whether audiences, runs and files have been reached")
     report: ScanBody | None = None
 
 
@@ -259,10 +268,13 @@ def customers_routes(exports: Exports) -> Routes:
         """Erase a customer for good.
 
         When it answers nothing of their personal values is left in the engine, and exports are
-        gone. A scan of every byte follows; its report stands in the erasure that is named here.
+        gone. Imported audiences, runs and files that wait follow, then a scan of every byte; its
+        report stands in the erasure that is named here. Who is only in an imported audience can be
+        erased as well.
         """
         name = restored(customer)
-        known_state(call.engine, name)
+        if not is_imported(call.engine.path, name):
+            known_state(call.engine, name)
         erasure, texts = erasures.erase(call.engine, name, call.now_ms)
         gone = exports.forget(call.rows, call.engine)
         erasure = replace(erasure, exports=gone)
