@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from actors.audience_columns import arrow_column
-from actors.intake.bulk import frame_of_columns, numbered_identities
+from actors.intake.bulk import Strings, frame_of_columns, numbered_identities
 from actors.intake.frame import (
     COLUMNS_MAX,
     INSTANT_MAX_MS,
@@ -112,24 +112,29 @@ class _Columns:
         self.keep: Mask = np.ones(table.num_rows, np.bool_)
 
     def decoded(self, source: bytes, random: bytes) -> Decoded:
-        customer = self._column("customer", "string")
-        self._refuse(customer.missing(), "customer", "missing-field", "the row has no customer")
-        self._bounded(customer, "customer", 1, self._schema.settings.id_bytes_max)
+        plain = self._plain_ids()
+        customer = self._customers() if plain is None else None
         events = self._events() if "event" in self._table.column_names else None
         occurred = self._occurred()
         numbers, texts = self._messages(needed=events is not None and not random)
         columns = self._values(events)
         rows = np.flatnonzero(self.keep)
-        used, codes = np.unique(customer.values[rows], return_inverse=True)
-        dictionary = customer.dictionary or []
-        frame = frame_of_columns(
-            [dictionary[code] for code in used],
-            event=None,
-            occurred_ms=occurred[rows],
-            message=None if numbers is None else numbers[rows],
-            customer=codes.astype(np.int32),
-            source=source,
-        )
+        if plain is not None and len(rows) == self._table.num_rows:
+            frame = frame_of_columns(
+                plain, event=None, occurred_ms=occurred, message=numbers, source=source
+            )
+        else:
+            customer = customer or self._customers()
+            used, codes = np.unique(customer.values[rows], return_inverse=True)
+            dictionary = customer.dictionary or []
+            frame = frame_of_columns(
+                [dictionary[code] for code in used],
+                event=None,
+                occurred_ms=occurred[rows],
+                message=None if numbers is None else numbers[rows],
+                customer=codes.astype(np.int32),
+                source=source,
+            )
         if events is not None:
             present, types = np.unique(events.values[rows], return_inverse=True)
             frame.event_names = [(events.dictionary or [])[code] for code in present]
@@ -150,6 +155,26 @@ class _Columns:
         frame.check()
         self._rejects.sort(key=lambda reject: reject.row)
         return Decoded(frame, rows.astype(np.int64), self._rejects, {}, self._dropped)
+
+    def _plain_ids(self) -> Strings | None:
+        """The customers' ids as they stand; None where any must be looked at."""
+        given = self._table.column("customer")
+        if given.type != pa.string() or given.null_count or not len(given):
+            return None
+        whole = given.combine_chunks()
+        _, places, data = whole.buffers()
+        bounds = np.frombuffer(places, np.int32)[whole.offset : whole.offset + len(whole) + 1]
+        offsets = bounds.astype(np.int64)
+        sizes = np.diff(offsets)
+        if sizes.min() < 1 or sizes.max() > self._schema.settings.id_bytes_max:
+            return None
+        return offsets - offsets[0], np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+
+    def _customers(self) -> Column:
+        customer = self._column("customer", "string")
+        self._refuse(customer.missing(), "customer", "missing-field", "the row has no customer")
+        self._bounded(customer, "customer", 1, self._schema.settings.id_bytes_max)
+        return customer
 
     def _refuse(self, bad: Mask, column: str, code: str, message: str) -> None:
         for row in np.flatnonzero(bad & self.keep).tolist():

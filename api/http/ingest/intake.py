@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ THREADS = 8
 WAITING_MAX = 256  # requests under way; one more is told to come back
 DEADLINE_S = 5.0  # so long the engine is asked again while it is busy
 BUSY_MS = 1_000
+TURN_ROWS = 10_000  # of columns that are read in turn; nobody waits for larger ones
 SMALL_BYTES = 4 << 10
 RESET = "X-RateLimit-Reset"
 
@@ -71,6 +73,7 @@ class Intake:
         self._places: dict[str, tuple[TenantSchema, Places]] = {}
         self._lock = threading.Lock()
         self._waiting = 0
+        self._reading = threading.Lock()
         self._gathering = Gathering(service.engine, self.places, DEADLINE_S)
 
     async def take(
@@ -177,7 +180,10 @@ class Intake:
         for change, names in found.once:
             _keep_first(engine.state_of, change, names)
         if found.decode is not None:
-            reply = engine.send_decoded(found.decode(engine.schema), deadline_s=DEADLINE_S)
+            # Threads that read at the same time only keep each other waiting for the interpreter.
+            with self._reading if found.count <= TURN_ROWS else nullcontext():
+                decoded = found.decode(engine.schema)
+            reply = engine.send_decoded(decoded, deadline_s=DEADLINE_S)
         elif found.rows:
             reply = engine.send(found.rows, deadline_s=DEADLINE_S)
         else:
