@@ -128,6 +128,7 @@ def _dry_run(order: Order, folder: Path, given: dict[str, Any], progress: Any) -
 
 
 def _compare(order: Order, folder: Path, given: dict[str, Any], progress: Any) -> None:
+    from api.comparison_page import render_comparison
     from api.outputs import write_text
     from api.page import render_html
     from api.simulate import carry_out as simulate
@@ -149,6 +150,7 @@ def _compare(order: Order, folder: Path, given: dict[str, Any], progress: Any) -
         write_text(folder / f"{name}.json", report.model_dump_json())
         write_text(folder / f"{name}.html", render_html(report))
     write_text(folder / "comparison.json", found.model_dump_json())
+    write_text(folder / "comparison.html", render_comparison(found))
     progress("writing the comparison", 1, 1)
 
 

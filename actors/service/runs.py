@@ -38,6 +38,7 @@ RESULTS = {
     "dry_run": ("report.json", "report.html", "stories.json"),
     "comparison": (
         "comparison.json",
+        "comparison.html",
         "report.json",
         "report.html",
         "second.json",

@@ -293,6 +293,15 @@ async def _events(call: Call, run: str) -> AsyncIterator[str]:
         await asyncio.sleep(LOOK_S)
 
 
+def _result(call: Call, run: str, name: str, format: Literal["json", "html"]) -> Response:
+    """A file that a job has written."""
+    file = call.service.runs.result(call.caller.tenant, find(call, run), f"{name}.{format}")
+    if format == "html":
+        policy = {"Content-Security-Policy": PAGE_POLICY}
+        return FileResponse(file, headers=policy, media_type="text/html")
+    return FileResponse(file, media_type="application/json")
+
+
 def _reading(routes: Routes) -> None:
     results: dict[str, Any] = {"scope": "reports:read", "problems": (404, 409, 422)}
     page = {"schema": {"type": "string"}, "example": "<!doctype html><title>Welcome</title>"}
@@ -314,23 +323,24 @@ def _reading(routes: Routes) -> None:
     ) -> Response:
         """Read the report of a dry run, as JSON or as a page; of a comparison, that of a draft."""
         name = "second" if of == "second" else "report"
-        file = call.service.runs.result(call.caller.tenant, find(call, run), f"{name}.{format}")
-        if format == "html":
-            policy = {"Content-Security-Policy": PAGE_POLICY}
-            return FileResponse(file, headers=policy, media_type="text/html")
-        return FileResponse(file, media_type="application/json")
+        return _result(call, run, name, format)
 
     @routes.add(
         "GET",
         "/v1/runs/{run}/comparison",
-        responses=_told(Comparison, {"version": 1, "same": True, "differences": []}),
+        responses=_told(
+            Comparison, {"version": 1, "same": True, "differences": []}, {"text/html": page}
+        ),
         response_class=FileResponse,
         **results,
     )
-    def read_comparison(call: Calling, run: RunId) -> Response:
+    def read_comparison(
+        call: Calling,
+        run: RunId,
+        format: Annotated[Literal["json", "html"], Query(description="html is a page")] = "json",
+    ) -> Response:
         """Read what changes from the first draft of a comparison to the second."""
-        file = call.service.runs.result(call.caller.tenant, find(call, run), "comparison.json")
-        return FileResponse(file, media_type="application/json")
+        return _result(call, run, "comparison", format)
 
     stories = {"stories": [{"customer": "c-17", "events": []}]}
 

@@ -148,9 +148,11 @@ class DryRunsCalls:
         )
         return found
 
-    def read_comparison(self, run: str) -> dict[str, Any]:
+    def read_comparison(self, run: str, *, format: str | None = None) -> dict[str, Any]:
         """Read what changes from the first draft of a comparison to the second."""
-        found: dict[str, Any] = self._connection.fetch("GET", at("/v1/runs/{}/comparison", run))
+        found: dict[str, Any] = self._connection.fetch(
+            "GET", at("/v1/runs/{}/comparison", run), query={"format": format}
+        )
         return found
 
     def read_run_stories(self, run: str) -> dict[str, Any]:

@@ -180,6 +180,9 @@ def compare(service: Served, second: dict[str, Any], **more: Any) -> dict[str, A
         page = ask(service, "GET", f"/v1/runs/{run}/report", params=params)
         assert page.headers["content-type"].startswith("text/html")
         assert flow in page.text
+    page = ask(service, "GET", f"/v1/runs/{run}/comparison", params={"format": "html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert ("Nothing changes." in page.text) is found["same"]
     assert (
         ask(service, "GET", f"/v1/runs/{run}/stories").json()["detail"].startswith("a comparison")
     )
