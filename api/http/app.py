@@ -216,7 +216,19 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return respond(problem, request_id())
 
 
+_PLAIN = {
+    # What pydantic says in words of its own world.
+    "model_attributes_type": "expected an object: {...}",
+    "model_type": "expected an object: {...}",
+    "dict_type": "expected an object: {...}",
+    "extra_forbidden": "there is no such field here",
+}
+
+
 def _fault(found: dict[str, Any]) -> dict[str, Any]:
     where, *steps = found["loc"]
     place = pointer(tuple(steps)) if where == "body" else ".".join(map(str, steps))
-    return {"pointer": place, "code": found["type"].replace("_", "-"), "message": found["msg"]}
+    message = _PLAIN.get(found["type"], found["msg"])
+    if not place and found["type"] == "missing":
+        message = "there is no body"
+    return {"pointer": place, "code": found["type"].replace("_", "-"), "message": message}

@@ -19,9 +19,11 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Iterable,
     Iterator,
     Mapping,
     Sequence,
+    Set,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,13 +31,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.live.engine import Engine
 from actors.service import audit, idempotency
-from actors.service.access import Caller
+from actors.service.access import EVENTS, Caller
 from actors.service.idempotency import Claim
 from actors.service.plane import Rows
 from actors.service.service import Service
@@ -45,11 +48,13 @@ from api.http.observing import request_id
 from api.http.problems import ProblemError, declared, refuse
 from api.http.security import address_of, caller_of, service_of, spend
 from api.http.strict_json import read_json
+from core.violations import quoted
 
 PAGE = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"  # base64, URL-safe, without padding
 PAGE_MAX = 500
 PAGE_DEFAULT = 50
 ALWAYS = (400, 401, 403, 422, 429, 500, 503)  # what any route with a key may answer
+FAULTS_MAX = 20
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 Item = TypeVar("Item")
@@ -289,7 +294,10 @@ class Routes(APIRouter):
         if body_example is not None:
             content = {"application/json": {"example": body_example}}
             stated["requestBody"] = {"content": content}
-        guards = [] if scope is None else [Depends(_needing(scope, cost)), *_DOCUMENTED]
+        # Libraries of other products add to their requests what they like.
+        ours = path.startswith("/v1/") and scope not in EVENTS
+        known: set[str] | None = set() if ours else None
+        guards = [] if scope is None else [Depends(_needing(scope, cost, known)), *_DOCUMENTED]
 
         def take(endpoint: Endpoint) -> Endpoint:
             summary, _, rest = (endpoint.__doc__ or "").partition("\n")
@@ -310,6 +318,8 @@ class Routes(APIRouter):
                 response_model_exclude_none=True,
                 **more,
             )
+            if known is not None and isinstance(made := self.routes[-1], APIRoute):
+                known.update(_parameters(made.dependant))
             return endpoint
 
         return take
@@ -327,6 +337,8 @@ def _bounded(bytes_max: int | None, scope: str | None) -> type[APIRoute]:
     class Bounded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
+            field = self.body_field
+            takes_json = field is not None and is_json(getattr(field.field_info, "media_type", ""))
 
             async def handler(request: Request) -> Response:
                 if request.method in CHANGING:
@@ -337,13 +349,31 @@ def _bounded(bytes_max: int | None, scope: str | None) -> type[APIRoute]:
                     body = await read_body(request, most, tenant=tenant)
                     # What the framework reads afterwards is this.
                     request._body = decompressed(body, encoding, most)
-                    if request._body and kind.partition(";")[0].strip().lower().endswith("json"):
+                    if request._body and is_json(kind):
                         request._json = read_json(request._body)
+                    elif request._body and takes_json:
+                        raise _not_json(kind)
                 return await handle(request)
 
             return handler
 
     return Bounded
+
+
+def is_json(kind: str) -> bool:
+    """Whether a content type is one of JSON."""
+    return kind.partition(";")[0].strip().lower().endswith("json")
+
+
+def _not_json(kind: str) -> ProblemError:
+    told = f"the content type {quoted(kind[:100])} is not taken" if kind else "no content type"
+    return refuse(
+        415,
+        "unsupported-media-type",
+        f"{told}, expected application/json",
+        "Say what the body is: -H 'Content-Type: application/json'",
+        pointer="Content-Type",
+    )
 
 
 _IDEMPOTENCY = {
@@ -356,13 +386,38 @@ _IDEMPOTENCY = {
 _DOCUMENTED = [Depends(BEARER), Depends(BASIC)]
 
 
-def _needing(scope: str, cost: int) -> Callable[[Request], Awaitable[None]]:
+def _needing(scope: str, cost: int, known: Set[str] | None) -> Callable[[Request], Awaitable[None]]:
+    """The guard of a route. It knows the query parameters `known`, None for whatever there are."""
+
     async def needing(request: Request) -> None:
         caller = caller_of(request)
         caller.need(scope)
         spend(request, caller, "api", cost)
+        if known is not None:
+            _check_parameters(request.query_params, known)
 
     return needing
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    """The names of the query parameters that a route and what it depends on take."""
+    yield from (each.alias for each in dependant.query_params)
+    for further in dependant.dependencies:
+        yield from _parameters(further)
+
+
+def _check_parameters(given: Iterable[str], known: Set[str]) -> None:
+    """Refuse parameters of the query that a route does not have, which it would pass over."""
+    unknown = [name for name in dict.fromkeys(given) if name not in known]
+    if not unknown:
+        return
+    there = ", ".join(sorted(known)) or "none"
+    faults = [
+        {"pointer": name[:100], "code": "extra-forbidden", "message": "there is no such parameter"}
+        for name in unknown[:FAULTS_MAX]
+    ]
+    detail = f"{quoted(unknown[0][:100])} is no parameter of this request"
+    raise refuse(422, "invalid", detail, f"Its parameters: {there}", errors=faults)
 
 
 def json_text(value: Any) -> bytes:

@@ -112,7 +112,7 @@ def test_A001_A003_A012_A013_the_list_is_searched_filtered_sorted_in_columns_and
     assert own == [{"flow": made[1], "status": "draft"}]
     assert ask("PUT", "/v1/flow-columns", {"columns": ["colour"]}).status_code == 422
     assert ask("PUT", "/v1/flow-columns", {"columns": []}).json() == {"columns": []}
-    assert ask("GET", "/v1/flows", params={"after": "e30"}).status_code == 400
+    assert ask("GET", "/v1/flows", params={"after": "e30"}).status_code == 404
     assert ask("GET", "/v1/flows", params={"sort": "colour"}).status_code == 422
 
 
