@@ -43,7 +43,7 @@ class Manifest:
     """What is fixed when a data directory is made.
 
     `instance` tells two directories of one tenant apart; `salt` keys splits and A/B tests; `zone`
-    is that of customers who have none.
+    is that of customers who have none. Nothing ever leaves a `sandbox`: its messages go to files.
     """
 
     tenant: str
@@ -52,10 +52,13 @@ class Manifest:
     zone: str = "UTC"
     instance: str = ""
     engine: str = ""
+    sandbox: bool = False
     headrace_data: int = FORMAT_VERSION
 
     def check(self, file: str) -> None:
         """Raise RefusedError for a value that a data directory cannot have."""
+        if type(self.sandbox) is not bool:
+            raise RefusedError("'sandbox' is true or false", file=file)
         if not self.tenant.strip() or len(self.tenant) > 200:
             raise RefusedError("a tenant's name has 1 to 200 characters", file=file)
         if not 1 <= self.partitions <= PARTITIONS_MAX:
@@ -171,6 +174,11 @@ def socket_path(folder: Path) -> Path:
 def manifest_text(manifest: Manifest) -> bytes:
     """What stands in a data directory's manifest."""
     return json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def is_sandbox(folder: Path) -> bool:
+    """Whether a folder is the data directory of a sandbox. Raises FormatError for a damaged one."""
+    return (folder / MANIFEST).exists() and read_manifest(folder).sandbox
 
 
 def is_data_dir(folder: Path) -> bool:

@@ -39,7 +39,7 @@ from actors.relay.reports import BatchedReport, Row
 from actors.relay.reports import BusyError as ReportsWaitError
 from actors.relay.results import Name as ResultName
 from actors.relay.services import Services
-from actors.relay.settings import load_providers
+from actors.relay.settings import active_providers
 from actors.relay.switches import FolderSwitches
 from actors.relay.tracking import Tracker
 from actors.store.errors import NoSpaceError
@@ -419,7 +419,7 @@ class Household:
         folder = self._factory.folder
         self._relay, self._relay_problem = None, ""
         try:
-            providers = load_providers(folder).build(folder, f"{self._number:03}")
+            providers = active_providers(folder).build(folder, f"{self._number:03}")
             services = Services(
                 people=self._known[1],
                 contents=FolderContents(folder / TEMPLATES),

@@ -21,7 +21,7 @@ from actors.relay.contents import ContentFile, MappedContents
 from actors.relay.effects import Effect
 from actors.relay.outcomes import Dead, Retry, Skipped
 from actors.relay.services import wall_ms
-from actors.relay.settings import OUTGOING, known_secrets, load_providers
+from actors.relay.settings import OUTGOING, active_providers, known_secrets
 from actors.relay.tracking import PREFERENCES_URL, UNSUBSCRIBE_URL
 from core.errors import HeadraceError
 from core.hashing import hash_customer
@@ -119,7 +119,7 @@ def signed(id_hash: int) -> int:
 @contextmanager
 def _channel(folder: Path, name: str, label: str) -> Iterator[Channel]:
     """A way out on a channel for one message, closed afterwards."""
-    settings = load_providers(folder)
+    settings = active_providers(folder)
     made = [each for each in settings.providers.values() if name in each.channels]
     if not made:
         raise HeadraceError(f"no provider sends by {name}", advice="Set one up", pointer="/channel")

@@ -38,6 +38,7 @@ class Making:
     partitions: int | None = None
     salt: str | None = None
     zone: str | None = None
+    sandbox: bool | None = None
 
     def manifest(self, folder: Path) -> Manifest:
         """The manifest of a new one in `folder`: a partition for each core unless stated."""
@@ -47,11 +48,12 @@ class Making:
             salt=DEFAULT_SALT if self.salt is None else self.salt,
             zone=self.zone or "UTC",
             engine=engine_version(),
+            sandbox=bool(self.sandbox),
         )
 
     def check(self, found: Manifest, file: Path) -> None:
         """Raise RefusedError where what was stated differs from what a data directory has."""
-        for name in ("tenant", "partitions", "salt", "zone"):
+        for name in ("tenant", "partitions", "salt", "zone", "sandbox"):
             wanted, has = getattr(self, name), getattr(found, name)
             if wanted is not None and wanted != has:
                 raise RefusedError(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from actors.live.data_dir import is_sandbox
 from actors.relay.backoff import Backoff
 from actors.relay.breaker import Breaker
 from actors.relay.channels import base
@@ -298,11 +299,14 @@ class ProviderSettings(_Part):
     ) -> dict[str, Provider]:
         """Make the provider of each channel, for the relay of the partition `label`.
 
-        Each relay thread needs its own. Raises HeadraceError with the file and the pointer.
+        Each relay thread needs its own. Those of a sandbox are SANDBOX. Raises HeadraceError with
+        the file and the pointer.
         """
         found: dict[str, Provider] = {}
-        known = known_secrets(data_dir, environ)
-        for name, settings in self.providers.items():
+        sandbox = is_sandbox(data_dir)
+        known = {} if sandbox else known_secrets(data_dir, environ)
+        providers = SANDBOX.providers if sandbox else self.providers
+        for name, settings in providers.items():
             try:
                 channel = settings.channel(known, data_dir / OUTGOING, label)
             except HeadraceError as error:
@@ -327,6 +331,15 @@ class ProviderSettings(_Part):
         return found
 
 
+SANDBOX = ProviderSettings(
+    providers={
+        f"sandbox-{channel}": FileSettings(
+            kind="file", channels=[channel], file=f"sandbox-{channel}"
+        )
+        for channel in CHANNELS
+    }
+)
+"""How messages of a sandbox leave, whatever its providers are: by a file for each channel."""
 DEFAULT = ProviderSettings(providers={"file": FileSettings(kind="file", channels=list(CHANNELS))})
 
 
@@ -339,6 +352,14 @@ def load_providers(data_dir: Path) -> ProviderSettings:
     if not path.exists():
         return DEFAULT
     return load_yaml(path, ProviderSettings, "the providers", ADVICE)
+
+
+def active_providers(data_dir: Path) -> ProviderSettings:
+    """The providers by which messages leave: those that are set up, or SANDBOX in a sandbox.
+
+    Raises as `load_providers`.
+    """
+    return SANDBOX if is_sandbox(data_dir) else load_providers(data_dir)
 
 
 def known_secrets(data_dir: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

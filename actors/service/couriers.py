@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from actors.relay.channels.webhook import WebhookChannel
 from actors.relay.outcomes import Delivered, Disabled, Outcome, Retry
 from actors.service.live_reports import LiveReports, Reporting
 from actors.service.plane import Plane, Rows
+from actors.service.sandbox import SandboxReceiver
 from actors.service.tenants import Tenants
 from actors.service.webhooks import DEAD, WAIT, Hook, Parcel, Webhooks
 from core.errors import HeadraceError
@@ -130,7 +131,11 @@ class Couriers:
             return False
         reports = self._reporting.of(engine)
         now_ms = self._now_ms()
-        channel = WebhookChannel(known, hook.guard(), timeout_ms=TIMEOUT_MS)
+        channel: Receiver = (
+            SandboxReceiver(engine.path)
+            if engine.manifest.sandbox
+            else WebhookChannel(known, hook.guard(), timeout_ms=TIMEOUT_MS)
+        )
         try:
             work = _Work(hook, engine, reports, channel, self._delay_ms, self._now_ms)
             turn = await work.again(waiting, now_ms)
@@ -145,7 +150,7 @@ class Couriers:
                 more = more or taken
         finally:
             await channel.close()
-        if failpoints.armed:
+        if failpoints.armed and turn.delivered:
             failpoints.hit("webhook_delivered_before_mark")
         await asyncio.to_thread(_store, rows, hooks, hook, turn, places)
         return more and not turn.disabled
@@ -212,7 +217,7 @@ class _Work:
     hook: Hook
     engine: Engine
     reports: LiveReports
-    channel: WebhookChannel
+    channel: Receiver
     delay_ms: Callable[[int, int], int | None]
     now_ms: Callable[[], int]
 
@@ -338,6 +343,18 @@ class _Work:
     async def _send(self, parcel: Parcel, customer: str) -> Outcome:
         key, body = letter(self.engine.manifest.instance, parcel, customer)
         return await self.channel.post(self.hook.url, key, self.now_ms(), body)
+
+
+class Receiver(Protocol):
+    """Where what happened is posted to."""
+
+    async def post(self, url: str, key: str, at_ms: int, body: str) -> Outcome:
+        """Post a body of JSON once, and say what came of it."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and files."""
+        ...
 
 
 def letter(instance: str, parcel: Parcel, customer: str) -> tuple[str, str]:

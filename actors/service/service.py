@@ -193,12 +193,16 @@ class Service:
 
 
 def _start(folder: Path, tenant: Tenant, first: Engine, hosting: Hosting) -> Engine:
-    """The engine of a further tenant: made with its zone and partitions, or those of the first."""
-    making = Making()
+    """The engine of a further tenant: made with its zone and partitions, or those of the first.
+
+    A sandbox stays one: a folder that is none, or was one, is not opened for the other.
+    """
+    sandbox = bool(tenant.settings.get("sandbox"))
+    making = Making(sandbox=sandbox)
     if not is_data_dir(folder):
         zone = tenant.settings.get("zone") or first.manifest.zone
         partitions = tenant.settings.get("partitions") or first.partitions
-        making = Making(tenant=tenant.name, zone=zone, partitions=partitions)
+        making = Making(tenant.name, partitions, zone=zone, sandbox=sandbox)
     return start_engine(folder, making, hosting)
 
 
