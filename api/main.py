@@ -485,6 +485,9 @@ def serve(
     salt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Salt of assignments of a new one.")
     ] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="From a new one no message ever leaves.")
+    ] = False,
     schema_: Annotated[
         Path | None,
         typer.Option(
@@ -527,7 +530,7 @@ def serve(
     run(
         Request(
             data_dir,
-            Making(tenant, partitions, salt, zone),
+            Making(tenant, partitions, salt, zone, sandbox or None),
             Hosting(inline, shards or 0, address, not no_send, public_url=public_url),
             schema_,
             segments,

@@ -512,6 +512,7 @@ class Engine:
         """What the engine, its shards and its flows do, for people."""
         return {
             "tenant": self.data.manifest.tenant,
+            "sandbox": self.data.manifest.sandbox,
             "folder": str(self.data.path),
             "partitions": self.partitions,
             "commands": self.control.last,

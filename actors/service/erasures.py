@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from actors.live.engine import Engine
 from actors.relay.services import wall_ms
-from actors.service import forgetting
+from actors.service import forgetting, sandbox
 from actors.service.byte_scan import ScanReport, scan
 from actors.service.errors import NotFoundError
 from actors.service.plane import Rows
@@ -82,6 +82,7 @@ class Erasures:
         erasure_id = f"{now_ms:013d}-{secrets.token_hex(4)}"
         done = engine.erase([customer], request=f"erasure {erasure_id}")
         Refusals(engine.path).forget(customer)
+        sandbox.forget(engine.path, customer)
         number = engine.partition_of(customer)
         found = engine.job(number, "erasure_of", customer) or (0, 0)
         erasure = Erasure(

@@ -46,6 +46,7 @@ from api.http.routes.recipients import recipients_routes
 from api.http.routes.rejects import reject_routes
 from api.http.routes.reports import report_routes
 from api.http.routes.runs import runs_routes
+from api.http.routes.sandbox import sandbox_routes
 from api.http.routes.schema import schema_routes
 from api.http.routes.segments import segments_routes
 from api.http.routes.suppressions import suppression_routes
@@ -157,6 +158,7 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         dead_letter_routes(),
         reject_routes(),
         webhook_routes(),
+        sandbox_routes(),
     )
 
 

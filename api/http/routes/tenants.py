@@ -30,6 +30,7 @@ EXAMPLE: dict[str, Any] = {
     "status": "active",
     "expires_ms": 1_821_536_000_000,
     "expired": False,
+    "sandbox": False,
     "quotas": {"events_per_second": 50_000},
     "settings": {"zone": "Europe/Riga", "partitions": 2},
 }
@@ -49,6 +50,9 @@ class TenantNew(Strict):
     )
     partitions: int | None = Field(
         None, ge=1, le=256, description="How many its engine has; default: as the first tenant's"
+    )
+    sandbox: bool = Field(
+        False, description="Its messages all go to files and none leaves; never changes"
     )
     expires_ms: int | None = EXPIRES
     quotas: dict[QuotaName, Quota] = QUOTAS_TOLD
@@ -78,6 +82,7 @@ class TenantBody(BaseModel):
     status: Status
     expires_ms: int | None = None
     expired: bool = Field(description="Whether its flows stand still")
+    sandbox: bool = Field(False, description="Whether its messages go to files, and none leaves")
     quotas: dict[str, int]
     settings: dict[str, Any] = Field(description="Those that its engine is made with")
 
@@ -107,9 +112,10 @@ def tenant_routes() -> Routes:
     def create_tenant(call: Calling, body: TenantNew) -> Response:
         """Make a tenant and its first admin key.
 
-        The key is shown this once. The tenant's engine starts when it is first used.
+        The key is shown this once. The tenant's engine starts when it is first used. A sandbox is
+        for trying things out: whatever its providers are, nothing leaves it.
         """
-        stated = {"zone": body.zone, "partitions": body.partitions}
+        stated = {"zone": body.zone, "partitions": body.partitions, "sandbox": body.sandbox or None}
         tenant = Tenant(
             body.id,
             body.name,
@@ -240,4 +246,5 @@ def _set_status(call: Call, tenant_id: str, status: Status) -> Response:
 
 
 def _body(tenant: Tenant, now_ms: int) -> TenantBody:
-    return TenantBody(**asdict(tenant), expired=tenant.expired(now_ms))
+    sandbox = bool(tenant.settings.get("sandbox"))
+    return TenantBody(**asdict(tenant), expired=tenant.expired(now_ms), sandbox=sandbox)
