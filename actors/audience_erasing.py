@@ -41,6 +41,15 @@ class _Gone:
     last_ms: int | None = None
 
 
+def hashes_in(folder: Path) -> set[int]:
+    """The hashes of the ids of all customers of an audience."""
+    found: set[int] = set()
+    with pq.ParquetFile(folder / CUSTOMERS) as file:
+        for number in range(file.num_row_groups):
+            found.update(_hashes_of(file.read_row_group(number, ["id"])["id"]).tolist())
+    return found
+
+
 def holds(folder: Path, hashes: Collection[int]) -> bool:
     """Whether an audience has any customer whose id has one of these hashes."""
     wanted = np.array(sorted(hashes), np.uint64)

@@ -10,7 +10,7 @@ need them.
 
 What lies beside an engine comes along: the control plane, copied before all else, so that whatever
 it says of flows an engine's copy has carried out; and the data directories of further tenants, each
-as a backup of its own within this one.
+as a backup of its own within this one. Imported audiences and results of runs are of each tenant.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from actors.live.data_dir import (
     partition_path,
     people_path,
 )
+from actors.live.erased_since import AUDIENCES, RUNS, ErasedSince
 from actors.live.household import TEMPLATES
 from actors.live.reading import reading
 from actors.live.surroundings import PLANE, TENANTS, Surroundings, tenant_folders
@@ -179,6 +180,8 @@ def back_up(
         if people and beside is not None:
             for tenant, theirs in beside.sources():
                 back_up(theirs, part / TENANTS / tenant, progress=progress)
+        if people:
+            copy_work(source.path, part)
         ended_ms = _now_ms()
         (part / CONFIG).mkdir(mode=0o700)
         copy_config(source.path, part / CONFIG)
@@ -203,6 +206,27 @@ def copy_config(folder: Path, to: Path) -> None:
             shutil.copy(folder / name, to / name)
     if (folder / TEMPLATES).is_dir():
         shutil.copytree(folder / TEMPLATES, to / TEMPLATES)
+
+
+def copy_work(folder: Path, to: Path) -> None:
+    """Copy imported audiences and results of runs, which appear whole and are replaced whole.
+
+    What is being made or waits to be imported stays behind.
+    """
+    for name in (AUDIENCES, RUNS):
+        for each in sorted((folder / name).glob("[!.]*")):
+            for again in (True, False):
+                try:
+                    shutil.copytree(each, to / name / each.name, ignore=_UNDER_WAY)
+                    break
+                except (shutil.Error, FileNotFoundError):
+                    # It was replaced just then, or deleted.
+                    shutil.rmtree(to / name / each.name, ignore_errors=True)
+                    if not again and each.exists():
+                        raise
+
+
+_UNDER_WAY = shutil.ignore_patterns(".*", "journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +278,9 @@ def restore(
             ledger = None if former is None else former / place / ERASURES
             ledgers = [ledger] if ledger is not None and ledger.is_file() else []
             erased += people_backup.restore(backup / place, part / place, ledgers) - known
+        copy_work(backup, part)
+        counts = {int(Path(place).name): count for place, count in manifest.erasures.items()}
+        ErasedSince(part, manifest.data_dir.partitions, counts).erase(_now_ms())
         for theirs in tenant_folders(backup):
             own = None if former is None else former / TENANTS / theirs.name
             erased += restore(theirs, part / TENANTS / theirs.name, former=own).erased

@@ -6,6 +6,8 @@ coordinator/        what was granted, where anything was
 partitions/000 ...  one store for each partition
 people/000 ...      personal values and their ledgers of erasures
 config/             providers.yaml and templates/, where there are any
+audiences/NAME/     imported audiences
+runs/ID/            results of dry runs
 service/            the control plane, where a service had one
 tenants/ID/         a backup of each further tenant's data directory
 """

@@ -30,6 +30,7 @@ from actors.live.backup import copy_config, new_data_folder
 from actors.live.basis import installed_basis
 from actors.live.control import SOURCE, TenantSettings
 from actors.live.data_dir import MANIFEST, DataDir, manifest_text, partition_path, people_path
+from actors.live.erased_since import customers_of
 from actors.live.errors import RefusedError
 from actors.live.partition import LivePartition
 from actors.live.reading import reading
@@ -449,19 +450,8 @@ def _erased(people: Path, partition: Path) -> tuple[dict[int, int], int]:
     latest = {e.digest: e.at_ms for e in read_ledger(people / ERASURES, key)[0]}
     found: dict[int, int] = {}
     if latest and partition.is_dir():
-        for id_hash in _hashes(partition):
+        for id_hash in customers_of(partition):
             digest = digest_of(key, id_hash)
             if digest in latest:
                 found[id_hash] = latest[digest]
     return found, len(latest) - len(found)
-
-
-def _hashes(partition: Path) -> set[int]:
-    """The hashes of the ids of all customers that a partition ever had."""
-    found: set[int] = set()
-    with reading(partition) as store:
-        for number, record in store.journal(store.head.journal_first - 1):
-            decoded = decode_record(number, record, str(partition))
-            if isinstance(decoded, RowsRecord):
-                found.update(decoded.frame.id_hash.tolist())
-    return found

@@ -7,26 +7,22 @@ hash of the id, which the engine's control log has too: so a restart goes on wit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from actors.audience_erasing import erase_customers, holds
 from actors.service import jobs
 from actors.service.audiences import FILES, FOLDER
 from actors.service.byte_scan import TEXT_BYTES_MIN, scan
 from actors.service.plane import Rows
+from actors.service.run_results import run_folders, without_ids, without_people
 from actors.service.transactions import WriteTxn
-from actors.store.side_file import write_synced
 from core.hashing import hash_customer
 
 TABLE = "forgetting"
 RUNS = "runs"
-STORIES = "stories"
-ORDER = "order.json"
-ERASED = "(erased)"  # stands where a run was asked to tell of somebody
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +78,11 @@ def forget(rows: Rows, home: Path, due: Due, texts: Collection[str] | None) -> F
     """
     audiences = sum(_audiences(home, due, texts or ()))
     files = _files(home / FOLDER / FILES, due, texts)
-    runs = sum(_run(folder, due) for folder in sorted((home / RUNS).glob("*")) if folder.is_dir())
+    gone = due.hash.__eq__
+    runs = sum(map(partial(without_people, is_gone=gone), run_folders(home / RUNS)))
     with rows.write() as txn:
         for job in list(jobs.every(txn)):
-            asked, order = _without(job.asked, due.hash), _without(job.order, due.hash)
+            asked, order = without_ids(job.asked, gone), without_ids(job.order, gone)
             if (asked, order) != (job.asked, job.order):
                 jobs.put(txn, replace(job, asked=asked, order=order))
         txn.delete(TABLE, due.id)
@@ -117,56 +114,3 @@ def _files(folder: Path, due: Due, texts: Collection[str] | None) -> int:
         path.unlink()
         gone += 1
     return gone
-
-
-def _run(folder: Path, due: Due) -> bool:
-    """Take somebody out of the results of a run; returns whether they were there."""
-    changed = False
-    pages = {"report.json": "report.html", "second.json": "second.html"}
-    for name in ("stories.json", *pages, ORDER):
-        path = folder / name
-        if not path.is_file():
-            continue
-        try:
-            found = json.loads(path.read_bytes())
-        except ValueError:
-            path.unlink()  # nobody can read it, and nobody can tell what is in it
-            continue
-        left = _stories(found, due.hash)
-        if left != found:
-            write_synced(path, json.dumps(left).encode())
-            changed = True
-            if name in pages:
-                (folder / pages[name]).unlink(missing_ok=True)  # which shows the same stories
-    return changed
-
-
-def _stories(found: Any, hashed: int) -> Any:
-    """A document of a run without the stories of somebody, and without their id in its order."""
-    if isinstance(found, list):
-        return [each for each in found if not _is_of(each, hashed)]
-    if isinstance(found, dict) and isinstance(found.get(STORIES), list):
-        return {**found, STORIES: _stories(found[STORIES], hashed)}
-    return _without(found, hashed) if isinstance(found, dict) else found
-
-
-def _is_of(story: Any, hashed: int) -> bool:
-    customer = story.get("customer") if isinstance(story, dict) else None
-    return isinstance(customer, str) and hash_customer(customer) == hashed
-
-
-def _without(asked: dict[str, Any], hashed: int) -> dict[str, Any]:
-    """What a run was asked for, without an id in `trace`, at any depth."""
-    found: dict[str, Any] = {}
-    for name, value in asked.items():
-        if name == "trace" and isinstance(value, list):
-            found[name] = [ERASED if _is_id(each, hashed) else each for each in value]
-        elif isinstance(value, dict):
-            found[name] = _without(value, hashed)
-        else:
-            found[name] = value
-    return found
-
-
-def _is_id(value: Any, hashed: int) -> bool:
-    return isinstance(value, str) and hash_customer(value) == hashed

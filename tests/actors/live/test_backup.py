@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.audience_erasing import hashes_in
+from actors.importer import import_audience
 from actors.live.backup import Source, Stopped, back_up, copy_config, restore
 from actors.live.backup_manifest import read_manifest
 from actors.live.data_dir import DataDir, people_path
@@ -20,6 +22,7 @@ from actors.relay.switches import Off, read_switches, write_switches
 from actors.relay.vault import Vault
 from actors.store.errors import CorruptError, FormatError
 from core.errors import HeadraceError
+from core.hashing import hash_customer
 from data_dirs import begin, digest_of, driven_engine, made
 from scanning import hits
 from serving import signups
@@ -189,3 +192,63 @@ def test_a_backup_has_secrets_and_switches_but_not_the_key(tmp_path: Path) -> No
     assert read_switches(to) == {"email": Off("drop", 5)}
     with pytest.raises(HeadraceError, match="key of the secrets"):
         Vault(to, {}).values()
+
+
+def test_audiences_and_runs_come_along_without_who_was_erased_since(tmp_path: Path) -> None:
+    made(tmp_path / "d")
+    audience = small_audience(tmp_path / "d" / "audiences" / "shop")
+    run = tmp_path / "d" / "runs" / "r1"
+    run.mkdir(parents=True)
+    stories = [{"customer": "c7", "events": []}, {"customer": "c8", "events": []}]
+    (run / "stories.json").write_text(json.dumps(stories))
+    (run / "order.json").write_text(json.dumps({"options": {"trace": ["c7", "c8"]}}))
+    (tmp_path / "d" / "audiences" / ".files").mkdir()
+    (tmp_path / "d" / "audiences" / ".files" / "x.csv").write_text("c7")
+    backed_up(tmp_path / "d", tmp_path / "b")
+    assert verify(tmp_path / "b").sound
+    assert not (tmp_path / "b" / "audiences" / ".files").exists()
+    same = restore(tmp_path / "b", tmp_path / "same")
+    assert same.erased == 0
+    assert (tmp_path / "same" / "runs" / "r1" / "stories.json").read_text() == json.dumps(stories)
+    ids = {hash_customer(f"c{n}") for n in range(9)}
+    assert hashes_in(tmp_path / "same" / "audiences" / "shop") == ids
+
+    with driven_engine(tmp_path / "d") as engine:
+        engine.erase(["c7"])
+    restore(tmp_path / "b", tmp_path / "again", former=tmp_path / "d")
+    again = tmp_path / "again"
+    assert hashes_in(again / "audiences" / "shop") == ids - {hash_customer("c7")}
+    assert json.loads((again / "runs" / "r1" / "stories.json").read_text()) == stories[1:]
+    told = json.loads((again / "runs" / "r1" / "order.json").read_text())
+    assert told["options"]["trace"] == ["(erased)", "c8"]
+    # The engine knows of it too: nothing that was known of them decides anything any more.
+    with driven_engine(again) as engine:
+        found, other = engine.state_of("c7"), engine.state_of("c8")
+        assert found is not None
+        assert found["erased"] is True
+        assert found["places"] == []
+        assert other is not None
+        assert "erased" not in other or not other["erased"]
+
+    # A file of it that was damaged is noticed.
+    with (tmp_path / "b" / "audiences" / "shop" / "customers.parquet").open("r+b") as file:
+        file.seek(40)
+        file.write(b"\xff\xfe\xfd")
+    assert not verify(tmp_path / "b").sound
+    with pytest.raises(CorruptError):
+        restore(tmp_path / "b", tmp_path / "never")
+    assert audience.is_dir()
+
+
+def small_audience(folder: Path) -> Path:
+    """An imported audience of nine customers, of whom some are the engine's too."""
+    source = folder.parent.parent / "source"
+    source.mkdir()
+    (source / "people.csv").write_text("id\n" + "".join(f"c{n}\n" for n in range(9)))
+    mapping = (
+        "headrace_mapping: 1\nas_of: 2026-04-01T00:00:00Z\ncustomers: {file: people.csv, id: id}"
+    )
+    (source / "mapping.yaml").write_text(mapping)
+    import_audience(source / "mapping.yaml", folder)
+    shutil.rmtree(source)
+    return folder
