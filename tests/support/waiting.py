@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long a test waits for what must come. Only a test that fails waits so long."""
 LOOK_S = 0.01
 
