@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from actors.live.delivering import Delivered, deliver, replies
 from actors.live.errors import BehindError, BusyError, DownError, GoneError, UnknownError
 from actors.live.hosted import Receipt
 from actors.live.replies import Reply
+from actors.live.starting import Hosting, Making, start_engine
+from core.duration import DAY_MS
 from core.tenant_schema import TenantSchema
 from tests.support.hosting import Taken
 
@@ -118,3 +122,23 @@ def test_each_batch_has_its_own_duplicates_and_refusals() -> None:
     found = replies(frame, np.array([0, 2, 5], np.int64), 2, Delivered(receipts))
     reject = (2, "/2", "unknown_customer", "unknown customer")
     assert found == [Reply(1, 1), Reply(1, 1, [reject]), Reply(1, 0)]
+
+
+def test_batches_taken_in_together_are_judged_one_by_one(tmp_path: Path) -> None:
+    hosting = Hosting(inline=True, relays=False)
+    with start_engine(tmp_path / "d", Making(partitions=2, zone="UTC"), hosting) as engine:
+        engine.set_schema(SCHEMA.to_json())
+        far = engine.now_ms() + 10 * DAY_MS
+        rows: list[dict[str, Any]] = [
+            {"customer": each, "event": "go", "message_id": each}
+            for each in [HERE[0], THERE[0], HERE[1], HERE[0], THERE[1]]
+        ]
+        rows[2]["occurred"] = far
+        frame = decode_rows(rows, engine.schema).frame
+        reject = (0, "/0", "too_far_in_the_future", "too far in the future")
+        firsts = np.array([0, 2, 4], np.int64)
+        found = engine.send_together(frame, firsts)
+        assert found == [Reply(2, 0), Reply(0, 1, [reject]), Reply(1, 0)]
+        again = engine.send_together(frame, firsts)
+        assert again == [Reply(0, 2), Reply(0, 1, [reject]), Reply(0, 1)]
+        assert engine.status()["rejects"] == {"too_far_in_the_future": 2}
