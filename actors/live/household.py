@@ -375,6 +375,11 @@ class Household:
             return f"the relay ended: {self._relay.failure}"
         return self._relay_problem
 
+    def outbox(self) -> dict[str, Any]:
+        """What became of messages, and what waits, in numbers; {} without a relay at work."""
+        relay = self._relay
+        return {} if relay is None or not relay.running else relay.numbers()
+
     def begin(self, surroundings: Surroundings) -> None:
         """Start the relay. What keeps it from starting is told by `companions`."""
         self._surroundings = surroundings

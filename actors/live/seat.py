@@ -78,6 +78,12 @@ class Seat:
         partition = self.partition
         return "" if partition is None else partition.companions
 
+    @property
+    def outbox(self) -> dict[str, Any]:
+        """What became of the partition's messages, in numbers; {} where nobody sends them."""
+        told = getattr(self.partition, "outbox", None)
+        return {} if told is None else dict(told())
+
     def opened(self) -> HostedPartition:
         """The partition. Raises DownError while it is halted."""
         if self.partition is None:

@@ -211,6 +211,7 @@ class Shard:
                     "state": seat.state,
                     "error": str(seat.error) if seat.error else "",
                     "companions": seat.companions,
+                    "outbox": seat.outbox,
                     "commits": seat.commits,
                     "rows": seat.rows,
                 }

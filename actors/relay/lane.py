@@ -37,6 +37,7 @@ from actors.relay.results import DELAY_TOLD_MS, Name, Result
 from actors.relay.rows import Row, decode_row, encode_row
 from actors.relay.services import Services
 from actors.relay.switches import REASON, Mode
+from actors.relay.tally import FAILED, LOOK_MAX, OUTCOMES, RETRIED, Tally
 
 _LOG = logging.getLogger(__name__)
 DELAY_LOOK_MS = 30_000
@@ -57,7 +58,11 @@ class Lane:
         services: Services,
         is_ours: IsOurs,
         channels: Collection[str] = (),
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
+        self._feed: Feed
+        self._fed = False  # whether there is a feed yet
         self._provider = provider
         self._channels = channels
         self._held = True  # whether there may be rows that were held
@@ -95,6 +100,16 @@ class Lane:
         if self._active:
             await asyncio.wait(list(self._active.values()))
 
+    async def backlog(self) -> tuple[int, int | None]:
+        """How many messages wait, of new ones LOOK_MAX at most; since when the oldest, ms UTC."""
+        if not self._fed:
+            return 0, None
+        # Another feed from there on, so that this one goes on undisturbed.
+        ahead = await Feed(self._ledger, self._feed.cursor, self._is_ours).take(LOOK_MAX)
+        waiting = [row.effect for _, _, row in self._waiting] + [each.effect for each in ahead]
+        since = [effect.committed_ms for effect in waiting if effect is not None]
+        return len(waiting) + len(self._active), min(since, default=None)
+
     async def enable(self, address: str) -> bool:
         """Send to an address again that asked not to be sent to; False if it had not."""
         return await self._disabled.remove(address)
@@ -103,7 +118,7 @@ class Lane:
         """Work until stopped. Raises what the outbox raises: then nothing more may be sent."""
         ledger, lane = self._ledger, self._provider.name
         cursor = await ledger.open(lane)
-        self._feed = Feed(ledger, cursor, self._is_ours)
+        self._feed, self._fed = Feed(ledger, cursor, self._is_ours), True
         self._delays = Delays(lane, ledger, self._services, self._is_ours)
         await self._delays.open()
         await self._disabled.load()
@@ -377,6 +392,7 @@ class Lane:
         """Let a message wait for its next attempt, if there may be one."""
         effect, provider, services = _effect(row), self._provider, self._services
         now_ms = services.clock()
+        self._tally.add(effect.channel, FAILED)
         row.reason = reason
         row.due_ms = now_ms + provider.backoff.delay_ms(
             max(1, row.attempts), services.rng, after_ms
@@ -391,6 +407,7 @@ class Lane:
             await self._park(key, row, "ambiguous" if row.unsure else "dead", reason, changes)
         else:
             row.state = "waiting"
+            self._tally.add(effect.channel, RETRIED)
             if not row.told and row.due_ms - effect.committed_ms >= DELAY_TOLD_MS:
                 row.told = True
                 await self._report("message_delayed", row, reason)
@@ -409,6 +426,8 @@ class Lane:
 
     async def _report(self, name: Name, row: Row, reason: str = "", message_id: str = "") -> None:
         now_ms = self._services.clock()
+        if name in OUTCOMES:
+            self._tally.add(_effect(row).channel, OUTCOMES[name])
         result = Result(name, _effect(row), now_ms, reason, row.attempts, message_id)
         await self._services.report(result)
 

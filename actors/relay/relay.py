@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,6 +23,8 @@ from actors.relay.provider import Provider
 from actors.relay.routes import UNROUTED, Routes
 from actors.relay.rows import Row, decode_row, encode_row
 from actors.relay.services import Services
+from actors.relay.tally import LOOK_S, Tally
+from core.errors import HeadraceError
 
 
 class _NoProvider:
@@ -61,6 +64,8 @@ class Relay:
 
         Raises ValueError if two providers have one name.
         """
+        self.tally = Tally()
+        """What became of messages, and what waits."""
         self._ledger = Ledger(outbox)
         lanes = {channel: provider.name for channel, provider in providers.items()}
         self._routes = Routes(lanes)
@@ -75,6 +80,7 @@ class Relay:
                 services,
                 self._routes.is_for(name),
                 [channel for channel, lane in lanes.items() if lane == name],
+                self.tally,
             )
             for name, provider in by_name.items()
         }
@@ -91,9 +97,24 @@ class Relay:
                 await self._ledger.open(name)
         except Exception as error:
             raise ExceptionGroup("the relay cannot start", [error]) from None
-        async with asyncio.TaskGroup() as group:
-            for lane in self._lanes.values():
-                group.create_task(lane.run())
+        looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self._lanes.values():
+                    group.create_task(lane.run())
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+
+    async def _look(self) -> None:
+        """Keep looking at what waits, until cancelled; what fails is told by the lanes."""
+        while True:
+            with suppress(HeadraceError):
+                found = [await lane.backlog() for lane in self._lanes.values()]
+                since = [oldest for _, oldest in found if oldest is not None]
+                self.tally.looked(sum(depth for depth, _ in found), min(since, default=None))
+            await asyncio.sleep(LOOK_S)
 
     def stop(self) -> None:
         """Take nothing new; `run` returns once what is under way is settled."""

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from actors.relay.channels.base import Keeping
 from actors.relay.provider import Provider
@@ -63,6 +63,11 @@ class RelayThread:
     def running(self) -> bool:
         """Whether it is at work."""
         return self._thread.is_alive()
+
+    def numbers(self) -> dict[str, Any]:
+        """What became of messages, and what waits; see `Tally.told`. {} before it began."""
+        relay = self._relay
+        return {} if relay is None else relay.tally.told(self._services.clock())
 
     def ask(self, question: Callable[[Relay], Awaitable[T]], timeout_s: float | None = 30) -> T:
         """Ask the relay from any other thread, such as `ask(lambda relay: relay.parked("mail"))`.

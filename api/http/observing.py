@@ -12,7 +12,8 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -176,6 +177,7 @@ class _Engines:
             "headrace_partitions", "Partitions by their state", labels=("tenant", "state")
         )
         alive = GaugeMetricFamily("headrace_shard_up", "Whether a shard answers", labels=labels)
+        outbox = _Outbox()
         for tenant, status in self._service.statuses().items():
             states: dict[str, int] = {}
             for shard in status["shards"]:
@@ -185,10 +187,53 @@ class _Engines:
                     if isinstance(shard.get(field), int | float):
                         family.add_metric([tenant, name], shard[field])
                 for partition in shard.get("partitions", {}).values():
+                    outbox.add(tenant, partition.get("outbox") or {})
                     states[partition["state"]] = states.get(partition["state"], 0) + 1
             for state, count in states.items():
                 partitions.add_metric([tenant, state], count)
-        yield from (*families.values(), partitions, alive)
+        yield from (*families.values(), partitions, alive, *outbox.families())
+
+
+class _Outbox:
+    """What the relays of all partitions say of messages, added up for each tenant."""
+
+    def __init__(self) -> None:
+        self._depth: Counts[str] = Counts()
+        self._oldest_ms: dict[str, int] = {}
+        self._counts: Counts[tuple[str, str, str]] = Counts()
+
+    def add(self, tenant: str, told: Mapping[str, Any]) -> None:
+        """Add what one relay says."""
+        if not told:
+            return
+        self._depth[tenant] += told["depth"]
+        oldest_ms = self._oldest_ms.get(tenant, 0)
+        self._oldest_ms[tenant] = max(oldest_ms, told["oldest_age_ms"])
+        for channel, counts in told["counts"].items():
+            for outcome, count in counts.items():
+                self._counts[tenant, channel, outcome] += count
+
+    def families(self) -> Iterator[Metric]:
+        """The metrics."""
+        depth = GaugeMetricFamily(
+            "headrace_outbox_messages", "Messages that wait to leave", labels=("tenant",)
+        )
+        oldest = GaugeMetricFamily(
+            "headrace_outbox_oldest_seconds",
+            "How long the oldest of these has waited",
+            labels=("tenant",),
+        )
+        for tenant, count in self._depth.items():
+            depth.add_metric([tenant], count)
+            oldest.add_metric([tenant], self._oldest_ms[tenant] / 1_000)
+        messages = CounterMetricFamily(
+            "headrace_messages",
+            "Messages by what became of them, and attempts that failed",
+            labels=("tenant", "channel", "outcome"),
+        )
+        for labels, count in self._counts.items():
+            messages.add_metric(labels, count)
+        yield from (depth, oldest, messages)
 
 
 class Observer:

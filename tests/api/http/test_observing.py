@@ -80,6 +80,24 @@ def test_numbers_tell_what_became_of_events(service: Served) -> None:
     assert not [name for name in after if "_created" in name]
 
 
+def test_numbers_tell_what_waits_in_outboxes(service: Served) -> None:
+    inner = service.engine.engine
+    known = dict(inner._statuses)
+    told = {"depth": 3, "oldest_age_ms": 4_500, "counts": {"email": {"sent": 7, "retried": 2}}}
+    try:
+        for places, status in known.items():
+            partitions = {n: {**p, "outbox": told} for n, p in status["partitions"].items()}
+            inner._statuses[places] = {**status, "partitions": partitions}
+        after = numbers(service)
+    finally:
+        inner._statuses.update(known)
+    # Two partitions have it.
+    assert after['headrace_outbox_messages{tenant="main"}'] == 6
+    assert after['headrace_outbox_oldest_seconds{tenant="main"}'] == 4.5
+    sent = 'headrace_messages_total{channel="email",outcome="%s",tenant="main"}'
+    assert [after[sent % each] for each in ("sent", "retried")] == [14, 4]
+
+
 def test_readiness_tells_the_truth(service: Served) -> None:
     assert service.ask("GET", "/readyz", key="").json() == {"status": "ready"}
     inner = service.engine.engine
