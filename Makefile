@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
-PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
+# A file stays with one worker, and short ones come last, so that all end together.
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 EXT_SOURCES := $(wildcard ext/*.pyx ext/*.pxd)
 # Another setting or another setup.py translates and compiles everything again.
 FLAVOUR := build/flavour-$(HEADRACE_DEBUG)-$(HEADRACE_NATIVE)
