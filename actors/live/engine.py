@@ -214,6 +214,7 @@ class Engine:
             sum(receipt.duplicates for receipt in receipts.values()),
             rejects,
             decoded.dropped,
+            decoded.strange,
         )
 
     def sequence_of(self, source: bytes) -> int:
@@ -280,9 +281,7 @@ class Engine:
         with self._commanding:
             if request in standing.requests:
                 return self._again(request)
-            command = {**found.command(standing), "in_flight": in_flight}
-            if self._schema.entry_rate is not None:
-                command["entry_rate"] = self._schema.entry_rate
+            command = found.command(standing, in_flight, self._schema.entry_rate)
             doubts = [v.to_json() for v in found.doubts if v.severity == "warning"]
             return replace(self._decide(found.flow.flow, command, request), warnings=doubts)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from actors.intake.routing import partition_of
+from actors.live.edit_replay import replay_edit
 from actors.live.errors import RefusedError
 from actors.live.follower import Followed, Follower
 from actors.live.happenings import Happenings
@@ -24,7 +25,18 @@ from core.outcomes import OUTCOMES, Outcome, outcome_text
 
 CATCH_UP_S = 5.0
 """An answer waits at most so long for what was not followed yet."""
-QUESTIONS = ("report", "nodes", "people", "path", "why", "find", "ends", "happened", "named")
+QUESTIONS = (
+    "report",
+    "nodes",
+    "people",
+    "path",
+    "why",
+    "find",
+    "ends",
+    "happened",
+    "named",
+    "replay",
+)
 
 
 class FlowAnswers:
@@ -159,6 +171,12 @@ class FlowAnswers:
             if f is follower
         ]
         return {"known": number >= 0, **(ways or [{"steps": [], "places": []}])[0]}
+
+    def replay(
+        self, command: dict[str, Any], choice: str, after: str, limit: int
+    ) -> dict[str, Any]:
+        """Who would move where if a command published an edit now; see `edit_replay`."""
+        return replay_edit(self._followers, command, choice, after, limit)
 
     def find(self, customer: str) -> dict[str, Any]:
         """Whether there is a customer: one who was erased is none, until he comes again."""

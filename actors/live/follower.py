@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -33,6 +33,7 @@ from actors.live.control import COMMAND_BYTES_MAX, TenantSettings
 from actors.live.decisions import COLUMNS, PART_ROWS, DecisionLog, pack_lines, unpack_lines
 from actors.live.partition import LivePartition
 from actors.live.records import CommandRecord, Record, decode_record
+from actors.live.shared_store import SharedStore
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState
 from actors.live.version import LiveVersion, flow_of
@@ -114,6 +115,21 @@ class Follower(LivePartition):
     def versions(self, flow: str) -> list[Followed]:
         """The versions of a flow, ascending."""
         return [each for each in self.followed.values() if each.flow == flow]
+
+    def running(self, flow: str) -> list[LiveVersion]:
+        """The versions of a flow with all that they remember, the newest last."""
+        return self._state.find(flow)
+
+    def try_out(self, command: Mapping[str, Any]) -> None:
+        """Carry out a command that nobody gave, in a process that was forked for that.
+
+        What is remembered is spoilt then. Raises RefusedError.
+        """
+        self._apply(CommandRecord(self.control_sequence + 1, dict(command)))
+
+    def reopen(self) -> None:
+        """Open what is followed again after it was closed, as it must be where a process forks."""
+        self.store = cast(Partition, SharedStore.open(self.store.folder))
 
     @property
     def tenant(self) -> TenantSettings:

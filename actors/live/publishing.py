@@ -15,6 +15,7 @@ from typing import Any
 
 from actors.live.control import FlowState, Standing
 from actors.live.errors import FlowError, RefusedError
+from actors.live.replies import InFlight
 from actors.tenant_content import tenant_content
 from core.audience import AttributeSchema, AudienceSchema
 from core.content import Content
@@ -46,7 +47,9 @@ class Judged:
     document: str
     doubts: list[Violation]
 
-    def command(self, standing: Standing) -> dict[str, Any]:
+    def command(
+        self, standing: Standing, in_flight: InFlight = "pin", entry_rate: int | None = None
+    ) -> dict[str, Any]:
         """The command that publishes it. RefusedError for what is published already."""
         name = self.flow.flow
         known = standing.flows.get(name)
@@ -61,8 +64,13 @@ class Judged:
             "flow": name,
             "version": 1 if known is None else known.version + 1,
             "document": self.document,
+            "in_flight": in_flight,
         }
-        return command if self.document == self.text else {**command, "authored": self.text}
+        if self.document != self.text:
+            command["authored"] = self.text
+        if entry_rate is not None:
+            command["entry_rate"] = entry_rate
+        return command
 
 
 def judge(

@@ -352,6 +352,18 @@ class LiveReports:
         answer = self._ask("why", flow=flow, customer=customer, ends=ends, now_ms=now_ms)
         return _known(answer), _truth(answer, now_ms)
 
+    def replay(
+        self, command: Mapping[str, Any], choice: str, after: str, limit: int
+    ) -> tuple[dict[str, Any], Truth]:
+        """What a command that publishes an edit would do; see `actors.live.edit_replay`.
+
+        Raises NotFoundError for a key that is none, RefusedError, DownError.
+        """
+        if after and not _KEY.fullmatch(after):
+            raise NotFoundError("there is no such page", advice="Use `next` as it came")
+        said = {"command": dict(command), "choice": choice, "after": after, "limit": limit}
+        return (answer := self.following.ask("replay", **said)), _truth(answer, command["at_ms"])
+
     # -- within
 
     def _ask(self, question: str, **said: Any) -> dict[str, Any]:

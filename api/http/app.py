@@ -31,10 +31,12 @@ from api.http.observing import Metrics, Observer, request_id
 from api.http.problems import Problem, ProblemError, problem_of, respond
 from api.http.routes.audiences import audiences_routes
 from api.http.routes.audit import audit_routes
+from api.http.routes.catalogue import catalogue_routes
 from api.http.routes.content import content_routes
 from api.http.routes.coupons import coupons_routes
 from api.http.routes.customers import customers_routes
 from api.http.routes.dead_letters import dead_letter_routes
+from api.http.routes.edit_replays import edit_replay_routes
 from api.http.routes.exports import exports_routes
 from api.http.routes.flow_commands import flow_command_routes
 from api.http.routes.flow_groups import flow_group_routes
@@ -140,6 +142,7 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         audit_routes(),
         flow_routes(),
         flow_command_routes(),
+        edit_replay_routes(),
         version_routes(),
         template_routes(),
         flow_group_routes(),
@@ -159,6 +162,7 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         reject_routes(),
         webhook_routes(),
         sandbox_routes(),
+        catalogue_routes(),
     )
 
 

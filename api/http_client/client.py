@@ -20,6 +20,7 @@ from api.http_client.calls.links_and_callbacks import LinksAndCallbacksCalls
 from api.http_client.calls.providers import ProvidersCalls
 from api.http_client.calls.rejects import RejectsCalls
 from api.http_client.calls.reports import ReportsCalls
+from api.http_client.calls.sandbox import SandboxCalls
 from api.http_client.calls.schema import SchemaCalls
 from api.http_client.calls.segments import SegmentsCalls
 from api.http_client.calls.suppressions import SuppressionsCalls
@@ -50,6 +51,7 @@ class HttpClient(
     ProvidersCalls,
     RejectsCalls,
     ReportsCalls,
+    SandboxCalls,
     SchemaCalls,
     SegmentsCalls,
     SuppressionsCalls,

@@ -5,6 +5,7 @@ It is written of that document, by `python tests/support/write_client.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.http_client.connection import OMITTED, Connection, Omitted, at, given
@@ -100,4 +101,23 @@ class FlowsThatRunCalls:
     ) -> dict[str, Any]:
         """Tell how many flows are started or ready to start, and how many more may be."""
         found: dict[str, Any] = self._connection.fetch("GET", "/v1/launches")
+        return found
+
+    def replay_draft(
+        self,
+        flow: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        document: str | Mapping[str, Any] | Omitted = OMITTED,
+        in_flight: str | Omitted = OMITTED,
+    ) -> dict[str, Any]:
+        """Replay an edit before it is published: who would move where by `pin`, `drop`, `reset`."""
+        found: dict[str, Any] = self._connection.fetch(
+            "POST",
+            at("/v1/flows/{}/draft/replay", flow),
+            query={"limit": limit, "after": after},
+            body=given({"document": document, "in_flight": in_flight}),
+            once=True,
+        )
         return found

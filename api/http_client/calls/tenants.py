@@ -23,6 +23,7 @@ class TenantsCalls:
         *,
         zone: str | Omitted | None = OMITTED,
         partitions: int | Omitted | None = OMITTED,
+        sandbox: bool | Omitted = OMITTED,
         expires_ms: int | Omitted | None = OMITTED,
         quotas: Mapping[str, Any] | Omitted = OMITTED,
     ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ class TenantsCalls:
                     "name": name,
                     "zone": zone,
                     "partitions": partitions,
+                    "sandbox": sandbox,
                     "expires_ms": expires_ms,
                     "quotas": quotas,
                 }
