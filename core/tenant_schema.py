@@ -54,14 +54,19 @@ class IntakeSettings(Model):
     `late_ms`: an event that occurred longer than this before it arrived goes to history only.
     `future_ms`: one that occurred more than this after it arrived is rejected. `unknown_customers`:
     whether the event of somebody unknown creates a customer. `unknown_fields`: whether a field that
-    the schema doesn't name rejects its row, or is dropped and counted. `id_bytes_max` and
-    `text_bytes_max` bound ids and texts, `fields_max` the fields of one row.
+    the schema doesn't name rejects its row, or is dropped and counted; `warn` drops it and tells
+    people. `unknown_events`: whether an event that it doesn't name is rejected, or taken in without
+    its properties (`allow`, and `warn` tells people). `wrong_types`: whether a value of another
+    type rejects its row, or is dropped. `id_bytes_max` and `text_bytes_max` bound ids and texts,
+    `fields_max` the fields of one row.
     """
 
     late_ms: StrictInt = Field(DAY_MS, ge=0, le=10 * YEAR_MS)
     future_ms: StrictInt = Field(10 * MINUTE_MS, ge=0, le=DAY_MS)
     unknown_customers: Literal["create", "reject"] = "create"
-    unknown_fields: Literal["reject", "drop"] = "reject"
+    unknown_fields: Literal["reject", "drop", "warn"] = "reject"
+    unknown_events: Literal["reject", "warn", "allow"] = "reject"
+    wrong_types: Literal["reject", "warn", "allow"] = "reject"
     id_bytes_max: StrictInt = Field(limits.ID_BYTES_MAX, ge=1, le=limits.ID_BYTES_MAX)
     text_bytes_max: StrictInt = Field(65_536, ge=1, le=TEXT_BYTES_MAX)
     fields_max: StrictInt = Field(1_000, ge=1, le=FIELDS_MAX)

@@ -29,6 +29,7 @@ from actors.intake.frame import (
     Sparse,
 )
 from actors.intake.rows import MESSAGE_ID_BYTES_MAX, Decoded, Reject, fingerprints, identities
+from actors.intake.strange import Strange, StrangeKind, note
 from core.audience import Column, Kind
 from core.duration import DAY_MS
 from core.identity import text
@@ -109,6 +110,8 @@ class _Columns:
         self._known_properties = schema.known_properties
         self._rejects: list[Reject] = []
         self._dropped: dict[str, int] = {}
+        self._strange: dict[Strange, int] = {}
+        self._bare: Mask = np.zeros(table.num_rows, np.bool_)  # of unknown events: names alone
         self.keep: Mask = np.ones(table.num_rows, np.bool_)
 
     def decoded(self, source: bytes, random: bytes) -> Decoded:
@@ -154,7 +157,9 @@ class _Columns:
             frame.hash = numbered_identities(words[frame.type], numbers[rows])
         frame.check()
         self._rejects.sort(key=lambda reject: reject.row)
-        return Decoded(frame, rows.astype(np.int64), self._rejects, {}, self._dropped)
+        return Decoded(
+            frame, rows.astype(np.int64), self._rejects, {}, self._dropped, self._strange
+        )
 
     def _plain_ids(self) -> Strings | None:
         """The customers' ids as they stand; None where any must be looked at."""
@@ -213,6 +218,12 @@ class _Columns:
         self._refuse(column.missing(), "event", "missing-field", "the row has no event")
         known = self._known_events
         for code, name in enumerate(column.dictionary or ()):
+            if name not in known and not is_internal(name):
+                came = int((column.values == code).sum())
+                note(self._strange, name, "", "unknown-event", None, came)
+                if self._schema.settings.unknown_events != "reject":
+                    self._bare |= column.values == code
+                    continue
             if is_internal(name) or name not in known:
                 kind = "internal-event" if is_internal(name) else "unknown-event"
                 advice = close_to(name, known, "Add it to the schema.")
@@ -264,7 +275,15 @@ class _Columns:
                 continue
             kind = self._kind(name, events)
             if kind is None:
-                self._unknown(name, ~self._table.column(name).is_null().to_numpy())
+                there = ~self._table.column(name).is_null().to_numpy()
+                self._note(name, "unknown-property", there, events)
+                self._unknown(name, there)
+                continue
+            given = self._table.column(name)
+            if self._schema.settings.wrong_types != "reject" and not _fits(kind, given.type):
+                there = ~given.is_null().to_numpy()
+                self._note(name, "wrong-type", there, events)
+                self._dropped[printable(name)] = int((there & self.keep).sum())
                 continue
             column = self._column(name, kind)
             if events is not None:
@@ -298,14 +317,32 @@ class _Columns:
         lacks = np.array([name not in known.get(event, {}) for event in names], np.bool_)
         if lacks.any():
             wrong = lacks[events.values] & ~column.missing()
+            self._note(name, "unknown-property", wrong, events)
             self._unknown(name, wrong)
             column.values[wrong] = -1 if column.kind in ("bool", "string") else _absent(column)
 
+    def _note(self, name: str, kind: StrangeKind, there: Mask, events: Column | None) -> None:
+        """Note what is strange about a column, by the events in whose rows it stands."""
+        said = str(self._table.column(name).type)
+        if events is None:
+            note(self._strange, "", name, kind, said, int(there.sum()), typed=True)
+            return
+        names = events.dictionary or []
+        counts = np.bincount(events.values[there & (events.values >= 0)], minlength=len(names))
+        for code in np.flatnonzero(counts).tolist():
+            if kind != "unknown-property" or names[code] in self._known_events:
+                event, count = names[code], int(counts[code])
+                note(self._strange, event, name, kind, said, count, typed=True)
+
     def _unknown(self, name: str, there: Mask) -> None:
+        if (bare := int((there & self._bare & self.keep).sum())) > 0:
+            self._dropped[printable(name)] = bare
+            there = there & ~self._bare
         if not there.any():
             return
-        if self._schema.settings.unknown_fields == "drop":
-            self._dropped[printable(name)] = int((there & self.keep).sum())
+        if self._schema.settings.unknown_fields != "reject":
+            known = self._dropped.get(printable(name), 0)
+            self._dropped[printable(name)] = known + int((there & self.keep).sum())
             return
         message = f"the schema has no field {quoted(name)} here. Add it, or leave it out."
         self._refuse(there, name, "unknown-field", message)

@@ -27,6 +27,7 @@ from actors.intake.frame import (
     Frame,
     Sparse,
 )
+from actors.intake.strange import Strange, note, note_refusal
 from actors.intake.values import (
     MISSING,
     RefusedError,
@@ -83,6 +84,7 @@ class Decoded:
     `rows` int64[n]: where the frame's rows were in the batch. `personal`: the personal attributes
     that accepted rows set, by customer's id; None takes one away. `dropped`: how many fields of
     each name (`set/plan`) the schema did not know, where it says that these are dropped.
+    `strange`: how often there was what the schema does not have so, whether taken in or not.
     """
 
     frame: Frame
@@ -90,6 +92,7 @@ class Decoded:
     rejects: list[Reject] = field(default_factory=list)
     personal: dict[str, dict[str, Value | None]] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    strange: dict[Strange, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,10 @@ def decode_rows(
         except RefusedError as refused:
             place = pointer((number, *refused.steps))
             reader.rejects.append(Reject(number, place, refused.code, printable(refused.message)))
+            note_refusal(reader.strange, row, refused.code, refused.steps)
     frame = reader.frame(source, sequence, received_ms)
     numbers = np.array(reader.numbers, np.int64)
-    return Decoded(frame, numbers, reader.rejects, reader.personal, reader.dropped)
+    return Decoded(frame, numbers, reader.rejects, reader.personal, reader.dropped, reader.strange)
 
 
 def _stem(source: bytes, sequence: int, batch: bytes) -> str | None:
@@ -238,6 +242,7 @@ class _Reader:
         self.rejects: list[Reject] = []
         self.personal: dict[str, dict[str, Value | None]] = {}
         self.dropped: dict[str, int] = {}
+        self.strange: dict[Strange, int] = {}
 
     def take(self, number: int, row: Any) -> None:
         """Take row `number` of the batch in. Raises RefusedError, with nothing taken."""
@@ -344,6 +349,9 @@ class _Reader:
         if is_internal(name):
             message = f"{quoted(name)} is an event that only flows make happen: no row tells of it"
             raise RefusedError("internal-event", message, "event")
+        if name not in self._events and self._settings.unknown_events != "reject":
+            note(self.strange, name, "", "unknown-event", None)
+            return str(_at(lambda v: text_of(v, 4 * limits.NAME_CHARS_MAX), name, "event"))
         if name not in self._events:
             advice = close_to(name, self._events, "Add it to the schema.")
             message = f"the schema has no event {quoted(name)}. {advice}"
@@ -351,13 +359,22 @@ class _Reader:
         return name
 
     def _properties(self, event: str, values: Any, cells: list[_Cell], dropped: list[str]) -> None:
-        known = self._events[event]
+        known = self._events.get(event)
         self._bounded(values, "properties")
+        if known is None:
+            dropped += [f"properties/{printable(str(name))}" for name in values]
+            return
         for name, value in values.items():
             if (kind := known.get(name)) is None:
                 self._miss(name, f"event {quoted(event)}", known, dropped, "properties")
+                note(self.strange, event, name, "unknown-property", value)
             elif value is not None:
-                cells.append(self._cell("properties", name, kind, value, "properties", name))
+                try:
+                    cell = self._cell("properties", name, kind, value, "properties", name)
+                except RefusedError as refused:
+                    self._misfit(refused, event, name, value, dropped, "properties")
+                    continue
+                cells.append(cell)
 
     def _changes(
         self,
@@ -370,7 +387,12 @@ class _Reader:
         self._bounded(values, "set")
         for name, value in values.items():
             if (kind := self._attributes.get(name)) is not None:
-                cells.append(self._cell("attributes", name, kind, value, "set", name))
+                try:
+                    cell = self._cell("attributes", name, kind, value, "set", name)
+                except RefusedError as refused:
+                    self._misfit(refused, "", name, value, dropped, "set")
+                    continue
+                cells.append(cell)
             elif (kind := self._personal.get(name)) is not None:
                 read = self._readers[kind]
                 personal[name] = None if value is None else _at(read, value, "set", name)
@@ -378,6 +400,7 @@ class _Reader:
                 cells.append(self._cell("attributes", name, kind, value, "set", name))
             else:
                 self._miss(name, "the customer", self._known, dropped, "set")
+                note(self.strange, "", name, "unknown-property", value)
         for family in _MARKS:
             if family in row:
                 self._marks(family, row[family], cells)
@@ -437,6 +460,21 @@ class _Reader:
             self._miss(name, "a row", sorted(fields), dropped)
         return dropped
 
+    def _misfit(
+        self,
+        refused: RefusedError,
+        event: str,
+        name: str,
+        value: object,
+        dropped: list[str],
+        place: str,
+    ) -> None:
+        """Drop a value of another type than the schema's, or refuse it as it was refused."""
+        if self._settings.wrong_types == "reject" or refused.code != "wrong-type":
+            raise refused
+        dropped.append(f"{place}/{printable(name)}")
+        note(self.strange, event, name, "wrong-type", value)
+
     def _miss(
         self,
         name: object,
@@ -446,7 +484,7 @@ class _Reader:
         *steps: str,
     ) -> None:
         """Drop a field that the schema doesn't have, or refuse it."""
-        if self._settings.unknown_fields == "drop":
+        if self._settings.unknown_fields != "reject":
             dropped.append("/".join((*steps, printable(str(name)))))
             return
         advice = close_to(str(name), known, "Add it to the schema, or leave it out.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, Self
 
+from actors.intake.strange import Strange
+
 InFlight = Literal["pin", "drop", "reset"]
 
 
@@ -16,13 +18,15 @@ class Reply:
     """What became of a batch of rows.
 
     `rejects`: row, place within it, code, what is wrong. `dropped`: fields that the schema does not
-    know, where it says to leave them out, and how often each stood in a row.
+    know, where it says to leave them out, and how often each stood in a row. `strange`: what the
+    schema does not have so, whether taken in or not, and how often it came.
     """
 
     accepted: int
     duplicates: int
     rejects: list[tuple[int, str, str, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    strange: dict[Strange, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from actors.live.starting import Hosting, Making, start_engine
 from actors.service import erasures, quotas
 from actors.service.access import OPERATOR, ROLES
 from actors.service.couriers import Couriers
+from actors.service.findings import Findings
 from actors.service.idempotency import Idempotency
 from actors.service.keys import Keys
 from actors.service.live_reports import Reporting
@@ -59,6 +60,7 @@ class Service:
         self.reporting = Reporting()
         self.runs = Runs(plane, tenants, now_ms)
         self.flows = Flows(plane, tenants)
+        self.findings = Findings(plane)
         self.couriers = Couriers(plane, tenants, self.reporting, lambda: self.now_ms())
         self.now_ms = now_ms
         self.public_url = ""
@@ -101,6 +103,7 @@ class Service:
         service._tending.start()
         service.flows.start(lambda: service.now_ms())
         service.couriers.start()
+        service.findings.start()
         return service
 
     def _begin(self, first: Engine) -> None:
@@ -155,8 +158,9 @@ class Service:
         with contextlib.ExitStack() as parts:  # each is closed, whatever befalls those before it
             parts.callback(self.plane.close)
             parts.callback(self._flush)
-            for part in (self.tenants, self.reporting, self.flows, self.runs, self.couriers):
+            for part in (self.tenants, self.reporting, self.flows, self.runs, self.findings):
                 parts.callback(part.close)
+            parts.callback(self.couriers.close)
 
     def __enter__(self) -> Self:
         return self

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actors.live.replies import Reply
 from actors.service.service import Service
+from api.http.finding_metrics import FindingMetrics
 from api.http.problems import problem_of, respond
 
 FIELDS = frozenset(
@@ -137,6 +138,7 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Engines(service))
+        self.registry.register(FindingMetrics(service))
 
     def took(self, name: str, reply: Reply, left_out: Iterable[tuple[str, int]]) -> None:
         """Count what became of a batch of the format `name`."""

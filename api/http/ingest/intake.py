@@ -189,6 +189,9 @@ class Intake:
         else:
             reply = Reply(0, 0)
         self._metrics.took(dialect.name, reply, found.left_out.items())
+        if reply.strange:
+            settings, now_ms = engine.schema.settings, engine.now_ms()
+            self._service.findings.note(caller.tenant, reply.strange, settings, now_ms)
         if reply.rejects:
             Refusals(engine.path).keep(engine.now_ms(), dialect.name, found.row, reply)
         return answer(found, reply)
