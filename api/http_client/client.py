@@ -9,6 +9,7 @@ from api.http_client.calls.coupons import CouponsCalls
 from api.http_client.calls.customers import CustomersCalls
 from api.http_client.calls.dead_letters import DeadLettersCalls
 from api.http_client.calls.dry_runs import DryRunsCalls
+from api.http_client.calls.event_catalogue import EventCatalogueCalls
 from api.http_client.calls.events import EventsCalls
 from api.http_client.calls.exports import ExportsCalls
 from api.http_client.calls.flows import FlowsCalls
@@ -40,6 +41,7 @@ class HttpClient(
     CustomersCalls,
     DeadLettersCalls,
     DryRunsCalls,
+    EventCatalogueCalls,
     EventsCalls,
     ExportsCalls,
     FlowsCalls,
