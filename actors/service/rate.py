@@ -38,6 +38,10 @@ BUDGETS: Mapping[str, Budget] = {
     "events": Budget(2_000_000, 1_000_000),  # rows
     "simulations": Budget(20, 1 / 30),  # dry runs
     "failures": Budget(20, 1 / 6),  # wrong keys from one address
+    # Links, pixels and subscriptions, which nobody needs a key for. Large mailboxes fetch pixels
+    # for all of their people from a few addresses.
+    "followed": Budget(3_000, 300),  # from one address
+    "followed of tenants": Budget(5_000, 1_000),
 }
 
 

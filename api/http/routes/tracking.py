@@ -39,6 +39,8 @@ from core.errors import HeadraceError
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 FORM_BYTES_MAX = 16 << 10
+FOLLOWED, FOLLOWED_OF_TENANTS = "followed", "followed of tenants"
+GUESS_COST = 10  # of the budget of an address, for what is no mark
 _SAFE = ":/%#?=@[]!$&'()*+,;~"
 _HTML = "text/html"
 _PAGE = {"text/html": {"schema": {"type": "string"}, "example": pages.lost_page()}}
@@ -138,15 +140,37 @@ def tracking_routes(
     routes = Routes("Links and callbacks")
     metrics.registry.register(_Counted(echoes))
 
-    def lead(request: Request, mark: str) -> Response:
+    def opened(request: Request, mark: str) -> tuple[Post, Mark] | None:
+        """Whose a mark is and what it says. Raises LimitedError for who asks too often.
+
+        What is no mark counts more: it is a guess. All that ask for one tenant's share a budget.
+        """
+        rates, now_ms = service.rates, service.now_ms()
+        address = address_key(address_of(request))
+        rates.look("", address, FOLLOWED, now_ms).check()
         found = postmarks.open(mark)
+        rates.take("", address, FOLLOWED, now_ms, 1 if found is not None else GUESS_COST).check()
+        if found is not None:
+            rates.take(found[0].tenant, "all", FOLLOWED_OF_TENANTS, now_ms).check()
+        return found
+
+    def lead(request: Request, mark: str) -> Response:
+        found = opened(request, mark)
         if found is None or found[1].kind != "click" or not is_target(found[1].target):
             return _page(pages.lost_page(), 404)
         post, said = found
         echoes.hit(post, said, mark, request.method, request.headers)
         return Response(status_code=302, headers={"Location": quote(said.target, safe=_SAFE)})
 
-    @routes.add("GET", "/r/{mark}", scope=None, status=302, responses=_LED, response_class=Response)
+    @routes.add(
+        "GET",
+        "/r/{mark}",
+        scope=None,
+        status=302,
+        problems=(429,),
+        responses=_LED,
+        response_class=Response,
+    )
     async def follow_link(request: Request, mark: str = _MARK) -> Response:
         """Lead on from a link in a message.
 
@@ -156,38 +180,60 @@ def tracking_routes(
         return lead(request, mark)
 
     @routes.add(
-        "HEAD", "/r/{mark}", scope=None, status=302, responses=_LED, response_class=Response
+        "HEAD",
+        "/r/{mark}",
+        scope=None,
+        status=302,
+        problems=(429,),
+        responses=_LED,
+        response_class=Response,
     )
     async def look_at_link(request: Request, mark: str = _MARK) -> Response:
         """Say where a link in a message leads; this counts as done by a machine."""
         return lead(request, mark)
 
     def show(request: Request, mark: str) -> Response:
-        found = postmarks.open(mark)
+        found = opened(request, mark)
         if found is not None and found[1].kind == "open":
             echoes.hit(*found, mark, request.method, request.headers)
         # Mail is shown on pages of another origin, which must be let have the image.
         headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
         return Response(PIXEL, 200, headers, "image/gif")
 
-    @routes.add("GET", "/o/{mark}.gif", scope=None, responses=_IMAGE, response_class=Response)
+    @routes.add(
+        "GET",
+        "/o/{mark}.gif",
+        scope=None,
+        problems=(429,),
+        responses=_IMAGE,
+        response_class=Response,
+    )
     async def show_pixel(request: Request, mark: str = _MARK) -> Response:
         """Answer the pixel of a message; that it was fetched becomes `email_opened`."""
         return show(request, mark)
 
-    @routes.add("HEAD", "/o/{mark}.gif", scope=None, responses=_IMAGE, response_class=Response)
+    @routes.add(
+        "HEAD",
+        "/o/{mark}.gif",
+        scope=None,
+        problems=(429,),
+        responses=_IMAGE,
+        response_class=Response,
+    )
     async def look_at_pixel(request: Request, mark: str = _MARK) -> Response:
         """Answer the pixel of a message without content; this counts as done by a machine."""
         return show(request, mark)
 
-    def subscription(mark: str) -> tuple[Post, Mark] | None:
-        found = postmarks.open(mark)
+    def subscription(request: Request, mark: str) -> tuple[Post, Mark] | None:
+        found = opened(request, mark)
         return found if found is not None and found[1].kind in ("leave", "choose") else None
 
-    @routes.add("GET", "/u/{mark}", scope=None, responses=_SHOWN, response_class=Response)
-    async def show_subscription(mark: str = _MARK) -> Response:
+    @routes.add(
+        "GET", "/u/{mark}", scope=None, problems=(429,), responses=_SHOWN, response_class=Response
+    )
+    async def show_subscription(request: Request, mark: str = _MARK) -> Response:
         """Show the page with which to unsubscribe, or all preferences. Nothing changes by it."""
-        found = subscription(mark)
+        found = subscription(request, mark)
         if found is None:
             return _page(pages.lost_page(), 404)
         post, said = found
@@ -199,7 +245,7 @@ def tracking_routes(
         "POST",
         "/u/{mark}",
         scope=None,
-        problems=(503,),
+        problems=(429, 503),
         responses=_SHOWN,
         body_bytes_max=FORM_BYTES_MAX,
         extra=_FORM,
@@ -211,7 +257,7 @@ def tracking_routes(
         Without a form the channel of the message is left; `channel` and `action` (`leave` or
         `join`) are what the pages send. When it is answered with 200, that will not be forgotten.
         """
-        found = subscription(mark)
+        found = subscription(request, mark)
         if found is None:
             return _page(pages.lost_page(), 404)
         form = _form(await request.body())

@@ -15,6 +15,7 @@ import pytest
 
 from actors.relay.callbacks import TOLERANCE_S
 from actors.relay.marks import MARK_CHARS_MAX
+from actors.service.rate import Budget
 from core.answers import answer_key
 from tracked import PLAIN, PUBLIC, SECRET, Tracked, links_of, tracked, until
 
@@ -345,6 +346,32 @@ def test_who_tries_signatures_is_slowed_down(shop: Tracked) -> None:
     assert answers[-1] == 429
     shop.later(3_600_000)
     assert shop.ask("POST", path, key=False, json=body).status_code == 401
+
+
+def test_who_follows_too_often_is_told_to_wait(shop: Tracked) -> None:
+    """By address, where a guess counts more, and by tenant, whoever asks."""
+    mail, _ = mailed(shop, "often")
+    (pixel,), (leave, *_) = links_of(mail, "o"), links_of(mail, "u")
+    rates = shop.service.rates
+    before = dict(rates._budgets)
+    try:
+        rates._budgets["followed"] = Budget(40, 1)
+        statuses = [shop.open(f"{PUBLIC}/r/guess{n}").status_code for n in range(6)]
+        assert statuses == [404, 404, 404, 404, 429, 429]
+        for link in (pixel, leave):
+            answer = shop.open(link)
+            assert (answer.status_code, answer.json()["code"]) == (429, "limited")
+            assert int(answer.headers["retry-after"]) >= 1
+        shop.later(60_000)
+        assert [shop.open(pixel).status_code for _ in range(41)] == [*[200] * 40, 429]
+        rates._budgets.update(before)
+        rates._budgets["followed of tenants"] = Budget(5, 1)
+        shop.later(60_000)
+        assert [shop.open(pixel).status_code for _ in range(6)] == [*[200] * 5, 429]
+    finally:
+        rates._budgets.update(before)
+        shop.later(3_600_000)
+    assert shop.open(pixel).status_code == 200
 
 
 def test_previews_have_links_to_pages_that_are_none(shop: Tracked) -> None:
