@@ -11,6 +11,7 @@ they say, not by how they are written.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,7 +211,7 @@ def places(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ..
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -230,7 +231,7 @@ def apply(
         elif change.kind == "content":
             _put_content(client, change)
         else:
-            yield _publish(client, change, in_flight, audiences.get(change.name))
+            yield from _publish(client, change, in_flight, audiences.get(change.name))
             continue
         yield f"{change.kind} {change.name}: {change.action}d"
 
@@ -239,7 +240,9 @@ def _put_content(client: HttpClient, change: Change) -> None:
     client.ask("PUT", f"/v1/content/{change.name}", body=change.document, once=True)
 
 
-def _publish(client: HttpClient, change: Change, in_flight: str, audience: int | None) -> str:
+def _publish(
+    client: HttpClient, change: Change, in_flight: str, audience: int | None
+) -> Iterator[str]:
     edition = change.edition
     if change.action == "create":
         edition = int(client.create_flow(document=change.document)["edition"])
@@ -250,7 +253,9 @@ def _publish(client: HttpClient, change: Change, in_flight: str, audience: int |
     if audience is not None:
         order["audience"] = audience
     done = client.publish_flow(change.name, if_match=f'"{edition}"', **order)
-    return f"flow {change.name}: version {done['version']} is published"
+    yield f"flow {change.name}: version {done['version']} is published"
+    for each in done["warnings"]:
+        yield f"  {each['severity']} {each['code']} at {each['pointer']}: {each['message']}"
 
 
 def lines(found: Sequence[Change]) -> Iterator[tuple[str, str, str, str]]:

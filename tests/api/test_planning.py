@@ -98,6 +98,23 @@ def test_a_folder_is_planned_applied_and_then_as_it_is(
         ]
 
 
+def test_what_is_doubtful_is_told_when_it_is_published(
+    service: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_KEY", service.admin)
+    monkeypatch.setenv("HEADRACE_URL", service.url)
+    doubtful = FLOW.replace("flow: welcome", "flow: doubtful").replace("signup", "sign_up")
+    (folder / "flows" / "welcome.yaml").write_text(doubtful)
+    done = call("apply", folder)
+    assert done.code == 0, done.err
+    published, warning = done.out.splitlines()[-2:]
+    assert published == "flow doubtful: version 1 is published"
+    assert warning == (
+        "  warning undeclared-event at /nodes/in/event: "
+        "the schema has no event 'sign_up': it is not taken in"
+    )
+
+
 def test_what_cannot_be_published_changes_nothing(
     service: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +179,7 @@ def test_commands_say_what_they_lack(
 
 def test_differences_are_told_in_words() -> None:
     before: dict[str, Any] = {"a": 1, "nodes": {"x": {"t": 1}, "y": {}}}
-    after = {"a": 2, "b": "z" * 100, "nodes": {"x": {"t": 1, "u": 2}, "w": {}}}
+    after = {"a": 2, "b": "z" * 100, "nodes": {"x": {"t": 1, "u": {"v": True}}, "w": {}}}
     assert places(before, after) == (
-        "+ node w", "- node y", "~ /a: 1 -> 2", f"+ /b: {'z' * 57}...", "+ /nodes/x/u: 2",
+        "+ node w", "- node y", "~ /a: 1 -> 2", f"+ /b: {'z' * 57}...", '+ /nodes/x/u: {"v": true}',
     )  # fmt: skip
