@@ -12,11 +12,12 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+import api.http_client  # noqa: E402
 import client_text  # noqa: E402
 from api.http.app import create_app  # noqa: E402
 from http_service import served  # noqa: E402
 
-PACKAGE = HERE.parents[1] / "api" / "http_client"
+PACKAGE = Path(api.http_client.__file__).parent
 
 
 def written(document: Mapping[str, Any]) -> dict[str, str]:
