@@ -71,7 +71,7 @@ def restore(backup: Path, to: Path, *, former: Path | None, as_json: bool, quiet
         "lost is what was acknowledged after that" + _lost(found),
         f"{found.erased:,} erasures were carried out again"
         if former is not None
-        else "whom a customer's erasure since then concerns is not known: state --former",
+        else "who was erased since then is not known here: name what it replaces by --former",
         "messages decided after the backup may be sent again, under the same idempotency keys",
     ]
     for line in lines:
