@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TELL_S = 0.2
 FAILED, CRASHED = 1, 2
 _OOM = Path("/proc/self/oom_score_adj")
+_AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def main(folder: Path) -> int:
@@ -49,10 +50,18 @@ def main(folder: Path) -> int:
 
 
 def give_way() -> None:
-    """Let every other process go first, with the processors and when memory runs out."""
+    """Let every other process go first, with the processors and when memory runs out.
+
+    Where the system groups processes by session, niceness counts only within a group, and a job has
+    a session of its own: then the group gives way too (sched(7), "The autogroup feature").
+    """
     os.nice(NICE)
-    with suppress(OSError):
-        _OOM.write_text("1000")
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    for file, value in ((_AUTOGROUP, NICE), (_OOM, 1000)):
+        with suppress(OSError):
+            file.write_text(str(value))
 
 
 def failure_of(error: HeadraceError) -> dict[str, Any]:

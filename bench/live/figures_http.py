@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,7 @@ import pyarrow as pa
 
 from api.client import Client
 from bench.figures import Bar, Figure
+from bench.live.dry_run import asker, running
 from bench.live.figures import Form, Latency, Measured
 from bench.live.latency import open_loop
 
@@ -44,6 +45,8 @@ BARS = {SEGMENT: 120_000.0, COLUMNS: 400_000.0}
 NAMES = {SEGMENT: "Segment route, batches of 500", COLUMNS: "Arrow route, batches of 5,000"}
 KINDS = {SEGMENT: "application/json", COLUMNS: "application/vnd.apache.arrow.stream"}
 BAR_MS = 100.0
+SHARE_BESIDE = 0.3  # of the throughput, where a dry run is at work
+BARS_BESIDE = {50.0: 1.25, 99.0: 2.0}  # by percentile: how much longer answers may take then
 MARK = "@@@@@@@@"
 SCHEMA: dict[str, Any] = {
     "events": {
@@ -136,7 +139,30 @@ def measure(form: Form) -> Measured:
                 whole.latencies.append(
                     _latency(service, route, connections, bodies, SHARE * rate, form.latency_s)
                 )
+            if connections > 1 and route == SEGMENT:
+                _beside(service, bodies, SHARE_BESIDE * rate, form.latency_s, whole)
     return whole
+
+
+def _beside(service: Served, bodies: _Bodies, rate: float, seconds: float, whole: Measured) -> None:
+    """Acknowledgements alone and while a dry run is at work, and how much longer they take then."""
+    load = f"{SHARE_BESIDE:.0%} of what it takes"
+    name = NAMES[SEGMENT]
+
+    def measured(beside: str) -> Latency:
+        found = _latency(service, SEGMENT, 8, bodies, rate, seconds)
+        return replace(found, load=load + beside, bar_ms=None)
+
+    alone = measured("")
+    with running(asker(service.connect(), service.key)) as still:
+        beside = measured(", and a dry run")
+        if not still():
+            raise RuntimeError("the dry run ended too early")
+    whole.latencies += (alone, beside)
+    for percent, most in BARS_BESIDE.items():
+        ratio = beside.percentile_ms(percent) / alone.percentile_ms(percent)
+        what = f"{name}: p{percent:g} beside a dry run, to that of without"
+        whole.figures.append(Figure(GROUP, what, "x", ratio, bar=Bar("ours", "at most", most)))
 
 
 class _Bodies:
