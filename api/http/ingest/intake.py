@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -147,6 +148,9 @@ class Intake:
                 reply = await self._gathering.take(caller.tenant, together, waiting)
                 if reply is not None:
                     self._metrics.took(dialect.name, reply, ())
+                    if reply.rejects:
+                        keep = partial(self._keep, caller.tenant, dialect, body, read, reply)
+                        await loop.run_in_executor(self._pool, keep)
                     return answer(Translation(count=purse.spent), reply)
             return await loop.run_in_executor(self._pool, contextvars.copy_context().run, work)
 
@@ -195,6 +199,13 @@ class Intake:
         if reply.rejects:
             Refusals(engine.path).keep(engine.now_ms(), dialect.name, found.row, reply)
         return answer(found, reply)
+
+    def _keep(self, tenant: str, dialect: Dialect, body: bytes, read: Read, reply: Reply) -> None:
+        """Keep what was refused of a body that was taken in together with others."""
+        engine = self._service.engine(tenant)
+        now_ms = engine.now_ms()
+        found = read(body, self.places(tenant, engine.schema), now_ms)
+        Refusals(engine.path).keep(now_ms, dialect.name, found.row, reply)
 
     def places(self, tenant: str, schema: TenantSchema) -> Places:
         """What a tenant's schema has places for."""
