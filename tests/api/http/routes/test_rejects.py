@@ -129,6 +129,18 @@ def test_columns_are_kept_as_rows(shop: Shop) -> None:
     assert row == {"customer": "c-5", "event": "checkout", "properties": {"plan": "pro"}}
 
 
+def test_those_of_a_plain_segment_batch_are_kept_too(shop: Shop) -> None:
+    call = {"type": "track", "userId": "c-6", "event": "order"}
+    calls = [
+        {**call, "messageId": "m-6"},
+        {**call, "messageId": "m-7", "timestamp": "2999-01-01T00:00:00Z"},
+    ]
+    shop.done("POST", "/v1/batch", {"batch": calls}, headers={})
+    entry = listed(shop)[-1]
+    assert entry["code"] == "too_far_in_the_future"
+    assert (entry["row"]["customer"], entry["row"]["message_id"]) == ("c-6", "segment:m-7")
+
+
 def test_rows_are_discarded_and_audited(shop: Shop) -> None:
     first = listed(shop)[0]
     assert shop.done("DELETE", f"{PATH}/{first['id']}") is None
