@@ -33,6 +33,7 @@ NOT_LIVE = {
     "about writing flows": "A134",
     "asked of a live engine by the service": "A006 A007 A008 A009 A010 A011 A018 A037",
     "about dry runs": "N01 N02 N07",
+    "told before an edit is published": "N03",
     "about lists, drafts and templates of flows": (
         "A001 A002 A003 A005 A012 A013 A014 A015 A016 A017 A019 A021 A022 A038 N08"
     ),
