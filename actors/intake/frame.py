@@ -17,6 +17,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from actors.intake.tagging import TAG_CHARS_MAX
 from core import limits
 from core.audience import INT64_MIN, Kind
 from core.errors import HeadraceError
@@ -105,6 +106,8 @@ class Frame:
     id, low word first, zeros where the row has none and is never a duplicate. `hash` uint64[n]: the
     event's identity (`core.identity`), 0 for a change.
 
+    `tag` names the requests that brought it; it travels, and no journal has it.
+
     `properties` belong to events, all other columns to changes. A tag or group is 1 (put in) or 0
     (taken out). Personal attributes never stand in a frame.
     """
@@ -127,6 +130,7 @@ class Frame:
     groups: dict[str, Sparse] = field(default_factory=dict)
     zone: Sparse | None = None
     created_ms: Sparse | None = None
+    tag: str = ""
 
     @property
     def rows(self) -> int:
@@ -200,6 +204,7 @@ class Frame:
             hash=self.hash[rows],
             source=self.source,
             sequence=self.sequence,
+            tag=self.tag,
         )
         for family, name, part in self.parts():
             if (moved := part.take(places)) is not None:
@@ -217,8 +222,8 @@ class Frame:
             _check_part(self, family, name, part)
 
 
-def encode(frame: Frame) -> bytes:
-    """The frame as bytes. Raises FrameError if it could not be decoded again."""
+def encode(frame: Frame, *, tagged: bool = False) -> bytes:
+    """The frame as bytes, with its tag if `tagged`; FrameError if it could not be decoded again."""
     _check_shapes(frame)
     parts = list(frame.parts())
     blocks = [array for _, _, array in _main_arrays(frame)]
@@ -233,6 +238,8 @@ def encode(frame: Frame) -> bytes:
         event_names=frame.event_names,
         parts=[_Part(f, n, p.kind, len(p.rows), p.dictionary) for f, n, p in parts],
     )
+    if tagged and frame.tag:
+        head = _TaggedHead(**msgspec.structs.asdict(head), tag=frame.tag)
     try:
         packed = _ENCODER.encode(head)
     except (UnicodeError, OverflowError, TypeError, ValueError, RecursionError) as error:
@@ -282,6 +289,7 @@ def decode(data: bytes) -> Frame:
         hash=arrays["hash"],
         source=head.source,
         sequence=head.sequence,
+        tag=head.tag,
     )
     seen: set[tuple[Family, str]] = set()
     for part in head.parts:
@@ -328,9 +336,13 @@ class _Head(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     parts: list[_Part]
 
 
+class _TaggedHead(_Head, array_like=True, forbid_unknown_fields=True):
+    tag: Annotated[str, msgspec.Meta(max_length=TAG_CHARS_MAX)] = ""
+
+
 _ENCODER = msgspec.msgpack.Encoder()
 _ENVELOPE = msgspec.msgpack.Decoder(_Envelope)
-_HEAD = msgspec.msgpack.Decoder(_Head)
+_HEAD = msgspec.msgpack.Decoder(_TaggedHead)
 
 
 def _key(name: str) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.intake.frame import COLUMNS_MAX, UPSERT, Family, Frame, Sparse
+from actors.intake.tagging import joined_tags
 from core.audience import Kind
 from ext.idmap import IdMap
 
@@ -70,6 +71,7 @@ def joined(frames: Sequence[Frame]) -> Frame:
         message=np.concatenate([frame.message for frame in frames]),
         hash=np.concatenate([frame.hash for frame in frames]),
         source=frames[0].source,
+        tag=joined_tags(frame.tag for frame in frames),
     )
     parts: dict[tuple[Family, str], list[tuple[int, Sparse]]] = {}
     first = 0

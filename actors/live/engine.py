@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from actors.intake.frame import Frame
 from actors.intake.routing import partition_of, split
 from actors.intake.rows import Decoded, decode_rows
+from actors.intake.tagging import REQUEST_ID
 from actors.live.clock import DrivenClock, WallClock
 from actors.live.control import SOURCE, Command, ControlLog, FlowState, TenantSettings
 from actors.live.coordinating import Coordinating
@@ -145,6 +146,7 @@ class Engine:
 
     def _take(self, decoded: Decoded, source: bytes, deadline_s: float) -> Reply:
         end = time.monotonic() + deadline_s
+        decoded.frame.tag = REQUEST_ID.get()
         found = self._deliver(split(decoded.frame, self.partitions), end)
         for failure in found.failures.values():
             raise failure

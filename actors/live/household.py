@@ -19,6 +19,7 @@ import numpy as np
 from actors.intake.frame import Frame
 from actors.intake.routing import partition_of
 from actors.intake.rows import decode_rows
+from actors.intake.tagging import SHARD, Tags, log_line
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path, people_path
 from actors.live.errors import BehindError, BusyError, DownError, FullError
@@ -154,6 +155,8 @@ class Household:
         self._relay_problem = ""
         self._starting = threading.Lock()  # of the relay
         self._testing = threading.Lock()
+        self.tags = Tags()
+        """Which requests the latest commits were of."""
 
     # What the partition does
 
@@ -178,8 +181,17 @@ class Household:
         return dict(self.partition.cursors)
 
     def take(self, frames: Sequence[Frame], now_ms: int) -> Sequence[Receipt]:
-        """Commit frames; see `LivePartition.take`."""
-        return self.partition.take(frames, now_ms)
+        """Commit frames; see `LivePartition.take`. For its relay it notes whose they were."""
+        tags = self.tags
+        with tags.committing():
+            receipts = self.partition.take(frames, now_ms)
+            for frame, receipt in zip(frames, receipts, strict=True):
+                tags.note(receipt.commit, frame.tag)
+        for frame, receipt in zip(frames, receipts, strict=True):
+            if frame.tag:
+                told = {"commit": receipt.commit, "rows": frame.rows, "partition": self._number}
+                log_line(SHARD, "commit", frame.tag, **told)
+        return receipts
 
     def tick(self, now_ms: int) -> bool:
         """Fire what is due; see `LivePartition.tick`."""
@@ -433,6 +445,7 @@ class Household:
                 rng=np.random.default_rng(),
                 switches=FolderSwitches(folder),
                 tracker=Tracker(folder, self._factory.public_url),
+                request_of=self.tags.of,
             )
             relay = RelayThread(self.partition.store, providers, services)
             relay.start()

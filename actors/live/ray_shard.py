@@ -16,10 +16,12 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from actors.intake.frame import Frame, encode
+from actors.intake.tagging import log_to
 from actors.live.errors import BusyError, DownError, GoneError, LiveError
 from actors.live.handles import close_all
 from actors.live.hosted import Receipt
@@ -47,6 +49,8 @@ class ShardHost:
         options: ShardOptions,
     ) -> None:
         """Open the partitions; those that cannot be opened are told by `status`."""
+        with suppress(OSError):  # where there is no room the shard goes on without
+            log_to(Path(folder) / "log" / f"shard-{numbers[0]:03}.jsonl")
         self._shard = Shard(Path(folder), numbers, factory(), options)
         # What there is by now, modules above all, stays: a full collection would look through all
         # of it, for 50 to 100 ms in which nothing is acknowledged.
@@ -99,7 +103,7 @@ class RayHandle:
     def submit(self, partition: int, frame: Frame, control: int) -> Future[Receipt]:
         """Send a frame on its way; see `ShardHandle`."""
         future: Future[Receipt] = Future()
-        data = encode(frame)
+        data = encode(frame, tagged=True)
         with self._counting:
             full = self._waiting_bytes + len(data) > WAITING_BYTES_MAX and self._waiting_bytes > 0
             if not full and not self._closed:

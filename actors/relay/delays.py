@@ -46,7 +46,7 @@ class Delays:
             return effect is not None and now_ms - effect.committed_ms < DELAY_TOLD_MS
 
         while late := await self._feed.take(DELAYS_AT_ONCE, is_recent):
-            for effect, _, _ in late:
+            for effect, _, _, _ in late:
                 if effect is not None:
                     result = Result("message_delayed", effect, now_ms, "backlog")
                     await self._services.report(result)

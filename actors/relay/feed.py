@@ -21,6 +21,7 @@ class Taken(NamedTuple):
     effect: Effect | None
     raw: bytes
     at: Cursor
+    commit: int
 
 
 class Feed:
@@ -46,7 +47,7 @@ class Feed:
                 if self._is_ours(effect, at):
                     if until is not None and until(effect):
                         return found
-                    found.append(Taken(effect, entries[number], at))
+                    found.append(Taken(effect, entries[number], at, commit))
                 self.cursor = Cursor(self.cursor.commit, number + 1)
                 if len(found) == wanted:
                     break

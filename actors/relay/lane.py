@@ -17,6 +17,7 @@ import logging
 from collections.abc import Collection
 
 from actors import failpoints
+from actors.intake.tagging import COMMITS_MAX, RELAY, log_line
 from actors.relay.compose import compose
 from actors.relay.delays import Delays
 from actors.relay.disabled import DisabledAddresses
@@ -62,6 +63,7 @@ class Lane:
     ) -> None:
         self._tally = tally or Tally()
         self._feed: Feed
+        self._commits: dict[str, int] = {}  # of messages that were taken and are not settled
         self._fed = False  # whether there is a feed yet
         self._provider = provider
         self._channels = channels
@@ -260,12 +262,15 @@ class Lane:
             # A backlog of messages too late to send goes by without waiting for slots.
             fresh = await self._feed.take(LATE_AT_ONCE, lambda effect: not _is_late(effect, now_ms))
             fresh = fresh or await self._feed.take(min(wanted - len(batch), room))
-        for effect, raw, at in fresh:
+        for effect, raw, at, commit in fresh:
             if effect is None:
                 key = f"unreadable-{at.commit}-{at.done}"
                 row = Row(None, "dead", reason="unreadable", raw=raw)
                 changes[self.name("parked", key)] = encode_row(row)
             else:
+                self._commits[effect.key] = commit
+                if len(self._commits) > COMMITS_MAX:
+                    del self._commits[next(iter(self._commits))]
                 await self._admit(effect.key, Row(effect, "sending"), batch, changes)
         if changes or fresh:
             self._marked = self._feed.cursor
@@ -320,6 +325,17 @@ class Lane:
         if failpoints.armed:
             failpoints.hit("relay_after_200_before_mark")
         await self._settle(key, row, verdict, changes)
+        self._tell(key, row, verdict)
+
+    def _tell(self, key: str, row: Row, verdict: Verdict) -> None:
+        """Log the attempt, if a request made the message leave."""
+        commit = self._commits.get(key, 0)
+        if row.state != "waiting":
+            self._commits.pop(key, None)
+        tag = self._services.request_of(commit) if commit else ""
+        if tag:
+            told = {"message": key, "channel": _effect(row).channel, "attempts": row.attempts}
+            log_line(RELAY, "delivery", tag, outcome=type(verdict).__name__.lower(), **told)
 
     async def _send(self, effect: Effect, changes: dict[str, bytes | None]) -> Verdict:
         provider, services = self._provider, self._services

@@ -19,7 +19,8 @@ class Services:
     """The same for all lanes of a relay.
 
     `clock` returns UTC milliseconds; `rng` is seeded by whoever makes it. `switches` say which
-    channels are off, a `tracker` what links lead over and to whom nothing is sent.
+    channels are off, a `tracker` what links lead over and to whom nothing is sent. `request_of`
+    tells which requests a commit was of, "" where none is known.
     """
 
     people: People
@@ -29,6 +30,7 @@ class Services:
     rng: np.random.Generator
     switches: Switches = field(default_factory=AllOn)
     tracker: Tracker | None = None
+    request_of: Callable[[int], str] = field(default=lambda commit: "")
 
 
 def wall_services(people: People, contents: Contents, report: Report, seed: int) -> Services:

@@ -6,7 +6,6 @@ no personal value and no key can get into it. An error is told by its kind and p
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import re
 import time
@@ -25,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actors.intake.tagging import RELAY, REQUEST_ID, SHARD
 from actors.live.replies import Reply
 from actors.service.service import Service
 from api.http.finding_metrics import FindingMetrics
@@ -33,6 +33,7 @@ from api.http.problems import problem_of, respond
 FIELDS = frozenset(
     {"event", "level", "timestamp", "request_id", "method", "route", "status", "duration_ms"}
     | {"tenant", "key_id", "format", "rows", "accepted", "refused", "code", "error", "at"}
+    | {"partition", "commit", "message", "channel", "attempts", "outcome"}
 )
 LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LOG_BYTES_MAX = 16 << 20
@@ -40,7 +41,7 @@ LOG_FILES_MAX = 8
 UNMATCHED = "(none)"
 LOGGER = "headrace.http"
 _GIVEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+_request_id = REQUEST_ID
 
 
 def request_id() -> str:
@@ -77,17 +78,20 @@ def logging_to(path: Path) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES_MAX - 1)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger(LOGGER)
-    before = (logger.level, logger.propagate)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    # Shards and relays that work in this process tell of the same requests.
+    loggers = [logging.getLogger(name) for name in (LOGGER, SHARD, RELAY)]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
         handler.close()
 
 

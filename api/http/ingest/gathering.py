@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from actors.intake.frame import Frame
+from actors.intake.tagging import REQUEST_ID, joined_tags
 from actors.live.engine import Engine
 from actors.live.errors import BusyError, DownError, FullError, UnknownError
 from actors.live.replies import Reply
@@ -59,6 +60,7 @@ class Waiting:
         """Its body is read; `spend` takes a number of rows out of its budget, and may raise."""
         self.body = body
         self.spend = spend
+        self.tag = REQUEST_ID.get()
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[Reply | None] = self._loop.create_future()
 
@@ -135,7 +137,10 @@ class Gathering:
         going = [waiting for waiting, _ in found]
         bulks = [bulk for _, bulk in found]
         firsts = np.cumsum([0, *(bulk.count for bulk in bulks)])[:-1].tolist()
-        return going, together.join(bulks, places, schema) if bulks else None, firsts
+        frame = together.join(bulks, places, schema) if bulks else None
+        if frame is not None:
+            frame.tag = joined_tags(waiting.tag for waiting in going)
+        return going, frame, firsts
 
     def send(self, tenant: str, frame: Frame, firsts: Sequence[int]) -> list[Reply | Exception]:
         """What became of the requests whose rows are in a frame."""

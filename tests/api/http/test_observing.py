@@ -13,6 +13,8 @@ from actors import failpoints
 from actors.live.errors import BusyError
 from api.http.observing import FIELDS, LOGGER, allowed_only, logging_to
 from http_service import Served, served
+from http_shop import MAIL, Shop, mailing
+from waiting import until
 
 
 def test_a_request_keeps_the_id_that_it_came_with(service: Served) -> None:
@@ -150,3 +152,36 @@ def test_a_control_plane_that_cannot_be_written_is_not_ready(tmp_path: Path) -> 
         assert own.ask("GET", "/healthz", key="").json() == {"status": "alive"}
         # Nobody is let in by what cannot be trusted any more.
         assert own.ask("POST", "/v1/events", json=[]).status_code == 503
+
+
+def test_the_id_of_a_request_reaches_the_shard_and_the_relay(tmp_path: Path) -> None:
+    file = tmp_path / "log" / "http.jsonl"
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    with served(tmp_path / "data", relays=True) as found, logging_to(file):
+        shop = Shop(found)
+        shop.done("PUT", "/v1/content/hello", MAIL)
+        found.engine.publish(mailing("greet"))
+        change = {"set": {"email": "ada@x.example", "first_name": "Ada"}}
+        shop.done("PUT", "/v1/customers/ada", change)
+        track = {"userId": "ada", "event": "signup", "messageId": "m-1"}
+        for path, body, known in (
+            ("/v1/events", [{"customer": "ada", "event": "signup"}], "ours-1"),
+            ("/v1/track", track, "theirs-1"),
+        ):
+            headers = {"X-Request-Id": known}
+            answer = found.ask("POST", path, json=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["x-request-id"] == known
+
+            def told(known: str = known) -> set[str]:
+                return {each["event"] for each in lines() if each["request_id"] == known}
+
+            until(lambda told=told: told() == {"request", "commit", "delivery"})
+            (commit,) = [e for e in lines() if e["request_id"] == known and e["event"] == "commit"]
+            assert commit["rows"] == 1
+            (sent,) = [e for e in lines() if e["request_id"] == known and e["event"] == "delivery"]
+            assert (sent["channel"], sent["outcome"]) == ("email", "delivered")
+    assert "ada" not in file.read_text()
