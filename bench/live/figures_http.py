@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +34,8 @@ from bench.figures import Bar, Figure
 from bench.live.dry_run import asker, running
 from bench.live.figures import Form, Latency, Measured
 from bench.live.latency import open_loop
+from bench.live.stages_http import processor_s, segment_steps
+from core.tenant_schema import TenantSchema
 
 GROUP = "http"
 START_S = 90.0
@@ -77,6 +79,7 @@ class Served:
 
     port: int
     key: str
+    pid: int
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection, which is kept, and sends what it has at once."""
@@ -113,7 +116,7 @@ def _ready(process: subprocess.Popen[str]) -> Served:
         port = next(iter(re.findall(r"http://127\.0\.0\.1:(\d+)", line)), port)
         key = next(iter(re.findall(r"hr_live_\w+", line)), key)
         if port and key and "ready" in line:
-            return Served(int(port), key)
+            return Served(int(port), key, process.pid)
     raise RuntimeError("headrace serve did not start")
 
 
@@ -125,10 +128,15 @@ def measure(form: Form) -> Measured:
         with served() as service:
             bodies = _Bodies(route)
             _throughput(service, route, connections, bodies, 1.0)
+            before, began_s = processor_s(service.pid), time.process_time()
+            sent = bodies.sent
             rates = [
                 _throughput(service, route, connections, bodies, form.latency_s / form.runs)
                 for _ in range(form.runs)
             ]
+            used = processor_s(service.pid)
+            spent = {f"{name} process": used[name] - before[name] for name in used}
+            spent["load generator"] = time.process_time() - began_s
             rate = median(rates)
             bar = Bar("ours", "at least", BARS[route]) if connections > 1 else None
             spread = (max(rates) - min(rates)) / rate
@@ -136,12 +144,25 @@ def measure(form: Form) -> Measured:
             name = f"{NAMES[route]}, {many}"
             whole.figures.append(Figure(GROUP, name, "events/s", rate, spread, bar=bar))
             if connections > 1:
+                events = (bodies.sent - sent) * bodies.rows
+                whole.figures += _costs(NAMES[route], {k: v / events for k, v in spent.items()})
                 whole.latencies.append(
                     _latency(service, route, connections, bodies, SHARE * rate, form.latency_s)
                 )
             if connections > 1 and route == SEGMENT:
+                steps = segment_steps(bodies.next(), TenantSchema.of(SCHEMA))
+                each = {name: seconds / bodies.rows for name, seconds in steps.items()}
+                whole.figures += _costs(NAMES[route], each)
                 _beside(service, bodies, SHARE_BESIDE * rate, form.latency_s, whole)
     return whole
+
+
+def _costs(name: str, seconds: Mapping[str, float]) -> list[Figure]:
+    """Processor time for an event by what it is spent on."""
+    return [
+        Figure(GROUP, f"{name}, of which {what}", "µs/event", spent * 1e6)
+        for what, spent in seconds.items()
+    ]
 
 
 def _beside(service: Served, bodies: _Bodies, rate: float, seconds: float, whole: Measured) -> None:
@@ -170,13 +191,15 @@ class _Bodies:
 
     def __init__(self, route: str) -> None:
         self.rows = ROWS[route]
+        self.sent = 0
         self._numbers = count()
         self._make: Callable[[int], bytes] = _json_maker(self.rows)
         if route == COLUMNS:
             self._make = _arrow_maker(self.rows)
 
     def next(self) -> bytes:
-        return self._make(next(self._numbers))
+        self.sent = next(self._numbers)
+        return self._make(self.sent)
 
 
 def _event(i: int) -> tuple[str, dict[str, Any]]:
