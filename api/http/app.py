@@ -22,7 +22,7 @@ from actors.service.service import Service
 from api.http.docs_page import docs_routes
 from api.http.document import document
 from api.http.health_routes import health_routes
-from api.http.ingest import posthog_routes, segment_routes
+from api.http.ingest import pixel_routes, posthog_routes, segment_routes
 from api.http.ingest.bulk_routes import bulk_routes
 from api.http.ingest.cloudevents_routes import cloudevents_routes
 from api.http.ingest.customerio_routes import customerio_routes
@@ -63,7 +63,11 @@ from api.http.security import Guard
 from core.errors import HeadraceError
 from core.violations import pointer
 
-OPEN_PATHS = (*segment_routes.OPEN_PATHS, *posthog_routes.OPEN_PATHS)
+OPEN_PATHS = (
+    *segment_routes.OPEN_PATHS,
+    *posthog_routes.OPEN_PATHS,
+    *pixel_routes.OPEN_PATHS,
+)
 DESCRIPTION = (
     "Send events, publish flows, rehearse them, read reports. A key goes into the header "
     "`Authorization: Bearer hr_live_...`; the tenant is the key's. What goes wrong is told as "
@@ -135,6 +139,7 @@ def _routers(metrics: Metrics, intake: Intake) -> Sequence[Routes]:
         segment_routes.segment_routes(intake),
         customerio_routes(intake),
         posthog_routes.posthog_routes(intake),
+        pixel_routes.pixel_routes(intake),
         cloudevents_routes(intake),
         tenant_routes(),
         key_routes(),

@@ -16,6 +16,7 @@ from typing import Any
 LEFT_OUT: Mapping[str, str] = {
     # By what their ids begin with, and why.
     "segment_": "clients of Segment and RudderStack have libraries of their own",
+    "rudderstack_": "images ask for pixels",
     "customerio_": "clients of Customer.io have libraries of their own",
     "posthog_": "clients of PostHog have libraries of their own",
     "cloudevents_": "senders of CloudEvents have libraries of their own",

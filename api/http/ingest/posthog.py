@@ -2,7 +2,8 @@
 
 `$pageview` and `$screen` are the standard events, `$identify`, `$set` and `$set_once` changes of
 the customer's record, `$groupidentify` with a person's id a group; aliases are refused as merges.
-The properties that a library adds by itself begin with `$`, and count where the schema has them.
+The properties that a library adds by itself begin with `$` or are those of campaigns, and count
+where the schema has them.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ _VIEWS = {
     "$screen": (SCREEN_EVENT, "screen", "$screen_name"),
 }
 _RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_CAMPAIGN = frozenset(
+    (
+        *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term", "gad_source"),
+        *("mc_cid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid"),
+        *("li_fat_id", "igshid", "ttclid", "rdt_cid", "epik", "qclid", "sccid", "oppref", "bfcid"),
+        *("irclid", "_kx"),
+    )
+)
+"""What browsers' pages are asked for, and sent as null where they have none."""
 _CHANGES = frozenset({"$identify", "$set", "$set_once"})
 _MERGES = frozenset({"$create_alias", "$merge_dangerously"})
 
@@ -171,8 +181,8 @@ class _Reader:
         once: Mapping[str, Any],
     ) -> dict[str, Any]:
         """The row of a change. What is set once is kept where the schema knows the attribute."""
-        own = {k: v for k, v in once.items() if k[:1] != "$" or k in self._places.attributes}
-        given = {k: v for k, v in values.items() if k[:1] != "$" or k in self._places.attributes}
+        own = {k: v for k, v in once.items() if self._counts(k, v)}
+        given = {k: v for k, v in values.items() if self._counts(k, v)}
         change: dict[str, Any] = {**row, "set": {**own, **given}}
         for name in ("created_at", "createdAt"):
             if name in change["set"] and name not in self._places.attributes:
@@ -180,6 +190,11 @@ class _Reader:
         if names := frozenset(own) - frozenset(given):
             found.once.append((change, names))
         return change
+
+    def _counts(self, name: str, value: Any) -> bool:
+        if name in _CAMPAIGN:
+            return value is not None and name in self._places.attributes
+        return name[:1] != "$" or name in self._places.attributes
 
     def _group(self, found: Translation, row: dict[str, Any], properties: Mapping[str, Any]) -> Any:
         kind, key = properties.get("$group_type"), id_text(properties.get("$group_key"))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from actors.live.replies import Reply
-from api.http.ingest import posthog
+from actors.service.errors import ServiceError
+from api.http.ingest import posthog, posthog_web
 from api.http.ingest.declaring import declare
 from api.http.ingest.intake import Dialect, Intake, Read
 from api.http.ingest.translation import Places, Translation
-from api.http.problems import Problem
+from api.http.ingest.write_keys import check_write_key
+from api.http.problems import Problem, not_found
 from api.http.routing import Routes
 
-OPEN_PATHS = ("/i/v0/e", "/i/v1/analytics/events", "/batch", "/capture", "/e", "/flags", "/decide")
+OPEN_PATHS = (
+    *("/i/v0/e", "/i/v1/analytics/events", "/batch", "/capture", "/e", "/flags", "/decide"),
+    "/array/",
+)
 EVENT = {
     "event": "signup",
     "distinct_id": "c-1024",
@@ -24,6 +30,8 @@ EVENT = {
     "timestamp": "2026-03-01T09:30:00Z",
     "uuid": "5b0a1c1e-9d0d-4e37-8a57-6e9b2d1f3c44",
 }
+WAYS = "Browsers send JSON, or a form whose `data` is base64 of JSON; either packed by gzip or not."
+OFF = ("sessionRecording", "surveys", "heatmaps", "capturePerformance", "autocaptureExceptions")
 _KINDS = {400: "validation_error", 401: "authentication_error", 403: "authentication_error"}
 
 
@@ -46,6 +54,14 @@ class Results(BaseModel):
     results: dict[str, Result]
 
 
+class WebConfig(BaseModel):
+    """What a browser's library may do: send, and nothing more."""
+
+    model_config = ConfigDict(extra="allow")
+    supportedCompression: list[str]  # noqa: N815 - the client's own spelling
+    hasFeatureFlags: bool  # noqa: N815
+
+
 class Flags(BaseModel):
     """The feature flags of somebody: there are none."""
 
@@ -61,6 +77,7 @@ def _body(problem: Problem) -> dict[str, Any]:
 
 
 DIALECT = Dialect("posthog", posthog.SIZES, posthog.key_of, _body, magic=True)
+WEB = replace(DIALECT, key_of=posthog_web.key_of)
 
 
 def _captured(found: Translation, reply: Reply) -> dict[str, Any]:
@@ -88,10 +105,10 @@ def posthog_routes(intake: Intake) -> Routes:
 
     def capturing(path: str, shown: bool) -> None:
         async def route(request: Request) -> Response:
-            return await intake.take(request, DIALECT, reading(posthog.read_event), _captured)
+            return await intake.take(request, WEB, reading(posthog_web.read), _captured)
 
         route.__name__ = "posthog_capture" + path.replace("/", "_") * (not shown)
-        route.__doc__ = "Take one event."
+        route.__doc__ = "Take one event, or from a browser several.\n\n" + WAYS
         body = {"application/json": {"api_key": "hr_live_...", **EVENT}}
         declare(
             routes,
@@ -161,4 +178,29 @@ def posthog_routes(intake: Intake) -> Routes:
 
     flagging("/flags", True)
     flagging("/decide", False)
+
+    @routes.add(
+        "GET",
+        "/array/{project_key}/config",
+        scope=None,
+        problems=(404,),
+        example={"supportedCompression": ["gzip-js", "base64"], "hasFeatureFlags": False},
+        response_model=WebConfig,
+    )
+    def posthog_config(project_key: str, request: Request) -> dict[str, Any]:
+        """Tell a browser's library how to send.
+
+        The key in the path can do nothing but send events.
+        """
+        try:
+            check_write_key(request, project_key)
+        except ServiceError:
+            raise not_found("project with this key") from None
+        return {
+            "token": project_key,
+            "supportedCompression": ["gzip-js", "base64"],
+            "hasFeatureFlags": False,
+            **dict.fromkeys(OFF, False),
+        }
+
     return routes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -111,14 +112,15 @@ def read_batch(body: bytes, places: Places, received_ms: int) -> Translation:
     if plain is None:
         return _rows(batch, places, skew)
 
+    rows = cache(lambda: _rows(batch, places, skew).rows)  # where some are refused
+
     def decode(schema: TenantSchema) -> Decoded:
         frame = frame_of_plain([plain], places, schema)
         if frame is not None:
             return Decoded(frame, np.arange(frame.rows))
-        rows = _rows(batch, places, skew).rows
-        return decode_rows(rows, schema, batch=os.urandom(BATCH_BYTES))
+        return decode_rows(rows(), schema, batch=os.urandom(BATCH_BYTES))
 
-    return Translation(count=len(batch.batch), decode=decode)
+    return Translation(count=len(batch.batch), decode=decode, row_of=lambda i: rows()[i])
 
 
 def read_plain(body: bytes, places: Places, received_ms: int) -> Plain | None:

@@ -12,11 +12,11 @@ from actors.service.errors import ServiceError
 from api.http.ingest import segment
 from api.http.ingest.declaring import declare
 from api.http.ingest.gathering import Together
-from api.http.ingest.intake import SCOPE, Dialect, Intake
+from api.http.ingest.intake import Dialect, Intake
 from api.http.ingest.translation import Places, Translation
+from api.http.ingest.write_keys import check_write_key
 from api.http.problems import Problem, not_found
 from api.http.routing import Routes
-from api.http.security import caller_of_secret
 
 OPEN_PATHS = (
     *(f"/v1/{kind}" for kind in (*segment.KINDS, *segment.LETTERS, "batch", "b")),
@@ -105,10 +105,11 @@ def segment_routes(intake: Intake) -> Routes:
     def segment_settings(write_key: str, request: Request) -> dict[str, Any]:
         """Tell a browser's library where to send.
 
-        It is what analytics.js asks its CDN for. The key in the path needs the scope events:write.
+        It is what analytics.js asks its CDN for. The key in the path must do nothing but send
+        events.
         """
         try:
-            caller_of_secret(request, write_key).need(SCOPE)
+            check_write_key(request, write_key)
         except ServiceError:
             raise not_found("project with this key") from None
         host = request.url.netloc

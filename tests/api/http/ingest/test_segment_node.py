@@ -47,6 +47,22 @@ def test_segments_library_delivers_once(service: Served, failures: list[Exceptio
     assert attributes == {"plan": "gold", "first_name": "Ada"}
 
 
+LIBRARIES = ("posthog.mjs", "rudderstack.mjs")
+
+
+@pytest.mark.parametrize("script", LIBRARIES)
+@pytest.mark.parametrize("failures", [[], [BusyError("full")], [DownError("down")]], ids=str)
+def test_other_libraries_deliver_once(
+    service: Served, script: str, failures: list[Exception]
+) -> None:
+    service.engine.failures += failures
+    user, message = str(uuid.uuid4()), str(uuid.uuid4())
+    assert run(script, service.url, service.events, user, message) == []
+    assert service.engine.failures == []
+    assert service.engine.total == (2, 1, 0)
+    assert service.engine.state_of(user)["attributes"]["plan"] == "gold"
+
+
 def test_the_cloudevents_library_delivers_once(service: Served) -> None:
     user, event = str(uuid.uuid4()), str(uuid.uuid4())
     assert run("cloudevents.mjs", service.url, service.events, user, event) == [
