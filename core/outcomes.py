@@ -24,6 +24,7 @@ class Outcome(IntEnum):
     REFUSED_GAP = -10
     EXIT = -11
     REFUSED_HOLDOUT = -12
+    MERGED = -13
 
     @property
     def text(self) -> str:
@@ -42,8 +43,8 @@ class CoupledOutcome(IntEnum):
     They have counters of their own, not columns of `Counters.outcome`.
     """
 
-    REFUSED_CAP = -13
-    REFUSED_LATE = -14
+    REFUSED_CAP = -14
+    REFUSED_LATE = -15
 
     @property
     def text(self) -> str:
@@ -58,9 +59,9 @@ def outcome_text(code: int) -> str:
     return Outcome(code).text
 
 
-ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, Outcome.WHOLE_FLOW, Outcome.EXIT)
-TAKEN_OUT = (Outcome.WHOLE_FLOW, Outcome.EXIT)
+TAKEN_OUT = (Outcome.WHOLE_FLOW, Outcome.EXIT, Outcome.MERGED)
 """Ends of tokens that stood somewhere, for a reason elsewhere."""
+ENDS = (Outcome.END, Outcome.NO_BRANCH, Outcome.NO_DATE, *TAKEN_OUT)
 PARKS = (Outcome.PARKED_BUDGET, Outcome.PARKED_OVERFLOW)
 REFUSALS = (
     Outcome.REFUSED_NO_KEY,

@@ -4,5 +4,5 @@ A journal's tail is replayed by the release that wrote it (semantics 3). The num
 engine's version, so that what differs in rules never has one name.
 """
 
-SEMANTICS = 1
+SEMANTICS = 2
 """Counts up with each change of docs/semantics.md, or of code, that changes any decision."""

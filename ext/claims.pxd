@@ -10,8 +10,8 @@ cdef enum:
     REPORT_SUCCEEDED = 4
 
 cdef enum:
-    COUPLED_REFUSED_CAP = -13
-    COUPLED_REFUSED_LATE = -14
+    COUPLED_REFUSED_CAP = -14
+    COUPLED_REFUSED_LATE = -15
 
 
 cdef struct ClaimC:

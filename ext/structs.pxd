@@ -110,6 +110,7 @@ cdef enum:
     OUT_REFUSED_GAP = -10
     OUT_EXIT = -11
     OUT_REFUSED_HOLDOUT = -12
+    OUT_MERGED = -13
 
 cdef enum:
     POLICY_ONCE = 0
@@ -144,7 +145,7 @@ cdef enum:
     NO_ROW = -1  # no event; a modelled one is -2 - its row of constants
     HISTORICAL = 1 << 30  # added to the type of an event that came too late to be more than history
     ECHO = 1 << 29  # added to the type of an event that is in the history already, and heard of now
-    OUTCOMES = 12
+    OUTCOMES = 13
     FIRES = 6  # of a column: an internal event by kind of change, and whether no value counts as 0
     DELAY_SUB_BITS = 6
     DELAY_OCTAVES = 37

@@ -159,6 +159,12 @@ class Admission:
             prints = frame.message[_with_message(frame)]
             self._fingerprints.add(np.ascontiguousarray(prints), judged.now_ms)
 
+    def remember(self, frame: Frame, now_ms: int) -> None:
+        """Count rows as taken in that another partition took in, or this one for another id."""
+        prints = frame.message[_with_message(frame)]
+        fresh = self._fingerprints.unseen(np.ascontiguousarray(prints), now_ms)
+        self._fingerprints.add(np.ascontiguousarray(prints[fresh]), now_ms)
+
     def freeze(self) -> FrozenPrints:
         """The fingerprints as they are now, whatever comes."""
         return FrozenPrints(self._fingerprints)

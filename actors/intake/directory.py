@@ -178,15 +178,16 @@ class Directory:
             rows = numbers[frame.customer[created.rows]]
             self._created[self._to_write("", "created_ms", rows)] = created.values
 
-    def forget(self, numbers: NDArray[np.int32], at_ms: int) -> None:
+    def forget(self, numbers: NDArray[np.int32], at_ms: int, *, ids: bool = True) -> None:
         """Forget all about customers but their numbers and the hashes of their ids.
 
         They are as though created at `at_ms`; the bytes of their ids become zero, until somebody
-        comes by such an id again.
+        comes by such an id again, unless `ids` is False.
         """
         for number in numbers.tolist():
             start, end = self._offsets[number : number + 2]
-            self._data[start:end] = 0
+            if ids:
+                self._data[start:end] = 0
             self._erased.add(number)
         self._created[self._to_write("", "created_ms", numbers)] = at_ms
         self._zone_code[self._to_write("", "zone_code", numbers)] = -1
@@ -202,6 +203,22 @@ class Directory:
             sorted(name for name, marks in self._tags.items() if marks[customer]),
             sorted(name for name, marks in self._groups.items() if marks[customer]),
         )
+
+    def record_of(self, customer: int) -> dict[str, Any]:
+        """`attributes` with kind and value of each that the customer has, `tags`, `groups`, `zone`.
+
+        Values are as in `core.audience.Column.value`.
+        """
+        attributes = {}
+        for name, values in self._values.items():
+            kind = self._kind(name)
+            texts = self._texts[name].texts if name in self._texts else []
+            value = Column(kind, values, texts if kind == "string" else None).value(customer)
+            if value is not None:
+                attributes[name] = [kind, value]
+        tags, groups = self.memberships(customer)
+        zone = self.zone_of(customer)
+        return {"attributes": attributes, "tags": tags, "groups": groups, "zone": zone}
 
     def is_erased(self, customer: int) -> bool:
         """Whether a customer was erased, and nobody came anew by the same id."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from actors.intake.directory import Directory
-from actors.live.records import RowsRecord, decode_record
+from actors.intake.frame import decode
+from actors.live.records import CommandRecord, RowsRecord, decode_record
 from actors.live.version import LiveVersion
 from actors.store.partition import Partition
 
@@ -19,3 +20,8 @@ def backfill(fresh: LiveVersion, store: Partition, applied: int, directory: Dire
         record = decode_record(number, data, str(store.folder))
         if isinstance(record, RowsRecord):
             fresh.backfill(record.frame, directory.find(record.frame.id_hash))
+        elif isinstance(record, CommandRecord) and record.command["kind"] == "inherit":
+            frame = decode(record.command["frame"])
+            numbers = directory.find(frame.id_hash)
+            if numbers[0] >= 0 and frame.rows:
+                fresh.backfill(frame, numbers)

@@ -12,6 +12,9 @@ journal of a store of its own, a compressed msgpack map with at least `kind` and
     pause    flow
     resume   flow
     erase    hashes: of the ids of customers to forget
+    merge    pairs: [id, id of the customer whom that turned out to be], ...
+    inherit  what was of a merged customer: merge (the number of that command), from (the hash of
+             the id), into (the id), part, last, frame; with the last part record and states
 
 `request`, where it stands, is what the client named its request, so that one sent again is known.
 """
@@ -27,6 +30,7 @@ from typing import Any, Self
 
 import msgpack
 
+from actors.live.aliases import Aliases
 from actors.live.data_dir import Manifest
 from actors.store.errors import CorruptError
 from actors.store.frames import RESTORE
@@ -35,7 +39,18 @@ from actors.store.partition import Partition
 from core.options import DEFAULT_SALT
 
 SOURCE = b"control"  # of the cursors that say how far a partition got
-KINDS = ("schema", "segments", "publish", "stop", "pause", "resume", "grant", "erase")
+KINDS = (
+    "schema",
+    "segments",
+    "publish",
+    "stop",
+    "pause",
+    "resume",
+    "grant",
+    "erase",
+    "merge",
+    "inherit",
+)
 MAP_BYTES = 64 << 20
 COMMAND_BYTES_MAX = 64 << 20  # unpacked
 
@@ -91,6 +106,7 @@ class Standing:
     segments: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, FlowState] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)  # numbers of commands by request
+    aliases: Aliases = field(default_factory=Aliases)
 
     def apply(self, number: int, command: Command) -> None:
         """Follow one more command."""
@@ -111,6 +127,8 @@ class Standing:
                 command["at_ms"],
                 command.get("authored"),
             )
+        elif kind in ("merge", "inherit", "erase"):
+            self.aliases.apply(number, command)
         elif kind in ("stop", "pause", "resume"):
             status = {"stop": "stopped", "pause": "paused", "resume": "active"}[kind]
             self.flows[command["flow"]].status = status

@@ -36,6 +36,7 @@ from actors.live.delivering import Delivered, deliver, replies
 from actors.live.errors import DownError, RefusedError
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
+from actors.live.identities import Gateway, Identities, Merged
 from actors.live.jobs import Jobs
 from actors.live.publishing import judge, judge_segments
 from actors.live.rejects import RejectLog
@@ -92,6 +93,17 @@ class Engine:
             lambda number, method, given: self._of[number].call("read", number, method, *given),
             self.now_ms,
         )
+        self.identities = Identities(
+            Gateway(
+                control,
+                self.partitions,
+                ask=lambda number, name, *more: self._of[number].call("read", number, name, *more),
+                job=self.job,
+                decide=lambda command, request: self._decide("", command, request),
+                put_people=self._put_people,
+                deliver=lambda decoded: self._take(decoded, b"", DEADLINE_S),
+            )
+        )
         self._statuses: dict[tuple[int, ...], dict[str, Any]] = {}
         for done in [self._pool.submit(self._bring, handle) for handle in handles]:
             done.result()
@@ -137,7 +149,6 @@ class Engine:
             sequence=sequence,
             batch=os.urandom(BATCH_BYTES) if number else batch,
         )
-        self._put_people(decoded)
         return self._take(decoded, source or batch, deadline_s)
 
     def send_decoded(self, decoded: Decoded, *, deadline_s: float = DEADLINE_S) -> Reply:
@@ -147,7 +158,10 @@ class Engine:
     def _take(self, decoded: Decoded, source: bytes, deadline_s: float) -> Reply:
         end = time.monotonic() + deadline_s
         decoded.frame.tag = REQUEST_ID.get()
-        found = self._deliver(split(decoded.frame, self.partitions), end)
+        with self.identities.sending():
+            decoded = self.identities.meant(decoded)
+            self._put_people(decoded.personal)
+            found = self._deliver(split(decoded.frame, self.partitions), end)
         for failure in found.failures.values():
             raise failure
         return self._reply(decoded, found.receipts, source)
@@ -162,7 +176,9 @@ class Engine:
         for a shard to come back, so that other batches need not.
         """
         end = time.monotonic() + deadline_s
-        found = self._deliver(split(frame, self.partitions), end, patient=False)
+        with self.identities.sending():
+            frame = self.identities.meant_frame(frame)
+            found = self._deliver(split(frame, self.partitions), end, patient=False)
         told = replies(frame, firsts, self.partitions, found)
         for reply in told:
             if isinstance(reply, Reply) and reply.rejects:
@@ -177,13 +193,14 @@ class Engine:
         belong, if the caller knows. A receipt may raise what `send` does, and then the same frame
         must be sent again.
         """
-        if partition is not None:
+        meant = self.identities.meant_frame(frame)
+        if partition is not None and meant is frame:
             return [self._submit(partition, frame)]
-        return [self._submit(number, part) for number, part in split(frame, self.partitions)]
+        return [self._submit(number, part) for number, part in split(meant, self.partitions)]
 
-    def _put_people(self, decoded: Decoded) -> None:
-        by_partition: dict[int, dict[str, dict[str, Any]]] = {}
-        for customer, values in decoded.personal.items():
+    def _put_people(self, personal: Mapping[str, Mapping[str, Any]]) -> None:
+        by_partition: dict[int, dict[str, Mapping[str, Any]]] = {}
+        for customer, values in personal.items():
             by_partition.setdefault(self.partition_of(customer), {})[customer] = values
         for number, people in by_partition.items():
             self._of[number].call("put_people", number, people)
@@ -308,13 +325,15 @@ class Engine:
     def erase(self, customers: Sequence[str], *, request: str = "") -> Done:
         """Forget customers: their tokens leave, and no byte of their personal values stays.
 
-        When it returns, that holds for all partitions, their people and their channels; of backups
-        it holds once they are restored. Should it be cut short, it is finished by asking again.
+        An id means the customer with all their aliases. When it returns, that holds for all
+        partitions, their people and their channels; of backups it holds once they are restored.
+        Should it be cut short, it is finished by asking again.
 
         Raises DownError, and what the people's store raises.
         """
-        hashes = [hash_customer(customer) for customer in customers]
         with self._commanding:
+            customers = self.identities.all_of(customers)
+            hashes = [hash_customer(customer) for customer in customers]
             if request in self.control.standing.requests:
                 done = self._again(request)
             else:
@@ -325,6 +344,14 @@ class Engine:
         for number, mine in by_partition.items():
             self._of[number].call("forget_messages", number, mine)
         return done
+
+    def merge(self, pairs: Sequence[tuple[str, str]], *, request: str = "") -> Merged:
+        """Merge the first customer of each pair into the second; see `actors.live.identities`.
+
+        Raises BusyError and DownError with nothing merged.
+        """
+        with self._commanding:
+            return self.identities.merge(pairs, request)
 
     def _change(
         self, flow: str, kind: str, statuses: tuple[str, ...], request: str, **more: str
@@ -412,6 +439,7 @@ class Engine:
 
         Raises DownError while their partition is down.
         """
+        customer = self.identities.aliases.customer(customer)
         number = self.partition_of(customer)
         found: Mapping[str, Any] | None = self._of[number].call(
             "read", number, "state_of", customer
@@ -565,6 +593,7 @@ class Engine:
                 if not status["ready"] or status["control"] < self.control.last:
                     self._bring(handle)
                 self._statuses[handle.numbers] = status
+                self.identities.retry(self._commanding)
             except DownError as error:
                 gone = {"numbers": handle.numbers, "alive": False, "error": str(error)}
                 self._statuses[handle.numbers] = gone

@@ -6,6 +6,7 @@ LiveError
 ├── DownError          a partition halted, or a shard does not answer
 │   └── GoneError      and it will not come back before the engine is started again
 ├── EngineError        records that only another version of Headrace may replay
+├── MovedError         rows of somebody who was merged into another customer meanwhile
 ├── BehindError        a shard lacks commands of the control log; its engine brings them
 ├── FlowError          a document that cannot be published, with all that is wrong with it
 ├── RefusedError       what was asked for contradicts what is there, such as a flow nobody published
@@ -69,6 +70,10 @@ class EngineError(LiveError):
 
 class BehindError(LiveError):
     """A shard has not got all commands yet, so it takes nothing in."""
+
+
+class MovedError(LiveError):
+    """Rows name somebody who is another customer by now. Nothing was taken in; send them again."""
 
 
 class RefusedError(LiveError):

@@ -7,7 +7,8 @@ as they are now. What flows sent is found by carrying the journal out anew: even
 that name their flow, so that a dry run can leave out those of the flow that it replaces; they come
 before what else happened in their millisecond, as flows that were worked later knew of them. What
 flows did to customers' records is not in the journal, and so not in the audience; personal values
-never are, and nothing of those who were erased.
+never are, and nothing of those who were erased. Events of an alias are those of the customer, at
+the times at which they happened.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from actors.audience_writer import (
 from actors.intake.directory import Directory, Texts
 from actors.intake.frame import UPSERT, Frame, Sparse
 from actors.live.control import TenantSettings
+from actors.live.moving import inherited_rows
 from actors.live.records import CommandRecord, RowsRecord, decode_record
 from actors.live.replay import Resending
 from actors.store.errors import TrimmedError
@@ -56,6 +58,7 @@ from core.audience import (
     PropertySchema,
     TimeSpan,
 )
+from core.hashing import hash_customer
 from core.tenant_schema import TenantSchema
 
 Progress = Callable[[str, int, int], None]
@@ -145,13 +148,19 @@ class _Export:
     def _command(self, number: int, command: Mapping[str, Any], directory: Directory) -> None:
         if command["kind"] == "schema":
             directory.adopt(TenantSchema.of(command["schema"]))
-        elif command["kind"] == "erase":
-            found = directory.find(np.array(command["hashes"], np.uint64))
+        elif command["kind"] in ("erase", "merge"):
+            hashes = command.get("hashes") or [hash_customer(old) for old, _ in command["pairs"]]
+            found = directory.find(np.array(hashes, np.uint64))
             customers = found[found >= 0]
             directory.forget(customers, int(command["at_ms"]))
             for customer in (customers + self.first).tolist():
                 self.erased[customer] = number
                 self.gone.add(customer)
+        elif command["kind"] == "inherit":
+            known = np.array([hash_customer(command["into"])], np.uint64)
+            rows = inherited_rows(directory, command, int(command["at_ms"]))
+            if directory.find(known)[0] >= 0 and rows is not None:
+                self._rows(number, rows, directory)
 
     def _rows(self, number: int, record: RowsRecord, directory: Directory) -> None:
         frame = record.frame

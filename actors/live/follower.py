@@ -44,7 +44,7 @@ from actors.store.snapshot import Snapshot
 from core.hashing import hash_customer
 from core.tenant_schema import TenantSchema
 
-FORMAT = 1
+FORMAT = 2
 STEP_RECORDS = 256
 """Journal records carried out between two commits: about a tenth of a second of work."""
 SNAPSHOT_RECORDS = 20_000

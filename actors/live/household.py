@@ -22,12 +22,13 @@ from actors.intake.rows import decode_rows
 from actors.intake.tagging import SHARD, Tags, log_line
 from actors.live.control import TenantSettings
 from actors.live.data_dir import partition_path, people_path
-from actors.live.errors import BehindError, BusyError, DownError, FullError
+from actors.live.errors import BehindError, BusyError, DownError, FullError, MovedError
 from actors.live.export import export_journals
 from actors.live.hosted import Opener, Receipt, Surroundings
 from actors.live.known import known_of
 from actors.live.letters import Letters
 from actors.live.messaging import Asked, forget_tests, preview, send_test, signed
+from actors.live.moving import parcel
 from actors.live.opening import patiently
 from actors.live.partition import LivePartition
 from actors.live.store_look import StoreLook, look_at
@@ -124,6 +125,10 @@ class Resident(LivePartition):
         """The customer's id, None for a stranger."""
         number = int(self._state.directory.find(np.array([id_hash], np.uint64))[0])
         return None if number < 0 else self.id_of(number)
+
+    def is_merged(self, id_hash: int) -> bool:
+        """Whether an id means another customer by now."""
+        return id_hash in self._state.merged
 
     def attributes_of(self, id_hash: int, names: Collection[str]) -> dict[str, object]:
         """The customer's values under those names, absent ones left out."""
@@ -307,6 +312,15 @@ class Household:
         """What the journal holds of a customer. Any thread may call it."""
         return known_of(self.partition.store, customer)
 
+    @property
+    def moving(self) -> dict[int, dict[str, Any]]:
+        """What is still to be handed over; see `LivePartition.moving`."""
+        return self.partition.moving
+
+    def parcel(self, id_hash: int, sequence: int, into: str) -> list[bytes]:
+        """The past of a merged customer; see `moving.parcel`. Any thread may call it."""
+        return parcel(self.partition.store, id_hash, sequence, into)
+
     def erasure_of(self, customer: str) -> tuple[int, int] | None:
         """Number and time of the customer's last erasure in the ledger. Any thread may call it."""
         return self.people.erasure_of(hash_customer(customer))
@@ -475,8 +489,10 @@ class Household:
         def named() -> list[Row]:
             found = []
             for row in rows:
-                customer = self.partition.id_of_hash(int(row["customer"]) % _HASHES)
-                if customer is not None:  # else erased meanwhile
+                hashed = int(row["customer"]) % _HASHES
+                customer = self.partition.id_of_hash(hashed)
+                # Else erased meanwhile, or merged: then nothing waits for the result any more.
+                if customer is not None and not self.partition.is_merged(hashed):
                     # Flows heard that it was sent when they decided to.
                     event = REPORTED if row["event"] == MESSAGE_SENT else row["event"]
                     found.append({**row, "customer": customer, "event": event})
@@ -489,7 +505,7 @@ class Household:
                 raise HeadraceError(f"a result cannot be taken in: {reject.message}")
             if decoded.frame.rows:
                 self._surroundings.submit(self._number, decoded.frame).result(TAKEN_S)
-        except (BusyError, FullError, BehindError, NoSpaceError, WaitingError) as error:
+        except (BusyError, FullError, BehindError, MovedError, NoSpaceError, WaitingError) as error:
             raise ReportsWaitError(str(error)) from None
         except DownError as error:
             raise HeadraceError(f"results cannot be taken in: {error}") from None

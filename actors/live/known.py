@@ -1,7 +1,8 @@
 """Gather what a partition's journal holds of one customer, for whoever asks what is known of them.
 
 Events stand as they were taken in, changes of the record with their times. What an erasure came
-after is left out: it is of somebody who is gone.
+after is left out: it is of somebody who is gone. Events of who was merged into the customer stand
+where they were handed over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.intake.frame import UPSERT, Frame
+from actors.intake.frame import UPSERT, Frame, decode
 from actors.live.records import CommandRecord, RowsRecord, decode_record
 from actors.store.partition import Partition
 from core.audience import Column
@@ -32,8 +33,14 @@ def known_of(store: Partition, customer: str) -> dict[str, Any]:
     for number, data in store.journal():
         record = decode_record(number, data, str(store.folder))
         if isinstance(record, CommandRecord):
-            if record.command["kind"] == "erase" and int(id_hash) in record.command["hashes"]:
+            command = record.command
+            gone = command.get("hashes", []) if command["kind"] == "erase" else []
+            if command["kind"] == "merge":
+                gone = [hash_customer(previous) for previous, _ in command["pairs"]]
+            if int(id_hash) in gone:
                 rows.clear()
+            if command["kind"] == "inherit" and command["into"] == customer:
+                rows += _rows_of(decode(command["frame"]), id_hash, command["at_ms"])
         elif isinstance(record, RowsRecord):
             rows += _rows_of(record.frame, id_hash, record.until_ms - 1)
             if len(rows) > ROWS_MAX:

@@ -27,6 +27,7 @@ from actors.live.carrying import carry_basis, carry_grant, carry_time
 from actors.live.control import SOURCE, Command, TenantSettings
 from actors.live.effects import check_sends, stored_effects
 from actors.live.errors import RefusedError
+from actors.live.moving import CARRIED, carry_past, check_moved
 from actors.live.places import state_of
 from actors.live.receipt import LiveReceipt, receipts_of
 from actors.live.records import (
@@ -40,7 +41,7 @@ from actors.live.records import (
     fitting,
 )
 from actors.live.retention import trim_journal
-from actors.live.sharing import in_turn, share
+from actors.live.sharing import share
 from actors.live.snapshots import Snapshotting, load_state
 from actors.live.state import LiveState, add_counts
 from actors.live.version import Columns, LiveVersion
@@ -134,6 +135,11 @@ class LivePartition:
         return self._held
 
     # -- what there is
+
+    @property
+    def moving(self) -> dict[int, dict[str, Any]]:
+        """What is still to be handed over of merged customers, by the hash of their ids."""
+        return dict(self._state.moving)
 
     @property
     def clock_ms(self) -> int:
@@ -235,8 +241,9 @@ class LivePartition:
     def take(self, frames: Sequence[Frame], now_ms: int) -> list[LiveReceipt]:
         """Carry out and commit frames, all or nothing; when it returns, the disk has them.
 
-        Raises GapError for a numbered source that left one out, NoSpaceError and TooLargeError:
-        with nothing taken in; other errors of the store, after which it must be opened again.
+        Raises GapError for a numbered source that left one out, MovedError where a customer is
+        another one by now, NoSpaceError and TooLargeError: with nothing taken in; other errors
+        of the store, after which it must be opened again.
         """
         carried = False
         since_ms, met = self._state.clock_ms, set[int]()
@@ -245,6 +252,7 @@ class LivePartition:
         judged: list[tuple[Sequence[Frame], Judged]] = []
         cursors: dict[bytes, int] = {}
         self._state.admission.check_order(frames)
+        check_moved(self._state, frames)
         try:
             for run in runs_of(frames):
                 frame = joined(run)
@@ -387,7 +395,7 @@ class LivePartition:
         if kind == "schema":
             TenantSchema.of(command["schema"])
             return None
-        if kind in ("erase", "segments"):
+        if kind == "segments" or kind in CARRIED:
             return None
         if kind != "publish":
             self._version(command["flow"], None)
@@ -441,13 +449,8 @@ class LivePartition:
             return
         if kind == "segments":
             return  # versions have theirs in their documents
-        if kind == "erase":
-            hashes = np.array(command["hashes"], np.uint64)
-            found = state.directory.find(hashes)
-            numbers = found[found >= 0]
-            for version in state.versions:
-                version.erase(numbers, at_ms)
-            state.directory.forget(numbers, at_ms)
+        if kind in CARRIED:
+            CARRIED[kind](state, record)
             return
         older = state.find(command["flow"])
         if kind in ("pause", "resume"):
@@ -482,7 +485,7 @@ class LivePartition:
             return
         if isinstance(record, CommandRecord):
             self._command(record)
-            sent = in_turn(state)
+            sent = carry_past(state, record.command)
         else:
             sent = carry_time(state, record)
         share(state, sent)
@@ -588,5 +591,6 @@ class LivePartition:
         for version in self._state.versions:
             version.forget(clock_ms)
         # A replay must find in the journal what was found there.
-        if self._retention_ms is not None and covered >= self._looked_back:
+        found_again = covered >= self._looked_back and not self._state.moving
+        if self._retention_ms is not None and found_again:
             trim_journal(self.store, covered, clock_ms - self._retention_ms)

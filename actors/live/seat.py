@@ -18,7 +18,7 @@ from typing import Any
 from actors.intake.admission import GapError
 from actors.intake.frame import FrameError
 from actors.live.control import Command
-from actors.live.errors import DownError, EngineError, GoneError
+from actors.live.errors import DownError, EngineError, GoneError, MovedError
 from actors.live.hosted import HostedPartition, Opener, Surroundings
 from actors.store.errors import (
     CorruptError,
@@ -31,7 +31,7 @@ from actors.store.errors import (
 from core.errors import HeadraceError
 
 # Nothing was applied, and the partition is as it was.
-REFUSALS = (NoSpaceError, TooLargeError, FrameError, GapError)
+REFUSALS = (NoSpaceError, TooLargeError, FrameError, GapError, MovedError)
 FINAL = (CorruptError, EngineError, FencedError, FormatError, QuarantinedError)
 RETRY_S = (1.0, 5.0, 30.0)
 REST_S = 0.25

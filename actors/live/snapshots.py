@@ -29,6 +29,7 @@ from actors.store.frames import RESTORE, SLICE_BYTES_MAX
 from actors.store.partition import Partition
 from actors.store.snapshot import Snapshot, SnapshotWriter
 from core.couplings import CLAIM
+from core.outcomes import OUTCOMES
 from core.tenant_schema import TenantSchema
 from core.zone_tables import ZoneTables
 from ext.stored import SNAPSHOT_BLOCK
@@ -119,6 +120,8 @@ class Snapshotting:
             "schema": state.directory.schema.to_json(),
             "directory": meta,
             "versions": versions,
+            "merged": np.array(sorted(state.merged), np.uint64).tobytes(),
+            "moving": dict(state.moving),
         }
         yield
         parts: dict[str, tuple[str, list[int]]] = {}
@@ -291,6 +294,8 @@ def _loaded(
     admission = Admission.restore(family("admission/"), schema.settings, cursors)
     state = LiveState(directory, admission, said["clock_ms"], said["control"])
     state.counts = dict(said["counts"])
+    state.merged = set(np.frombuffer(said.get("merged", b""), np.uint64).tolist())
+    state.moving = dict(said.get("moving", {}))
     state.tables = zones
     if "basis" in said:
         state.engine, packed, state.told = said["basis"]
@@ -309,6 +314,13 @@ def _loaded(
             part(f"block/{key}/{number:08}")
             for number in range(-(-numbers["customers"] // SNAPSHOT_BLOCK))
         )
-        version.machine.load_state(blocks, family(f"version/{key}/"), numbers)
+        rest = family(f"version/{key}/")
+        rest["count_outcome"] = _widened(rest["count_outcome"])
+        version.machine.load_state(blocks, rest, numbers)
         state.versions.append(version)
     return state
+
+
+def _widened(outcome: NDArray[Any]) -> NDArray[Any]:
+    """Counted outcomes with a column for each that there is now: older snapshots have fewer."""
+    return np.pad(outcome, ((0, 0), (0, OUTCOMES - outcome.shape[1])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class LiveState:
     or was due. `control` is the number of the last command applied; `counts` are rows by what
     became of them. `engine` is the version that carried all this out, "" where that is not known,
     under `tables` of zones; `told` says whether they stand in the journal, or in a snapshot.
+    `merged` are the hashes of ids that now mean another customer, in whatever partition; `moving`
+    tells, by such a hash, what of one who was here is still to be handed over.
     """
 
     directory: Directory
@@ -32,6 +35,8 @@ class LiveState:
     engine: str = ""
     tables: ZoneTables = field(default_factory=installed)
     told: bool = False
+    merged: set[int] = field(default_factory=set)
+    moving: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def in_order(self) -> list[LiveVersion]:
         """The versions in the order in which they work: by priority, then as published (D53)."""
