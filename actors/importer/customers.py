@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,15 +27,27 @@ from core.zones import zone_names
 Int64s = NDArray[np.int64]
 
 
-class Registry:
-    """The ids of all customers so far; a customer's number is its place."""
+Meant = Callable[[pa.ChunkedArray], tuple[pa.ChunkedArray, NDArray[np.bool_]]]
 
-    def __init__(self) -> None:
+
+class Registry:
+    """The ids of all customers so far; a customer's number is its place.
+
+    `meant` tells whom ids mean, and which of them are aliases.
+    """
+
+    def __init__(self, meant: Meant | None = None) -> None:
         self.ids = pa.array([], pa.large_string())
+        self._meant = meant or (lambda ids: (ids, np.zeros(len(ids), np.bool_)))
+
+    def is_alias(self, ids: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Which ids, bool[len], mean a customer who has another."""
+        return self._meant(ids)[1]
 
     def numbers(self, ids: pa.ChunkedArray) -> Int64s:
         """The numbers of customers: int64[len]; those not known are added in the order given."""
-        found = self.lookup(ids)
+        ids, _ = self._meant(ids)
+        found = self._places(ids)
         fresh = found < 0
         if fresh.any():
             unknown = ids if fresh.all() else ids.filter(pa.array(fresh))
@@ -46,6 +58,9 @@ class Registry:
 
     def lookup(self, ids: pa.ChunkedArray) -> Int64s:
         """The numbers of customers: int64[len], -1 for those not known."""
+        return self._places(self._meant(ids)[0])
+
+    def _places(self, ids: pa.ChunkedArray) -> Int64s:
         if not len(self.ids):
             return np.full(len(ids), -1, np.int64)
         found = pc.index_in(ids.cast(pa.large_string()), value_set=self.ids)
@@ -71,7 +86,8 @@ def required_ids(sieve: Sieve, spec: ColumnSpec) -> Typed:
 class CustomerPart:
     """What one source says: k customers by number, and as many values in each column.
 
-    `tags` and `groups` are pairs: places in this part, int64[p], and p names.
+    `tags` and `groups` are pairs: places in this part, int64[p], and p names. `is_alias` bool[k]
+    says which rows were of another id, so that one customer has several.
     """
 
     file: str
@@ -81,6 +97,7 @@ class CustomerPart:
     attributes: dict[str, AttributeData] = field(default_factory=dict)
     tags: tuple[Int64s, pa.Array] | None = None
     groups: tuple[Int64s, pa.Array] | None = None
+    is_alias: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
 def read_customers(
@@ -105,9 +122,11 @@ def read_customers(
 
     rows = np.flatnonzero(sieve.live)
     sieve.counts.kept = len(rows)
+    found_ids = sieve.dense(ids, rows)
     part = CustomerPart(
         file=source.file,
-        numbers=registry.numbers(sieve.dense(ids, rows)),
+        numbers=registry.numbers(found_ids),
+        is_alias=registry.is_alias(found_ids),
         created_at=sieve.dense(created, rows).combine_chunks(),
         zone=sieve.dense(zone, rows).combine_chunks(),
     )

@@ -390,6 +390,17 @@ class ChangeSource(Source):
         return [*super().columns(), *(tuple(spec.column) for spec in specs), *singles]
 
 
+class AliasSource(Source):
+    """A file with one row per id that means a customer who has another id."""
+
+    alias: Column
+    customer: Column
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """Every column that the source names."""
+        return [*super().columns(), tuple(self.alias.column), tuple(self.customer.column)]
+
+
 class Mapping(Part):
     """A whole mapping; `as_of` dates the attributes, `zone` is the tenant's default."""
 
@@ -403,6 +414,9 @@ class Mapping(Part):
         default_factory=list
     )
     changes: Annotated[list[ChangeSource], BeforeValidator(_list_of_one)] = Field(
+        default_factory=list
+    )
+    aliases: Annotated[list[AliasSource], BeforeValidator(_list_of_one)] = Field(
         default_factory=list
     )
     replaces_property: Name = "flow"

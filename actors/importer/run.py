@@ -22,6 +22,7 @@ from actors.audience_writer import (
     write_schema,
 )
 from actors.importer.accounting import ImportSummary, Rejects, SourceCounts
+from actors.importer.aliases import Aliases, in_turn, own_rows_first
 from actors.importer.changes import merge_changes, read_changes
 from actors.importer.customers import Registry, put_together, read_customers
 from actors.importer.events import merge_events, read_events
@@ -56,7 +57,9 @@ def import_audience(
     mapping = load_mapping(path)
     base = path.parent if data is None else Path(data)
     with new_folder(Path(out_dir), replace=replace) as folder:
-        rejects, registry = Rejects(), Registry()
+        rejects, aliases = Rejects(), Aliases()
+        aliased = [aliases.read(each, base, rejects, progress) for each in mapping.aliases]
+        registry = Registry(aliases.meant)
         people_of = [
             read_customers(source, base, registry, rejects, progress)
             for source in mapping.customers
@@ -64,13 +67,14 @@ def import_audience(
         events_of = [
             read_events(source, base, registry, rejects, progress) for source in mapping.events
         ]
-        people = put_together([part for part, _ in people_of], registry)
+        parts = in_turn([own_rows_first(part) for part, _ in people_of])
+        people = put_together(parts, registry)
         kinds = {name: held.kind for name, held in people.attributes.items()}
         changes_of = [
             read_changes(source, base, registry, kinds, rejects, progress)
             for source in mapping.changes
         ]
-        sources = [counts for _, counts in (*people_of, *events_of, *changes_of)]
+        sources = [*aliased, *(c for _, c in (*people_of, *events_of, *changes_of))]
         _check(sources, len(people.ids), rejects)
         if progress is not None:
             progress("sorting events", 0, 1)

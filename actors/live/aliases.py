@@ -12,6 +12,7 @@ from typing import Any
 
 from actors.live.errors import RefusedError
 from core.hashing import hash_customer
+from core.limits import ID_BYTES_MAX
 
 
 @dataclass(slots=True)
@@ -69,9 +70,14 @@ class Aliases:
 def judge(previous: str, customer: str, meant: Callable[[str], str]) -> tuple[str, str] | None:
     """What a merge of `previous` into `customer` comes to; None where it was made before.
 
-    `meant` tells whom an id means. Raises RefusedError for a merge into oneself, and of an id that
-    is somebody else's already.
+    `meant` tells whom an id means. Raises RefusedError for a merge into oneself, of an id that is
+    somebody else's already, and for what is no id.
     """
+    for each in (previous, customer):
+        if not 1 <= len(each.encode(errors="replace")) <= ID_BYTES_MAX or not each.isprintable():
+            raise RefusedError(
+                "an id is text of 1 to 511 bytes", advice="Name the customers by their ids"
+            )
     old, known = meant(previous), meant(customer)
     if old == known:
         if previous not in (old, customer):

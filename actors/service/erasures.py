@@ -77,7 +77,7 @@ class Erasures:
         personal = known.get("personal") or {}
         texts = {
             "personal": [str(value) for value in personal.values() if isinstance(value, str)],
-            "id": [customer],
+            "id": engine.identities.all_of([customer]),
         }
         erasure_id = f"{now_ms:013d}-{secrets.token_hex(4)}"
         done = engine.erase([customer], request=f"erasure {erasure_id}")

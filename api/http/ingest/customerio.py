@@ -1,7 +1,8 @@
 """Read the calls of Customer.io's Track API: one person's attributes, events, and batches of both.
 
-Times there are seconds since 1970. What a Track API can do beyond that (devices, suppression,
-merges) is refused and told as that, since an answer of success would promise what nobody keeps.
+Times there are seconds since 1970. Merging a secondary person into a primary one, and identifying
+one with an `anonymous_id`, merge. What a Track API can do beyond that (devices, suppression) is
+refused and told as that, since an answer of success would promise what nobody keeps.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import msgspec
 from actors.intake.rows import Unreadable
 from actors.intake.values import RefusedError
 from api.http.ingest.translation import (
-    MERGE_REFUSED,
     PAGE_EVENT,
     SCREEN_EVENT,
     Places,
@@ -57,6 +57,15 @@ class Operation(msgspec.Struct):
     name: Any = None
     id: Any = None
     timestamp: Any = None
+    primary: Any = None
+    secondary: Any = None
+
+
+class Merge(msgspec.Struct):
+    """Two people who are one, as far as it is read."""
+
+    primary: Any = None
+    secondary: Any = None
 
 
 class Batch(msgspec.Struct):
@@ -68,6 +77,7 @@ class Batch(msgspec.Struct):
 _EVENT = msgspec.json.Decoder(Event)
 _ATTRIBUTES = msgspec.json.Decoder(dict[str, Any])
 _OPERATION = msgspec.json.Decoder(Operation)
+_MERGE = msgspec.json.Decoder(Merge)
 _BATCH = msgspec.json.Decoder(Batch)
 
 
@@ -84,8 +94,8 @@ def read_event(body: bytes, customer: str, places: Places, received_ms: int) -> 
 
 
 def read_merge(body: bytes, customer: str, places: Places, received_ms: int) -> Translation:
-    """A body that tells of two records of one person, which is refused. Raises ProblemError."""
-    return _alone(body, lambda found, raw: MERGE_REFUSED)
+    """A body that tells of two records of one person. Raises ProblemError."""
+    return _alone(body, lambda found, raw: _merge(found, _MERGE.decode(raw)))
 
 
 def read_devices(body: bytes, customer: str, places: Places, received_ms: int) -> Translation:
@@ -120,13 +130,15 @@ def _alone(body: bytes, read: Any) -> Translation:
 def _operation(found: Translation, asked: Operation, places: Places) -> Any:
     if asked.type != "person":
         raise RefusedError("not-supported", "only operations on a person are taken", "type")
-    if asked.action in ("merge", "add_device", "delete_device"):
-        return MERGE_REFUSED if asked.action == "merge" else DEVICES_REFUSED
+    if asked.action == "merge":
+        return _merge(found, Merge(asked.primary, asked.secondary))
+    if asked.action in ("add_device", "delete_device"):
+        return DEVICES_REFUSED
     if asked.action not in _ACTIONS:
         expected = ", ".join(_ACTIONS)
         raise RefusedError("not-supported", f"expected one of {expected}", "action")
     known = asked.identifiers if type(asked.identifiers) is dict else {}
-    customer = next((t for k in ("id", "email", "cio_id") if (t := id_text(known.get(k)))), "")
+    customer = _person(known)
     if asked.action == "identify":
         values = {} if asked.attributes is None else asked.attributes
         if type(values) is not dict:
@@ -138,11 +150,26 @@ def _operation(found: Translation, asked: Operation, places: Places) -> Any:
     return _event_of(event, customer)
 
 
+def _merge(found: Translation, asked: Merge) -> dict[str, Any]:
+    primary, secondary = _person(asked.primary), _person(asked.secondary)
+    if not primary or not secondary:
+        where = "secondary" if primary else "primary"
+        raise RefusedError("missing-field", "a merge names both people by an id", where)
+    return found.merge(secondary, primary)
+
+
+def _person(known: Any) -> str:
+    """The id of identifiers, "" for none."""
+    given = known if type(known) is dict else {}
+    return next((t for k in ("id", "email", "cio_id") if (t := id_text(given.get(k)))), "")
+
+
 def _change(
     found: Translation, customer: str, given: Mapping[str, Any], places: Places
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"customer": _known(customer)}
     values = {}
+    anonymous = ""
     for name, value in mapping(dict(given), "attributes").items():
         if name in places.attributes:
             values[name] = of_seconds(value) if name in places.instants else value
@@ -150,11 +177,15 @@ def _change(
             row["created"] = of_seconds(value)
         elif name == "timezone":
             row["zone"] = value
+        elif name == "anonymous_id" and (previous := id_text(value)) is not None:
+            anonymous = previous
         elif name in _OURS:
             found.left_out[name] += 1
         else:
             values[name] = value
     row["set"] = values
+    if anonymous and anonymous != customer:
+        found.merge(anonymous, customer, alone=False)
     return row
 
 

@@ -112,9 +112,9 @@ def customerio_routes(intake: Intake) -> Routes:
 
     @taking("POST", "/api/v1/merge_customers", {"primary": {"id": "a"}, "secondary": {"id": "b"}})
     async def customerio_merge(request: Request) -> Response:
-        """Take note that two customers are one.
+        """Merge the secondary customer into the primary one.
 
-        Merging is not supported: the call stands among the tenant's refused rows.
+        What cannot be merged stands among the tenant's refused rows.
         """
         return await take(request, customerio.read_merge)
 

@@ -181,6 +181,10 @@ class Intake:
         engine = self._service.engine(caller.tenant)
         found = read(body, self.places(caller.tenant, engine.schema), engine.now_ms())
         purse.spend(max(found.count, len(found.rows)))
+        if found.merges:
+            merged = engine.merge([(each.previous, each.customer) for each in found.merges])
+            for number, why in merged.refused:
+                found.refuse_merge(number, why)
         for change, names in found.once:
             _keep_first(engine.state_of, change, names)
         if found.decode is not None:

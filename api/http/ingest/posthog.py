@@ -1,7 +1,8 @@
 """Read what PostHog's libraries capture: one event, a batch, and the batch of their version 1.
 
 `$pageview` and `$screen` are the standard events, `$identify`, `$set` and `$set_once` changes of
-the customer's record, `$groupidentify` with a person's id a group; aliases are refused as merges.
+the customer's record, `$groupidentify` with a person's id a group. `$identify` merges the
+`$anon_distinct_id` into its id, `$merge_dangerously` the `alias`; `$create_alias` its id into that.
 The properties that a library adds by itself begin with `$` or are those of campaigns, and count
 where the schema has them.
 """
@@ -17,7 +18,6 @@ import msgspec
 from actors.intake.rows import Unreadable
 from actors.intake.values import RefusedError
 from api.http.ingest.translation import (
-    MERGE_REFUSED,
     PAGE_EVENT,
     SCREEN_EVENT,
     Places,
@@ -51,7 +51,8 @@ _CAMPAIGN = frozenset(
 )
 """What browsers' pages are asked for, and sent as null where they have none."""
 _CHANGES = frozenset({"$identify", "$set", "$set_once"})
-_MERGES = frozenset({"$create_alias", "$merge_dangerously"})
+ALIAS = "$create_alias"
+_MERGES = frozenset({ALIAS, "$merge_dangerously"})
 
 
 class Event(msgspec.Struct):
@@ -126,8 +127,6 @@ class _Reader:
             found.ids[len(found.rows)] = event.uuid
         if type(event.event) is not str:
             raise RefusedError("missing-field", "an event has a name", "event")
-        if event.event in _MERGES:
-            return MERGE_REFUSED
         properties = event.properties if type(event.properties) is dict else {}
         customer = id_text(event.distinct_id) or id_text(properties.get("distinct_id"))
         if customer is None:
@@ -138,14 +137,23 @@ class _Reader:
         id_ = message_id(NAMESPACE, event.uuid or properties.get("$insert_id"))
         if id_ is not None:
             row["message_id"] = id_
+        if event.event in _MERGES:
+            alias = id_text(properties.get("alias"))
+            if alias is None:
+                raise RefusedError("missing-field", "nothing says who it is too", "properties")
+            if event.event == ALIAS:
+                # Libraries call the two `previous_id` and, in `alias`, the id that is used now.
+                return found.merge(customer, alias, id_)
+            return found.merge(alias, customer, id_)
         if event.event == "$groupidentify":
             return self._group(found, row, properties)
         values = mapping(event.set_ or properties.get("$set"), "$set")
         once = mapping(event.set_once or properties.get("$set_once"), "$set_once")
         change = self._change(found, row, values, once)
         if event.event in _CHANGES:
-            if properties.get("$anon_distinct_id"):
-                found.left_out["identity-link"] += 1
+            anonymous = id_text(properties.get("$anon_distinct_id"))
+            if event.event == "$identify" and anonymous not in (None, customer):
+                found.merge(str(anonymous), customer, alone=False)
             return change
         self._event(row, event.event, properties)
         if values or once:

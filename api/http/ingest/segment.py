@@ -1,8 +1,9 @@
 """Read the calls of the Segment HTTP API, which RudderStack and Customer.io's CDP speak too.
 
 `track` is an event, `identify` a change of the customer's record, `page` and `screen` the standard
-events `page_visited` and `screen_viewed`, `group` puts the customer into a group. `alias` and
-`merge` are refused, and told as that in the engine's list of refused rows.
+events `page_visited` and `screen_viewed`, `group` puts the customer into a group. `alias` merges
+`previousId` into `userId`; so does RudderStack's `merge`, of two ids. An `identify` with both ids
+merges nobody: libraries send both with every call, and their contract leaves it to `alias`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from actors.intake.rows import Decoded, decode_rows
 from actors.intake.values import RefusedError
 from api.http.ingest.tracks import Plain, frame_of_tracks, parse_tracks
 from api.http.ingest.translation import (
-    MERGE_REFUSED,
     PAGE_EVENT,
     SCREEN_EVENT,
     Places,
@@ -51,6 +51,9 @@ LETTERS = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "grou
 """The last part of the path as browsers shorten it; `b` is a batch."""
 
 _AUTOMATIC = frozenset({"path", "referrer", "search", "title", "keywords", "name", "category"})
+_MERGED_AS = {"anonymous_id": "anonymous", "anonymousId": "anonymous"} | dict.fromkeys(
+    ("user_id", "userId", "id"), "user"
+)
 _SPELLED = {"firstName": "first_name", "lastName": "last_name"}
 _CREATED = ("createdAt", "created_at")
 
@@ -68,6 +71,8 @@ class Call(msgspec.Struct, rename="camel"):
     properties: Any = None
     traits: Any = None
     group_id: Any = None
+    previous_id: Any = None
+    merge_properties: Any = None
     timestamp: Any = None
     original_timestamp: Any = None
     context: msgspec.Raw = msgspec.Raw()
@@ -276,8 +281,29 @@ class _Reader:
             found.left_out["group-traits"] += 1
         return row
 
-    def merge(self, found: Translation, call: Call) -> Any:
-        return MERGE_REFUSED
+    def alias(self, found: Translation, call: Call) -> dict[str, Any]:
+        previous = id_text(call.previous_id)
+        if previous is None:
+            raise RefusedError("missing-field", "an alias names its previous id", "previousId")
+        customer = id_text(call.user_id)
+        if customer is None:
+            raise RefusedError("missing-field", "an alias names its user", "userId")
+        return found.merge(previous, customer, message_id(NAMESPACE, call.message_id))
+
+    def merge(self, found: Translation, call: Call) -> dict[str, Any]:
+        if call.merge_properties is None:
+            return self.alias(found, call)
+        given = call.merge_properties if type(call.merge_properties) is list else []
+        ids = {
+            _MERGED_AS.get(str(each.get("type"))): id_text(each.get("value"))
+            for each in given
+            if type(each) is dict
+        }
+        previous, customer = ids.get("anonymous"), ids.get("user")
+        if len(given) != 2 or previous is None or customer is None:
+            message = "two are merged: one of type anonymous_id into one of type user_id"
+            raise RefusedError("invalid-value", message, "mergeProperties")
+        return found.merge(previous, customer, message_id(NAMESPACE, call.message_id))
 
 
 def _context(raw: msgspec.Raw | None) -> dict[str, Any]:
@@ -294,6 +320,6 @@ _MAKERS: dict[str, Callable[[_Reader, Translation, Call], Any]] = {
     "page": _Reader.page,
     "screen": _Reader.screen,
     "group": _Reader.group,
-    "alias": _Reader.merge,
+    "alias": _Reader.alias,
     "merge": _Reader.merge,
 }

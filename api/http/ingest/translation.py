@@ -26,9 +26,7 @@ DEPTH_MAX = 16  # of mappings within a value
 SECONDS_MAX = 100_000_000_000  # a number below is seconds: in ms it would lie before March 1973
 PAGE_EVENT, SCREEN_EVENT = "page_visited", "screen_viewed"
 CONTEXT = "context_"
-MERGE_REFUSED = Unreadable(
-    "merging two customers is not supported, so both stay as they are", "merge-not-supported"
-)
+MERGE_REFUSED = "merge-refused"
 Decodable = TypeVar("Decodable")
 
 
@@ -62,6 +60,16 @@ class Places:
         return cls(frozenset(attributes), instants, events, context, kinds)
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """That a row says of `previous` that it is `customer`; `alone` if it says nothing else."""
+
+    row: int
+    previous: str
+    customer: str
+    alone: bool
+
+
 @dataclass(slots=True)
 class Translation:
     """Rows for an engine, and how much was left out of them, by what it is.
@@ -69,7 +77,7 @@ class Translation:
     `count` is that of the body's items, the first rows; `ids` are what some of these are told apart
     by in an answer. `once` are rows of changes, with the names in them that count only where the
     customer has no value yet. `decode` reads columns, which then come instead of rows; `row_of` has
-    one of these as a row.
+    one of these as a row. `merges` are made before rows are taken in.
     """
 
     rows: list[Any] = field(default_factory=list)
@@ -79,6 +87,26 @@ class Translation:
     once: list[tuple[dict[str, Any], frozenset[str]]] = field(default_factory=list)
     decode: Callable[[TenantSchema], Decoded] | None = None
     row_of: Callable[[int], Any] | None = None
+    merges: list[Merge] = field(default_factory=list)
+
+    def merge(
+        self, previous: str, customer: str, id_: str | None = None, *, alone: bool = True
+    ) -> dict[str, Any]:
+        """Have two customers merged; the row that makes the second one known.
+
+        `alone`: the item says nothing else, and is refused if the merge is; `id_` is its message's.
+        """
+        self.merges.append(Merge(len(self.rows), previous, customer, alone))
+        row: dict[str, Any] = {"customer": customer, "set": {}}
+        return row if id_ is None else {**row, "message_id": id_}
+
+    def refuse_merge(self, number: int, message: str) -> None:
+        """Let merge `number` be one that the engine refused."""
+        merge = self.merges[number]
+        if merge.alone:
+            self.rows[merge.row] = Unreadable(message, MERGE_REFUSED)
+        else:
+            self.left_out[MERGE_REFUSED] += 1
 
     def row(self, number: int) -> Any:
         """Row `number`, as it goes to the engine."""

@@ -30,6 +30,7 @@ CSV = "customer,email\nc1,anna@example.com\n"
 REFUSALS_TOLD = 100
 CustomerId = Annotated[str, Path(max_length=1_000, description="The id of a customer")]
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+MergedId = Annotated[str, Field(min_length=1, max_length=511)]
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=500)]
 PLACE = {
     "flow": "welcome",
@@ -47,6 +48,7 @@ EXAMPLE: dict[str, Any] = {
     "tags": [],
     "groups": ["vip"],
     "zone": "Europe/Riga",
+    "aliases": ["a-5b0a1c1e"],
     "places": [PLACE],
 }
 ERASURE: dict[str, Any] = {
@@ -94,6 +96,7 @@ class CustomerBody(BaseModel):
     tags: list[str]
     groups: list[str]
     zone: str | None = None
+    aliases: list[str] = Field(description="Ids that were merged into the customer")
     places: list[PlaceBody] = Field(description="Where they stand in each flow")
 
 
@@ -119,6 +122,21 @@ class CustomerTaken(BaseModel):
 
     accepted: int
     dropped: dict[str, int] = Field(description="Fields that the schema does not know")
+
+
+class CustomerMerge(Strict):
+    """Who turned out to be the customer."""
+
+    previous: MergedId = Field(description="The id that is to be an alias from now on")
+
+
+class CustomerMerged(BaseModel):
+    """A merge that the disk has."""
+
+    customer: str = Field(description="Whom both ids mean now")
+    aliases: list[str] = Field(description="All ids that were merged into the customer")
+    merged: bool = Field(description="False where that was so before")
+    waiting: int = Field(description="Merged customers whose past comes later")
 
 
 class CustomerKnown(BaseModel):
@@ -238,6 +256,39 @@ def customers_routes(exports: Exports) -> Routes:
             return done.answer(CustomerTaken(accepted=reply.accepted, dropped=dict(reply.dropped)))
 
     @routes.add(
+        "POST",
+        "/v1/customers/{customer}/merge",
+        scope="customers:write",
+        cost=20,
+        problems=[409],
+        example={"customer": "c1", "aliases": ["a-5b0a1c1e"], "merged": True, "waiting": 0},
+        body_example={"previous": "a-5b0a1c1e"},
+        response_model=CustomerMerged,
+    )
+    def merge_customer(call: Calling, customer: CustomerId, merge: CustomerMerge) -> Response:
+        """Merge another customer into this one, for good.
+
+        When it answers the disk has it: the other one's tokens have left their flows as `merged`,
+        the history and the record are this customer's, and events for the other id are too.
+        """
+        name = restored(customer)
+        found = call.engine.merge([(merge.previous, name)])
+        for _, why in found.refused:
+            raise refuse(409, "merge-refused", why, "Read both customers: `aliases` tells")
+        aliases = call.engine.identities.aliases
+        known = aliases.customer(name)
+        with call.change() as done:
+            done.audit("customer.merge", "customer", person=known)
+            return done.answer(
+                CustomerMerged(
+                    customer=known,
+                    aliases=aliases.of_customer(known),
+                    merged=found.done is not None,
+                    waiting=found.waiting,
+                )
+            )
+
+    @routes.add(
         "GET",
         "/v1/customers/{customer}/export",
         scope="customers:read",
@@ -247,7 +298,7 @@ def customers_routes(exports: Exports) -> Routes:
     )
     def export_customer(call: Calling, customer: CustomerId) -> CustomerExport:
         """Export all that is known of a customer: record, history, and where they stand."""
-        name = restored(customer)
+        name = call.engine.identities.aliases.customer(restored(customer))
         body = customer_body(call.engine, name)
         found = call.engine.job(call.engine.partition_of(name), "known_of", name)
         with call.change() as done:
@@ -265,14 +316,14 @@ def customers_routes(exports: Exports) -> Routes:
         response_model=ErasureBody,
     )
     def erase_customer(call: Calling, customer: CustomerId) -> Response:
-        """Erase a customer for good.
+        """Erase a customer for good, with all ids that were merged into theirs.
 
         When it answers nothing of their personal values is left in the engine, and exports are
         gone. Imported audiences, runs and files that wait follow, then a scan of every byte; its
         report stands in the erasure that is named here. Who is only in an imported audience can be
         erased as well.
         """
-        name = restored(customer)
+        name = call.engine.identities.aliases.customer(restored(customer))
         if not is_imported(call.engine.path, name):
             known_state(call.engine, name)
         erasure, texts = erasures.erase(call.engine, name, call.now_ms)
@@ -390,8 +441,10 @@ def customer_body(engine: Engine, customer: str) -> CustomerBody:
         for name, value in found["attributes"].items()
     }
     given = {"tags": found.get("tags", []), "groups": found.get("groups", [])}
+    known = engine.identities.aliases
     return CustomerBody(
-        customer=customer,
+        customer=known.customer(customer),
+        aliases=known.of_customer(known.customer(customer)),
         attributes=attributes,
         personal=dict(found.get("personal") or {}),
         zone=found.get("zone"),
