@@ -113,12 +113,20 @@ def test_what_is_refused_for_now_is_sent_again(client: Any, service: Served) -> 
     assert service.engine.total == (1, 0, 0)
 
 
-def test_devices_and_merges_are_told_as_refused(client: Any, service: Served) -> None:
+def test_two_people_are_merged(client: Any, service: Served) -> None:
+    client.identify("carl-2", plan="gold", anonymous_id="carl-anonymous")
+    client.merge_customers("id", "carl-1", "id", "carl-2")
+    state = service.engine.state_of("carl-1")
+    assert state["attributes"] == {"plan": "gold"}
+    for alias in ("carl-2", "carl-anonymous"):
+        assert service.engine.state_of(alias) == state
+
+
+def test_devices_are_told_as_refused(client: Any, service: Served) -> None:
     client.add_device("bob", "d1", "ios")
     client.delete_device("bob", "d1")
-    client.merge_customers("id", "bob", "id", "ada/1")
     codes = [code for _, reply in service.engine.sent for _, _, code, _ in reply.rejects]
-    assert codes == ["devices-not-kept", "devices-not-kept", "merge-not-supported"]
+    assert codes == ["devices-not-kept", "devices-not-kept"]
 
 
 def test_nothing_is_promised_that_nobody_keeps(client: Any) -> None:

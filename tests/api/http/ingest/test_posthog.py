@@ -9,7 +9,7 @@ import pytest
 
 from actors.intake.rows import Unreadable
 from api.http.ingest.posthog import key_of, read_batch, read_event
-from api.http.ingest.translation import Places, Translation
+from api.http.ingest.translation import Merge, Places, Translation
 from core.tenant_schema import TenantSchema
 from http_service import SCHEMA
 
@@ -76,11 +76,19 @@ def test_an_event_that_sets_is_an_event_and_a_change() -> None:
     assert found.rows[1]["set"] == {"plan": "gold"}
 
 
-@pytest.mark.parametrize("name", ["$create_alias", "$merge_dangerously"])
-def test_merges_are_refused(name: str) -> None:
-    (row,) = event(name, {"alias": "other"}).rows
-    assert isinstance(row, Unreadable)
-    assert row.code == "merge-not-supported"
+def test_two_ids_of_one_person_are_merged() -> None:
+    ways = {
+        ("$create_alias", "alias"): ("ada", "other", True),
+        ("$merge_dangerously", "alias"): ("other", "ada", True),
+        ("$identify", "$anon_distinct_id"): ("other", "ada", False),
+    }
+    for (name, key), (previous, customer, alone) in ways.items():
+        found = event(name, {key: "other"}, distinct_id="ada")
+        assert found.merges == [Merge(0, previous, customer, alone)]
+        assert found.rows[0]["customer"] == customer
+    assert event("$identify", {"$anon_distinct_id": "ada"}, distinct_id="ada").merges == []
+    (row,) = event("$create_alias", {}).rows
+    assert row.code == "missing-field"
 
 
 def test_a_group_of_a_person_is_a_membership() -> None:

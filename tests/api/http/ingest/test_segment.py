@@ -9,7 +9,7 @@ import pytest
 
 from actors.intake.rows import Unreadable
 from api.http.ingest.segment import SIZES, key_of, read_batch, read_call
-from api.http.ingest.translation import Places, Translation
+from api.http.ingest.translation import Merge, Places, Translation
 from api.http.problems import ProblemError
 from core.tenant_schema import TenantSchema
 from http_service import SCHEMA
@@ -134,6 +134,27 @@ def test_a_group_call_puts_into_a_group() -> None:
     assert found.left_out == {"group-traits": 1}
 
 
+def test_an_alias_and_a_merge_of_two_ids_merge() -> None:
+    ids = [{"type": "user_id", "value": "ada"}, {"type": "anonymous_id", "value": "x-2"}]
+    found = batch(
+        {"type": "track", "userId": "ada", "event": "signup"},
+        {"type": "alias", "userId": "ada", "previousId": "x-1", "messageId": "m1"},
+        {"type": "merge", "mergeProperties": ids},
+        {"type": "alias", "userId": "ada"},
+        {"type": "alias", "previousId": "ada"},
+        {"type": "merge", "mergeProperties": [{"type": "email", "value": "a@b.example"}, ids[0]]},
+        {"type": "identify", "userId": "ada", "anonymousId": "x-3"},
+    )
+    assert found.merges == [Merge(1, "x-1", "ada", True), Merge(2, "x-2", "ada", True)]
+    assert found.rows[1] == {"customer": "ada", "set": {}, "message_id": "segment:m1"}
+    assert [row.code for row in found.rows if isinstance(row, Unreadable)] == [
+        *["missing-field", "missing-field", "invalid-value"],
+    ]
+    assert found.left_out == {"identity-link": 1}
+    found.refuse_merge(0, "the id was merged into another customer already")
+    assert found.rows[1].code == "merge-refused"
+
+
 def test_each_wrong_call_stays_in_its_place() -> None:
     deep: Any = 1
     for _ in range(20):
@@ -154,8 +175,7 @@ def test_each_wrong_call_stays_in_its_place() -> None:
     assert found.count == 11
     assert [row.code for row in found.rows if isinstance(row, Unreadable)] == [
         *["invalid-value", "missing-field", "missing-field", "invalid-json"],
-        *["merge-not-supported", "wrong-type", "too-deep", "wrong-type", "too-large"],
-        "missing-field",
+        *["wrong-type", "too-deep", "wrong-type", "too-large", "missing-field"],
     ]
     assert isinstance(found.rows[0], dict)
 

@@ -89,13 +89,22 @@ def test_page_screen_and_group_arrive(connect: Connect, service: Served) -> None
     assert rows["group"]["groups"] == {"add": ["acme"]}
 
 
-def test_an_alias_is_answered_and_told_as_refused(connect: Connect, service: Served) -> None:
-    client = connect()
-    before = service.engine.rejects.counts["merge-not-supported"]
-    client.alias(person(), person())
+def test_an_alias_makes_two_ids_one_customer(connect: Connect, service: Served) -> None:
+    client, anonymous, user = connect(), person(), person()
+    client.identify(anonymous, {"plan": "gold"})
     client.flush()
-    assert service.engine.total == (0, 0, 1)
-    assert service.engine.rejects.counts["merge-not-supported"] == before + 1
+    client.alias(anonymous, user)
+    client.flush()
+    assert service.engine.total == (2, 0, 0)
+    state = service.engine.state_of(user)
+    assert state["attributes"] == {"plan": "gold"}
+    assert service.engine.state_of(anonymous) == state
+    client.alias(anonymous, person())
+    client.flush()
+    assert service.engine.total == (2, 0, 1)
+    assert [c for _, reply in service.engine.sent for _, _, c, _ in reply.rejects] == [
+        "merge-refused"
+    ]
 
 
 def test_an_event_that_nobody_declared_costs_only_itself(connect: Connect, service: Served) -> None:
