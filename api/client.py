@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from actors.live.data_dir import read_manifest, socket_path
-from actors.live.errors import BusyError, DownError, UnknownError
+from actors.live.errors import BusyError, DownError, RefusedError, UnknownError
 from actors.live.replies import Done, Entrants, InFlight, Reply
 from actors.store.folder import os_errors
 from api.unix_socket import connect
@@ -142,6 +142,16 @@ class Client:
     def erase(self, customers: Sequence[str]) -> Done:
         """Forget customers for good: what is known of them, and where they are in flows."""
         return self._command("erase", customers=list(customers))
+
+    def merge(self, previous: str, customer: str) -> bool:
+        """Merge one customer into another, for good; False where they were one before.
+
+        Raises RefusedError for a merge into oneself, and of an alias of somebody else.
+        """
+        found = self._call("merge", pairs=[[previous, customer]])
+        for _, why in found["refused"]:
+            raise RefusedError(why, advice="Ask for the state of both ids")
+        return found["done"] is not None
 
     # Reading
 

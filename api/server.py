@@ -85,6 +85,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "pause": lambda engine, **a: asdict(engine.pause(**a)),
     "resume": lambda engine, **a: asdict(engine.resume(**a)),
     "erase": lambda engine, **a: asdict(engine.erase(**a)),
+    "merge": lambda engine, **a: asdict(engine.merge(**a)),
     "state_of": lambda engine, **a: engine.state_of(**a),
     "counts": lambda engine, **a: counters_map(engine.counts(**a)),
     "entrants": lambda engine, **a: asdict(engine.entrants(**a)),

@@ -27,6 +27,7 @@ OUTCOME_TEXTS = {
     Outcome.REFUSED_INSIDE: "refused: were still inside",
     Outcome.REFUSED_GAP: "refused: had entered too recently",
     Outcome.EXIT: "were taken out by an exit rule",
+    Outcome.MERGED: "turned out to be other customers",
     Outcome.REFUSED_HOLDOUT: "refused: belong to those kept out for comparison",
 }
 COUPLED_TEXTS = {

@@ -8,12 +8,13 @@ from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t
 
 import numpy as np
 
+from ext.calendar cimport calendar_remove
 from ext.live cimport LiveMachine
 from ext.stored cimport BLOCK_BITS
 from ext.structs cimport *
 from ext.tokens cimport detail_of, note_outcome
 
-__all__ = ["take_in", "take_out"]
+__all__ = ["settle", "take_in", "take_out"]
 
 cdef enum:
     SEGMENT_TRUE = 1
@@ -105,3 +106,24 @@ def take_in(LiveMachine machine, int32_t c, entered_ms, bytes truths):
         state = &m.s.segment_state[<int64_t>c * m.p.n_segments + k]
         if truths[k] and m.p.triggers[m.p.segment_triggers[k]].fires < 0:
             state[0] = SEGMENT_TRUE
+
+
+def settle(LiveMachine machine, int32_t c, int64_t at_ms):
+    """Judge at a time, once, what a customer's history and record have come to."""
+    cdef MachineC* m = &machine.m
+    cdef PersonC* person
+    if not 0 <= c < m.s.persons_n:
+        raise ValueError("no such customer")
+    if not m.p.n_segments:
+        return
+    if machine.owed[c >> BLOCK_BITS]:
+        machine._keep(c >> BLOCK_BITS)
+    person = &m.s.persons[c]
+    calendar_remove(&machine.calendar, c)
+    person.now_ms = max(person.now_ms, at_ms)
+    person.stage = STAGE_SEGMENTS
+    detail_of(m, person).dirty = 1
+    if m.p.budgeted:
+        detail_of(m, person).budget = m.p.budget
+    machine.queue[0] = c
+    machine._run(1, at_ms + 1)

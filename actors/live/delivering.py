@@ -8,7 +8,7 @@ batches that have rows for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from actors.intake.frame import Frame
 from actors.intake.routing import partition_of
+from actors.intake.rows import Decoded
 from actors.live.errors import BehindError, BusyError, DownError, GoneError, UnknownError
 from actors.live.hosted import Receipt
 from actors.live.replies import Reply
@@ -79,6 +80,26 @@ def deliver(
         left = {number: left[number] for number in put_off}
         time.sleep(wait_s)
     return found
+
+
+def reply_to(decoded: Decoded, receipts: Mapping[int, Receipt], partitions: int) -> Reply:
+    """What became of a batch as it was read, by the receipts of all its parts."""
+    rejects = [(r.row, r.pointer, r.code, r.message) for r in decoded.rejects]
+    frame = decoded.frame
+    if any(receipt.rejects for receipt in receipts.values()):
+        of_row = partition_of(frame.id_hash, partitions)[frame.customer]
+        for number, receipt in receipts.items():
+            rows = decoded.rows[np.flatnonzero(of_row == number)]
+            for row, reason in receipt.rejects:
+                at = int(rows[row])
+                rejects.append((at, f"/{at}", reason, reason.replace("_", " ")))
+    return Reply(
+        sum(receipt.accepted for receipt in receipts.values()),
+        sum(receipt.duplicates for receipt in receipts.values()),
+        sorted(rejects),
+        decoded.dropped,
+        decoded.strange,
+    )
 
 
 def replies(

@@ -32,7 +32,7 @@ from actors.live.clock import DrivenClock, WallClock
 from actors.live.control import SOURCE, Command, ControlLog, FlowState, TenantSettings
 from actors.live.coordinating import Coordinating
 from actors.live.data_dir import DataDir, Manifest
-from actors.live.delivering import Delivered, deliver, replies
+from actors.live.delivering import Delivered, deliver, replies, reply_to
 from actors.live.errors import DownError, RefusedError
 from actors.live.handles import ShardHandle
 from actors.live.hosted import Receipt
@@ -164,7 +164,10 @@ class Engine:
             found = self._deliver(split(decoded.frame, self.partitions), end)
         for failure in found.failures.values():
             raise failure
-        return self._reply(decoded, found.receipts, source)
+        reply = reply_to(decoded, found.receipts, self.partitions)
+        told = [(row, place, code) for row, place, code, _ in reply.rejects]
+        self.rejects.write(self.now_ms(), source.hex(), told)
+        return reply
 
     def send_together(
         self, frame: Frame, firsts: NDArray[np.int64], *, deadline_s: float = DEADLINE_S
@@ -214,27 +217,6 @@ class Engine:
 
     def _submit(self, number: int, frame: Frame) -> Future[Receipt]:
         return self._of[number].submit(number, frame, self.control.last)
-
-    def _reply(self, decoded: Decoded, receipts: Mapping[int, Receipt], source: bytes) -> Reply:
-        rejects = [(r.row, r.pointer, r.code, r.message) for r in decoded.rejects]
-        frame = decoded.frame
-        if any(receipt.rejects for receipt in receipts.values()):
-            of_row = partition_of(frame.id_hash, self.partitions)[frame.customer]
-            for number, receipt in receipts.items():
-                rows = decoded.rows[np.flatnonzero(of_row == number)]
-                for row, reason in receipt.rejects:
-                    at = int(rows[row])
-                    rejects.append((at, f"/{at}", reason, reason.replace("_", " ")))
-        rejects.sort()
-        told = [(row, place, code) for row, place, code, _ in rejects]
-        self.rejects.write(self.now_ms(), source.hex(), told)
-        return Reply(
-            sum(receipt.accepted for receipt in receipts.values()),
-            sum(receipt.duplicates for receipt in receipts.values()),
-            rejects,
-            decoded.dropped,
-            decoded.strange,
-        )
 
     def sequence_of(self, source: bytes) -> int:
         """The last batch of a numbered source that every partition has; it goes on after that."""

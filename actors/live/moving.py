@@ -20,13 +20,12 @@ from actors.intake.bulk import strings_of
 from actors.intake.directory import Directory
 from actors.intake.frame import DTYPES, INSTANT_MAX_MS, UPSERT, Frame, Sparse, decode, encode
 from actors.intake.joining import joined, runs_of
-from actors.live.carrying import carry_time
 from actors.live.control import Command
 from actors.live.errors import MovedError
 from actors.live.records import CommandRecord, RowsRecord, decode_record, fitting
 from actors.live.sharing import Made, in_turn
 from actors.live.state import LiveState
-from actors.live.version import REPORTED
+from actors.live.version import REPORTED, LiveVersion
 from actors.store.partition import Partition
 from core.audience import Kind
 from core.hashing import hash_customer
@@ -98,7 +97,7 @@ def _carry_merge(state: LiveState, record: CommandRecord) -> None:
 
 
 def _taken_out(
-    version: Any, numbers: NDArray[np.int32], at_ms: int
+    version: LiveVersion, numbers: NDArray[np.int32], at_ms: int
 ) -> list[tuple[int | None, bytes]]:
     found: list[tuple[int | None, bytes]] = merging.take_out(
         version.machine, numbers, at_ms, NEVER_MS
@@ -135,12 +134,27 @@ def carry_past(state: LiveState, command: Command) -> list[Made]:
         entered = command["states"].get(str(version.serial))
         if entered is not None and not version.dropped:
             merging.take_in(version.machine, number, *entered)
-    ms = state.clock_ms
+    ms, numbers = state.clock_ms, np.array([number], np.int32)
+    state.clock_ms = ms + 1
     rows = inherited_rows(state.directory, command, ms)
     if rows is None:
         return in_turn(state)
     state.admission.remember(rows.frame, ms)
-    return carry_time(state, rows)
+    change = rows.frame.take(np.flatnonzero(rows.frame.type == UPSERT))
+    events = rows.frame.take(np.flatnonzero(rows.historical))
+    state.directory.apply(change, numbers)
+
+    def work(version: LiveVersion) -> None:
+        version.learn_zones(state.directory)
+        if events.rows and not version.dropped:
+            version.backfill(events, numbers)
+        if change.rows:
+            version.take(change, numbers, np.zeros(change.rows, np.bool_), ms + 1)
+        if version.moves(ms + 1):
+            # All at once: between two events of the past nothing came to be true.
+            merging.settle(version.machine, number, ms)
+
+    return in_turn(state, work)
 
 
 def inherited_rows(directory: Directory, command: Command, at_ms: int) -> RowsRecord | None:

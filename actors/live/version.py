@@ -268,6 +268,10 @@ class LiveVersion:
         self._effects = []
         return np.concatenate(found)
 
+    def moves(self, until_ms: int) -> bool:
+        """Whether anybody moves in it before a time."""
+        return not (self.dropped or self.paused or until_ms > self._options.horizon_ms)
+
     @property
     def looks_back(self) -> bool:
         """Whether any condition asks for events of the past."""

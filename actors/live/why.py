@@ -44,6 +44,7 @@ _OUTCOMES = {
     Outcome.REFUSED_HOLDOUT.text: "belongs to those kept out for comparison",
     Outcome.WHOLE_FLOW.text: "another token ended the whole entry",
     Outcome.EXIT.text: "what takes everybody out of the flow happened",
+    Outcome.MERGED.text: "turned out to be another customer",
 }
 NOT_TAKEN = (
     "by its rules he would have entered at {at}, but the flow took nobody in then: it was paused, "
@@ -145,8 +146,13 @@ class _Alone:
         first = max(after, self._source.head.journal_first - 1)
         for number, data in self._source.journal(first):
             record = decode_record(number, data, str(self.folder))
-            if isinstance(record, CommandRecord) and record.command["kind"] in TOLD:
-                yield number, data
+            if isinstance(record, CommandRecord):
+                command = record.command
+                inherits = command["kind"] == "inherit" and (
+                    hash_customer(command["into"]) == self._hash
+                )
+                if inherits or command["kind"] in TOLD:
+                    yield number, data
             elif isinstance(record, RowsRecord):
                 mine = np.flatnonzero(record.frame.id_hash == self._hash)
                 rows = np.flatnonzero(np.isin(record.frame.customer, mine))

@@ -328,6 +328,7 @@ class LiveReports:
     def person(self, flow: str, customer: str) -> dict[str, Any]:
         """What is known of a customer now, and where he stands in a flow. Raises NotFoundError."""
         self.versions(flow)
+        customer = self.engine.identities.aliases.customer(customer)
         known = self._ask("find", customer=customer)["known"]
         found = self.engine.state_of(customer) if known else None
         if found is None:
@@ -338,6 +339,7 @@ class LiveReports:
     def path(self, flow: str, number: int, customer: str) -> tuple[dict[str, Any], Truth]:
         """One customer's steps in a version, and where he stands. Raises NotFoundError."""
         self.version(flow, number)
+        customer = self.engine.identities.aliases.customer(customer)
         now_ms = self.engine.now_ms()
         answer = self._ask("path", flow=flow, version=number, customer=customer)
         return _known(answer), _truth(answer, now_ms)
@@ -348,6 +350,7 @@ class LiveReports:
         Raises NotFoundError.
         """
         ends = [[each.version, each.closed_ms] for each in self.versions(flow)]
+        customer = self.engine.identities.aliases.customer(customer)
         now_ms = self.engine.now_ms()
         answer = self._ask("why", flow=flow, customer=customer, ends=ends, now_ms=now_ms)
         return _known(answer), _truth(answer, now_ms)

@@ -124,6 +124,7 @@ _KINDS: tuple[tuple[type[HeadraceError], int, str, int], ...] = (
     (live.GoneError, 503, "shard-gone", 30_000),
     (live.DownError, 503, "shard-down", 2_000),
     (live.BehindError, 503, "shard-behind", 1_000),
+    (live.MovedError, 503, "customer-merged", 1_000),
     (live.UnknownError, 503, "no-answer-in-time", 1_000),
     (live.RefusedError, 409, "refused", 0),
     (GapError, 409, "gap-in-sequence", 0),

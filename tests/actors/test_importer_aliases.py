@@ -29,9 +29,7 @@ MAPPING = {
 
 def test_rows_of_aliases_are_those_of_the_customer(run: Run) -> None:
     pairs = "previous,user\nold,anon\nanon,ada\nada,old\nanon,bob\nold,ada\n"
-    found = run(
-        MAPPING, {"customers.csv": CUSTOMERS, "events.csv": EVENTS, "aliases.csv": pairs}
-    )
+    found = run(MAPPING, {"customers.csv": CUSTOMERS, "events.csv": EVENTS, "aliases.csv": pairs})
     assert found.refused() == [
         (3, "previous", "ada", "the alias is the customer"),
         (4, "previous", "anon", "the alias is another customer's already"),
