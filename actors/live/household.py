@@ -126,6 +126,10 @@ class Resident(LivePartition):
         number = int(self._state.directory.find(np.array([id_hash], np.uint64))[0])
         return None if number < 0 else self.id_of(number)
 
+    def shown_id(self, customer: int) -> str:
+        """The id of a customer number, "" for one who was erased, or merged into another."""
+        return "" if self._state.directory.is_erased(customer) else self.id_of(customer)
+
     def is_merged(self, id_hash: int) -> bool:
         """Whether an id means another customer by now."""
         return id_hash in self._state.merged
@@ -251,14 +255,14 @@ class Household:
         return {**found, "personal": dict(personal)}
 
     def page(self, after: int, limit: int) -> list[tuple[int, str]]:
-        """Numbers above `after` and ids of up to `limit` customers; of the erased only numbers.
+        """Numbers above `after` and ids of up to `limit` customers; only numbers of who is gone.
 
         Any thread but the partition's may call it.
         """
 
         def page() -> list[tuple[int, str]]:
             end = min(after + 1 + limit, len(self.partition.id_hashes()))
-            return [(n, self.partition.id_of(n).strip("\0")) for n in range(after + 1, end)]
+            return [(n, self.partition.shown_id(n)) for n in range(after + 1, end)]
 
         found: list[tuple[int, str]] = self._ask(page)
         return found

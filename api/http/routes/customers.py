@@ -19,7 +19,7 @@ from actors.service.forgetting import is_imported
 from actors.service.tenants import FIRST
 from actors.service.tenants import FOLDER as TENANTS
 from actors.service.uploads import Upload, read_upload
-from api.http.problems import Problem, ProblemError, not_found
+from api.http.problems import Problem, ProblemError, not_found, refuse
 from api.http.routing import Calling, Page, Pages, Routes, Strict, no_page
 from api.http.security import restored
 from core.audience import Kind

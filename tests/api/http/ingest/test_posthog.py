@@ -57,7 +57,7 @@ def test_views_are_standard_events() -> None:
     assert (screen["event"], screen["properties"]) == ("screen_viewed", {"screen": "pay"})
 
 
-def test_identify_sets_and_counts_the_link() -> None:
+def test_identify_sets_and_merges() -> None:
     found = event(
         "$identify",
         {"$set": {"plan": "gold"}, "$set_once": {"age": 3}, "$anon_distinct_id": "anon"},
@@ -65,7 +65,10 @@ def test_identify_sets_and_counts_the_link() -> None:
     (row,) = found.rows
     assert row == {"customer": "ada", "set": {"plan": "gold", "age": 3}}
     assert found.once == [(row, frozenset({"age"}))]
-    assert found.left_out == {"identity-link": 1}
+    assert found.merges == [Merge(0, "anon", "ada", False)]
+    found.refuse_merge(0, "the id was merged into another customer already")
+    assert found.rows == [row]
+    assert found.left_out == {"merge-refused": 1}
 
 
 def test_an_event_that_sets_is_an_event_and_a_change() -> None:

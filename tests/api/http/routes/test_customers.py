@@ -35,6 +35,7 @@ def test_a_customer_is_made_and_read_with_what_is_kept_apart(shop: Shop) -> None
         "tags": ["new"],
         "groups": ["vip"],
         "zone": "Europe/Riga",
+        "aliases": [],
         "places": [],
     }
     shop.done("PUT", "/v1/customers/a%2Fb", {"set": {"plan": None}})
@@ -170,3 +171,55 @@ def test_roles_decide_who_sees_and_changes_customers(shop: Shop) -> None:
     assert editor.problem("DELETE", "/v1/customers/c1")[0] == 403
     assert editor.problem("GET", "/v1/erasures")[0] == 403
     assert shop.served.ask("PUT", "/v1/customers/c1", json={}).status_code == 403
+
+
+def test_a_customer_is_merged_into_another(shop: Shop) -> None:
+    engine = shop.served.engine
+    shop.done("PUT", "/v1/customers/m-1", {"set": {"age": 40}})
+    shop.done("PUT", "/v1/customers/m-anon", {"set": {"age": 1, "plan": "pro"}})
+    engine.send([{"customer": "m-anon", "event": "signup", "message_id": "m-signup"}])
+    made = shop.done("POST", "/v1/customers/m-1/merge", {"previous": "m-anon"})
+    assert made == {"customer": "m-1", "aliases": ["m-anon"], "merged": True, "waiting": 0}
+    again = shop.done("POST", "/v1/customers/m-1/merge", {"previous": "m-anon"})
+    assert (again["merged"], again["aliases"]) == (False, ["m-anon"])
+    assert shop.actions("customer.")[-2:] == ["customer.merge", "customer.merge"]
+    engine.send([{"customer": "m-anon", "event": "signup", "message_id": "m-signup-2"}])
+    read = shop.done("GET", "/v1/customers/m-1")
+    assert (read["attributes"], read["aliases"]) == ({"age": 40, "plan": "pro"}, ["m-anon"])
+    assert shop.done("GET", "/v1/customers/m-anon") == read
+    for each in ("m-1", "m-anon"):
+        exported = shop.done("GET", f"/v1/customers/{each}/export")
+        assert exported["customer"]["aliases"] == ["m-anon"]
+        assert [e["event"] for e in exported["events"]] == ["signup", "signup"]
+    listed = [one["customer"] for one in shop.done("GET", "/v1/customers?limit=200")["items"]]
+    assert "m-1" in listed
+    assert "m-anon" not in listed
+
+
+@pytest.mark.parametrize(
+    ("into", "previous", "why"),
+    [
+        ("n-1", "n-1", "themselves"),
+        ("n-anon", "n-1", "themselves"),
+        ("n-2", "n-anon", "another customer already"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(shop: Shop, into: str, previous: str, why: str) -> None:
+    shop.done("POST", "/v1/customers/n-1/merge", {"previous": "n-anon"})
+    status, told = shop.problem("POST", f"/v1/customers/{into}/merge", {"previous": previous})
+    assert (status, told["code"]) == (409, "merge-refused")
+    assert why in told["detail"]
+    for wrong in ({}, {"previous": ""}, {"previous": "a", "more": 1}, {"previous": 5}):
+        assert shop.problem("POST", "/v1/customers/n-1/merge", wrong)[0] == 422
+
+
+def test_erasing_a_customer_erases_all_ids(shop: Shop) -> None:
+    shop.done("PUT", "/v1/customers/e-anon", {"set": {"email": "e@x.example", "plan": "pro"}})
+    shop.done("PUT", "/v1/customers/e-1", {"set": {"age": 3}})
+    shop.done("POST", "/v1/customers/e-1/merge", {"previous": "e-anon"})
+    shop.done("DELETE", "/v1/customers/e-anon")
+    for each in ("e-1", "e-anon"):
+        assert shop.problem("GET", f"/v1/customers/{each}")[0] == 404
+    shop.done("PUT", "/v1/customers/e-anon", {"set": {"age": 9}})
+    read = shop.done("GET", "/v1/customers/e-anon")
+    assert (read["customer"], read["attributes"], read["personal"]) == ("e-anon", {"age": 9}, {})
