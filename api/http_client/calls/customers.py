@@ -50,9 +50,19 @@ class CustomersCalls:
         return found
 
     def erase_customer(self, customer: str) -> dict[str, Any]:
-        """Erase a customer for good."""
+        """Erase a customer for good, with all ids that were merged into theirs."""
         found: dict[str, Any] = self._connection.fetch(
             "DELETE", at("/v1/customers/{}", customer), once=True
+        )
+        return found
+
+    def merge_customer(self, customer: str, previous: str) -> dict[str, Any]:
+        """Merge another customer into this one, for good."""
+        found: dict[str, Any] = self._connection.fetch(
+            "POST",
+            at("/v1/customers/{}/merge", customer),
+            body=given({"previous": previous}),
+            once=True,
         )
         return found
 
