@@ -113,6 +113,15 @@ class Identities:
         roots = dict.fromkeys(self.aliases.customer(each) for each in customers)
         return [each for root in roots for each in (root, *self.aliases.of_customer(root))]
 
+    def personal_of(self, customer: str) -> list[str]:
+        """The personal texts of a customer and of all aliases. Raises DownError."""
+        found: dict[str, None] = {}
+        for each in self.all_of([customer]):
+            state = self._gateway.ask(self._home(each), "state_of", each) or {}
+            personal = (state.get("personal") or {}).values()
+            found |= dict.fromkeys(value for value in personal if isinstance(value, str))
+        return list(found)
+
     def merge(self, pairs: Sequence[tuple[str, str]], request: str = "") -> Merged:
         """Merge the first customer of each pair into the second, in their order.
 

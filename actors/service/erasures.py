@@ -73,16 +73,15 @@ class Erasures:
 
         Raises DownError, StoreError, OSError.
         """
-        known = engine.state_of(customer) or {}
-        personal = known.get("personal") or {}
         texts = {
-            "personal": [str(value) for value in personal.values() if isinstance(value, str)],
+            "personal": engine.identities.personal_of(customer),
             "id": engine.identities.all_of([customer]),
         }
         erasure_id = f"{now_ms:013d}-{secrets.token_hex(4)}"
         done = engine.erase([customer], request=f"erasure {erasure_id}")
-        Refusals(engine.path).forget(customer)
-        sandbox.forget(engine.path, customer)
+        for each in texts["id"]:
+            Refusals(engine.path).forget(each)
+            sandbox.forget(engine.path, each)
         number = engine.partition_of(customer)
         found = engine.job(number, "erasure_of", customer) or (0, 0)
         erasure = Erasure(
@@ -108,8 +107,11 @@ class Erasures:
     ) -> None:
         """Write an erasure down; once that is stored, the scan of `folder` begins."""
         txn.put(TABLE, erasure.id, asdict(erasure))
-        (customer,) = texts["id"]
-        due = forgetting.note(txn, erasure.id, customer, wall_ms())
+        now_ms = wall_ms()
+        due = [
+            forgetting.note(txn, f"{erasure.id}.{place}" if place else erasure.id, each, now_ms)
+            for place, each in enumerate(texts["id"])
+        ]
         with self._lock:
             self._scanning.add(erasure.id)
         thread = threading.Thread(
@@ -139,7 +141,7 @@ class Erasures:
         self,
         rows: Rows,
         erasure: Erasure,
-        due: forgetting.Due,
+        due: Sequence[forgetting.Due],
         texts: Mapping[str, Sequence[str]],
         folder: Path,
         without: Sequence[Path],
@@ -165,20 +167,24 @@ class Erasures:
         self,
         rows: Rows,
         erasure: Erasure,
-        due: forgetting.Due,
+        due: Sequence[forgetting.Due],
         texts: Mapping[str, Sequence[str]],
         folder: Path,
     ) -> Erasure:
         """Forget them beside the engine, once no job of before is at work any more."""
         end_s = time.monotonic() + PATIENCE_S
-        while forgetting.is_used(rows, due):
+        while forgetting.is_used(rows, due[0]):
             if time.monotonic() > end_s:
                 return erasure
             time.sleep(LOOK_S)
         known = [text for each in texts.values() for text in each]
-        done = forgetting.forget(rows, folder, due, known)
+        done = [forgetting.forget(rows, folder, each, known) for each in due]
         return replace(
-            erasure, audiences=done.audiences, runs=done.runs, files=done.files, reached=True
+            erasure,
+            audiences=sum(each.audiences for each in done),
+            runs=sum(each.runs for each in done),
+            files=sum(each.files for each in done),
+            reached=True,
         )
 
 
@@ -197,8 +203,11 @@ def resume(rows: Rows, folder: Path, before_ms: int) -> int:
         found = forgetting.forget(rows, folder, due, None)
         done += 1
         with rows.write() as txn:
-            record = txn.get(TABLE, due.id)
+            erasure_id = due.id.partition(".")[0]  # of an alias it goes on with a number
+            record = txn.get(TABLE, erasure_id)
             if record is not None:
                 ended = replace(Erasure(**record), reached=True, audiences=found.audiences)
-                txn.put(TABLE, due.id, asdict(replace(ended, runs=found.runs, files=found.files)))
+                txn.put(
+                    TABLE, erasure_id, asdict(replace(ended, runs=found.runs, files=found.files))
+                )
     return done

@@ -178,3 +178,20 @@ def test_40_an_erasure_that_was_cut_short_goes_on(tmp_path: Path) -> None:
         assert GONE not in (folder / "order.json").read_text()
         # Nobody knows any more what to look for, so all files of before are gone.
         assert list((home / "audiences" / ".files").glob("*/*.csv")) == []
+
+
+def test_40_an_alias_is_erased_with_its_customer(tmp_path: Path) -> None:
+    folder, other = tmp_path / "data", CANARY.replace("0001", "0002")
+    with served(folder) as found:
+        shop = Shop(found)
+        shop.done("PUT", "/v1/customers/alias-1", {"set": {"email": CANARY, "plan": "pro"}})
+        shop.done("PUT", "/v1/customers/known-1", {"set": {"email": other}})
+        shop.done("POST", "/v1/customers/known-1/merge", {"previous": "alias-1"})
+        erasure = shop.done("DELETE", "/v1/customers/known-1")["id"]
+        path = f"/v1/erasures/{erasure}"
+        proof = until(lambda: (e := shop.done("GET", path))["scan"] != "running" and e)
+        assert (proof["scan"], proof["report"]["texts"]) == ("done", 4)
+        assert "personal" not in proof["report"]["hits"]
+        for each in ("known-1", "alias-1"):
+            assert shop.problem("GET", f"/v1/customers/{each}")[0] == 404
+    assert hits(folder, [CANARY.encode(), other.encode()]) == {}
