@@ -10,9 +10,10 @@ import numpy as np
 
 from ext.calendar cimport calendar_remove
 from ext.live cimport LiveMachine
+from ext.merging cimport merge_alone, merge_entry
 from ext.stored cimport BLOCK_BITS
 from ext.structs cimport *
-from ext.tokens cimport detail_of, note_outcome
+from ext.tokens cimport detail_of
 
 __all__ = ["settle", "take_in", "take_out"]
 
@@ -28,7 +29,7 @@ def take_out(LiveMachine machine, customers, int64_t at_ms, int64_t never_ms):
     """
     cdef MachineC* m = &machine.m
     cdef PersonC* person
-    cdef int32_t c, i, t
+    cdef int32_t c, i
     who = np.unique(np.ascontiguousarray(customers, np.int32))
     if len(who) and not 0 <= who[0] <= who[len(who) - 1] < m.s.persons_n:
         raise ValueError("no such customers")
@@ -44,14 +45,10 @@ def take_out(LiveMachine machine, customers, int64_t at_ms, int64_t never_ms):
         person = &m.s.persons[c]
         person.now_ms = max(person.now_ms, at_ms)
         if not person.crowd:
-            if person.state >= TOKEN_TIMED and person.state != TOKEN_IN_LINE:
-                note_outcome(m, person, person.node, OUT_MERGED, m.s.hashes[c])
+            merge_alone(m, person)
             continue
         for _, i in sorted(crowds[c]):
-            t = m.s.entries[i].first
-            while t >= 0:
-                note_outcome(m, person, m.s.tokens[t].node, OUT_MERGED, m.s.entries[i].hash)
-                t = m.s.tokens[t].entry_next
+            merge_entry(m, person, i)
     machine.erase(who, never_ms)
     return found
 
