@@ -88,6 +88,9 @@ class Happenings:
         more behind the place even if there are fewer than `limit`, unless it is the last record's.
         """
         record, index = after
+        last = self._follower.store.head.journal_last
+        if record > last:
+            return [], (last, 0)  # an older journal was restored: it goes on from its end
         end = min(self._follower.kept, record + RECORDS_MAX)
         found: list[dict[str, Any]] = []
         if end <= record:

@@ -56,6 +56,8 @@ class Hook:
     secrets: list[str]
     status: Status = "active"
     networks: list[str] = field(default_factory=list)
+    instance: str = ""
+    """Of the data directory that the places are of."""
     delivered: int = 0
     failures: int = 0
     """Attempts that failed since the last that did not."""
@@ -204,12 +206,17 @@ class Webhooks:
     def delete(self, txn: WriteTxn, hook: Hook) -> None:
         """Forget a subscription, with all that waits for it."""
         txn.delete(TABLE, f"{HOOK}:{hook.id}")
-        for kind in (WAIT, DEAD):
-            for key, _ in list(txn.scan(TABLE, f"{kind}:{hook.id}:")):
-                txn.delete(TABLE, key)
+        self.forget_parcels(txn, hook.id)
         txn.when_stored(lambda: self.sweep({hook.id: []}))
 
     # -- parcels
+
+    @staticmethod
+    def forget_parcels(txn: WriteTxn, hook_id: str) -> None:
+        """Forget all that waits for a subscription, or was given up."""
+        for kind in (WAIT, DEAD):
+            for key, _ in list(txn.scan(TABLE, f"{kind}:{hook_id}:")):
+                txn.delete(TABLE, key)
 
     @staticmethod
     def parcels(

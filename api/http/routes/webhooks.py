@@ -161,6 +161,7 @@ def webhook_routes() -> Routes:
             places=[[end, 0] for end in ends],
             secrets=[],
             networks=body.networks,
+            instance=engine.manifest.instance,
         )
         with call.change() as change:
             hook, secret = _hooks(call).create(change.txn, hook)

@@ -106,6 +106,14 @@ def test_what_comes_later_is_behind_the_end(live: Followed) -> None:
     assert kinds == ["entered", "sent"]
 
 
+def test_a_place_behind_a_journal_that_was_restored_leads_to_its_end(live: Followed) -> None:
+    work(live)
+    last = live.follow().ask("ends", {})["ends"][0]
+    assert feed(live, [last + 5, 2]) | {"items": [], "place": [last, 0]} == feed(
+        live, [last + 5, 2]
+    )
+
+
 def test_of_the_erased_nothing_is_told_that_was_before(live: Followed) -> None:
     work(live)
     told = [e for e in everything(live) if e["customer"] == "b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ import pytest
 
 from actors.live.happenings import KINDS
 from actors.service import couriers
-from actors.service.webhooks import FOLDER
+from actors.service.webhooks import FOLDER, Webhooks
 from api.http.routes.webhooks import Kind
 from http_service import served
 from http_shop import MAIL, Shop, mailing
@@ -303,6 +304,22 @@ def test_there_are_twenty_at_most(shop: Shop) -> None:
     for _ in range(20):
         shop.done("POST", PATH, body)
     assert shop.problem("POST", PATH, body)[0] == 409
+
+
+def test_in_another_data_directory_it_begins_anew(shop: Shop, inbox: Received) -> None:
+    inbox.answer = lambda body, number: 503
+    hook = subscribe(shop, inbox)
+    go(shop, "w1")
+    until(lambda: shop.done("GET", f"{PATH}/{hook}")["waiting"] == 3)
+    # As after a repartition, where the same numbers are other customers'.
+    hooks = Webhooks(shop.served.engine.path)
+    with shop.served.service.plane.tenant("main").write() as txn:
+        hooks.put(txn, replace(hooks.find(txn, hook), instance="other", places=[[0, 0]]))
+    until(lambda: shop.done("GET", f"{PATH}/{hook}")["waiting"] == 0)
+    inbox.answer = lambda body, number: 204
+    go(shop, "w2")
+    until(told(inbox, 3))
+    assert inbox.steps() == {"w2": STEPS}
 
 
 def test_the_document_names_every_kind() -> None:
