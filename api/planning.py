@@ -11,6 +11,7 @@ they say, not by how they are written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ FLOWS, CONTENT = "flows", "content"
 SCHEMA, SEGMENTS = "schema.yaml", "segments.yaml"
 KINDS = ("schema", "segments", "content", "flow")
 SUFFIXES = (".yaml", ".yml", ".json")
+NOTHING = hashlib.sha256(b"null").hexdigest()[:16]
+"""The revision of what is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Change:
 
     `action` is `create`, `change` or, of a flow, `publish` of what is its draft already. `told` are
     the places that differ, `document` what it is to be; `errors` would keep a flow from being
-    published; `edition` is that of the draft that the plan was made of.
+    published; `edition` is that of the draft that the plan was made of, `revision` that of anything
+    else.
     """
 
     kind: str
@@ -49,6 +53,7 @@ class Change:
     file: str
     errors: tuple[str, ...] = ()
     edition: int | None = None
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +125,37 @@ def _files(folder: Path) -> list[Path]:
 def _schema(path: Path, client: HttpClient) -> Iterator[Change | None]:
     if path.exists():
         wanted = load_yaml(path, TenantSchema, "the schema").to_json()
-        yield _compared("schema", "schema", client.read_schema()["document"], wanted, path)
+        standing = client.read_schema()
+        found = _compared("schema", "schema", standing["document"], wanted, path)
+        yield _since(found, standing["revision"])
 
 
 def _segments(path: Path, client: HttpClient) -> Iterator[Change | None]:
     if path.exists():
         wanted = open_segments(path).model_dump(mode="json")
-        standing = client.read_segments_document()["document"]
-        yield _compared("segments", "segments", standing, wanted, path)
+        standing = client.read_segments_document()
+        found = _compared("segments", "segments", standing["document"], wanted, path)
+        yield _since(found, standing["revision"])
 
 
 def _contents(folder: Path, client: HttpClient) -> Iterator[Change | None]:
     for path in _files(folder):
         wanted = load_yaml(path, ContentFile, "the content")
         try:
-            known = ContentFile.model_validate(client.read_content(path.stem)["content"])
-            standing = known.model_dump(mode="json")
+            told = client.read_content(path.stem)
+            standing = ContentFile.model_validate(told["content"]).model_dump(mode="json")
+            known = told["revision"]
         except ApiError as error:
             if error.status != 404:
                 raise
-            standing = None
+            standing, known = None, NOTHING
         document = wanted.model_dump(mode="json", exclude_unset=True)
         found = _compared("content", path.stem, standing, wanted.model_dump(mode="json"), path)
-        yield None if found is None else replace(found, document=document)
+        yield None if found is None else replace(found, document=document, revision=known)
+
+
+def _since(found: Change | None, revision: str) -> Change | None:
+    return None if found is None else replace(found, revision=revision)
 
 
 def _compared(
@@ -220,14 +233,15 @@ def apply(
 ) -> Iterator[str]:
     """Make the changes, and tell each when it is made. Raises ApiError at the first that is not.
 
-    Drafts are saved only over the editions that the plan was made of. `audiences` are the numbers
+    Each is made only to what the plan was made of: where somebody changed it since, the ApiError
+    is 409 and has both versions. `audiences` are the numbers
     of people that are acknowledged, by flow.
     """
     for change in wanted.changes:
         if change.kind == "schema":
-            client.set_schema(change.document)
+            client.set_schema(change.document, if_match=change.revision)
         elif change.kind == "segments":
-            client.set_segments_document(change.document)
+            client.set_segments_document(change.document, if_match=change.revision)
         elif change.kind == "content":
             _put_content(client, change)
         else:
@@ -237,7 +251,10 @@ def apply(
 
 
 def _put_content(client: HttpClient, change: Change) -> None:
-    client.ask("PUT", f"/v1/content/{change.name}", body=change.document, once=True)
+    headers = {"If-Match": change.revision}
+    client.ask(
+        "PUT", f"/v1/content/{change.name}", body=change.document, headers=headers, once=True
+    )
 
 
 def _publish(

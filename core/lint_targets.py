@@ -20,6 +20,8 @@ ANSWERS: Mapping[str, Channel] = {
     "banner_clicked": "banner",
 }
 """Events that only what was sent on a channel can bring about."""
+MESSAGE = ("message", "")
+"""That a branch sends something by a channel of which clicks are `message_clicked`."""
 
 
 def targets(view: View) -> Iterator[Violation]:
@@ -40,6 +42,8 @@ def targets(view: View) -> Iterator[Violation]:
         needs: list[tuple[str, str]] = []
         if event in ANSWERS:
             needs.append(("channel", ANSWERS[event]))
+        elif event == "message_clicked":
+            needs.append(MESSAGE)
         if needs and template is not None:
             needs.append(("template", template))
         # A branch is steered by answers; where others wait for the target, it should as well.
@@ -67,6 +71,8 @@ def _done(view: View, before: list[int]) -> dict[tuple[str, str], int]:
             continue
         if isinstance(node, Send):
             acts = [("channel", node.channel), ("template", node.template)]
+            if node.channel not in ("email", "banner"):  # whose clicks have names of their own
+                acts.append(MESSAGE)
         elif isinstance(node, WaitEvent):
             acts = [("wait", node.event), ("wait", "")]
         elif isinstance(node, WaitAny):
@@ -86,6 +92,8 @@ def _template(where: Model | None) -> str | None:
 
 def _lack(need: tuple[str, str]) -> str:
     kind, name = need
+    if need == MESSAGE:
+        return "sends nothing whose clicks are told so"
     if kind == "channel":
         return f"sends nothing by {CHANNEL_NAMES[name]}"
     return f"never sends {quoted(name)}" if kind == "template" else "waits for something else"

@@ -98,6 +98,41 @@ def test_a_folder_is_planned_applied_and_then_as_it_is(
         ]
 
 
+@pytest.mark.parametrize("kind", ["schema", "segments", "content"])
+def test_a_change_that_came_in_between_is_not_gone_over(
+    service: Served, folder: Path, kind: str
+) -> None:
+    name = "letter-of-race"
+    letter = {"channels": {"email": {"address": "email", "parts": {"text": {"text": "Dear"}}}}}
+    schema = service.engine.schema.to_json()
+    with HttpClient(service.url, service.admin) as client:
+        (folder / "schema.yaml").write_text(
+            json.dumps({**schema, "attributes": {**schema["attributes"], "a": {"type": "string"}}})
+        )
+        (folder / "segments.yaml").write_text(json.dumps({"segments": {"mine": {"did": "signup"}}}))
+        (folder / "content" / f"{name}.yaml").write_text(json.dumps({**letter, "state": "draft"}))
+        stale = plan(folder, client)
+        wanted = [change for change in stale.changes if change.kind == kind][-1:]
+        others = {
+            "schema": lambda: client.set_schema(
+                {**schema, "attributes": {**schema["attributes"], "b": {"type": "string"}}}
+            ),
+            "segments": lambda: client.set_segments_document(
+                {"segments": {"theirs": {"did": "order"}}}
+            ),
+            "content": lambda: client.ask(
+                "PUT", f"/v1/content/{name}", body={**letter, "state": "ready"}
+            ),
+        }
+        others[kind]()
+        with pytest.raises(ApiError) as caught:
+            list(apply(Plan(tuple(wanted)), client, audiences={}))
+        assert caught.value.status == 409
+        problem = caught.value.problem
+        assert problem["code"] == "changed-meanwhile"
+        assert problem["current"] != problem["sent"]
+
+
 def test_what_is_doubtful_is_told_when_it_is_published(
     service: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

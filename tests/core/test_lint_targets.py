@@ -61,6 +61,14 @@ def test_A072_the_target_is_an_answer_to_what_each_branch_sends(
     assert found(target, MAIL, b, mail=MAIL) == told
 
 
+def test_A072_a_click_in_any_other_message_is_no_answer_to_mail() -> None:
+    target = {"event": "message_clicked"}
+    told = "sends nothing whose clicks are told so, and the target is 'message_clicked'"
+    assert found(target, TEXT, TEXT) == []
+    assert found(target, TEXT, MAIL) == [f"branch 'B' {told}"]
+    assert found(target, MAIL, {**MAIL, "next": "text"}, text=TEXT) == [f"branch 'A' {told}"]
+
+
 def test_A072_branches_that_go_on_by_an_answer_go_on_by_the_target() -> None:
     bought, clicked = wait("purchase"), wait("email_clicked")
     target = {"event": "purchase"}
