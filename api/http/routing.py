@@ -281,7 +281,7 @@ class Routes(APIRouter):
         always = ALWAYS if scope is not None else (400, 500)
         if method in CHANGING and body_bytes_max is not None:
             always = (*always, 413, 415)
-        stated = {**(extra or {}), "x-scope": scope or "", "x-cost": cost}
+        stated = {"x-scope": scope or "", **(extra or {}), "x-cost": cost}
         if beyond:
             why = {400: "Numbers have at most 64 bits", **beyond}
             stated["x-beyond-schema"] = {str(each): text for each, text in why.items()}

