@@ -23,8 +23,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+from actors.intake.strange import Strange
 from actors.live.data_dir import read_manifest, socket_path
 from actors.live.errors import BusyError, DownError, RefusedError, UnknownError
 from actors.live.replies import Done, Entrants, InFlight, Reply
@@ -38,6 +39,8 @@ AGAIN_S = 0.05
 AGAIN_MAX_S = 1.0
 
 Row = Mapping[str, Any]
+
+Name = TypeVar("Name")
 
 
 class Client:
@@ -81,6 +84,7 @@ class Client:
                 total.duplicates + reply.duplicates,
                 total.rejects + moved,
                 _added(total.dropped, reply.dropped),
+                _added(total.strange, reply.strange),
             )
             first += len(batch)
         return total
@@ -209,7 +213,8 @@ class Client:
     def _send(self, rows: Sequence[Row], **named: Any) -> Reply:
         found = self._call("send", rows=[dict(row) for row in rows], **named)
         rejects = [(row, place, code, what) for row, place, code, what in found["rejects"]]
-        return Reply(found["accepted"], found["duplicates"], rejects, found["dropped"])
+        strange = {Strange(*what): count for *what, count in found.get("strange", ())}
+        return Reply(found["accepted"], found["duplicates"], rejects, found["dropped"], strange)
 
     def _ended(self, job: str) -> Any:
         """What a job of the engine's returns, once it has ended."""
@@ -292,5 +297,5 @@ class Client:
         )
 
 
-def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+def _added(one: Mapping[Name, int], other: Mapping[Name, int]) -> dict[Name, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}

@@ -74,8 +74,15 @@ def _begin_export(engine: Engine, path: str) -> str:
     return job
 
 
+def _send(engine: Engine, **said: Any) -> dict[str, Any]:
+    """Send rows; the keys of what is strange are no keys of a message."""
+    reply = engine.send(**said)
+    strange = [[*what, count] for what, count in reply.strange.items()]
+    return {**asdict(reply), "strange": strange}
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
-    "send": lambda engine, **a: asdict(engine.send(**a)),
+    "send": _send,
     "sequence_of": lambda engine, **a: engine.sequence_of(**a),
     "set_schema": lambda engine, **a: asdict(engine.set_schema(**a)),
     "set_segments": lambda engine, **a: asdict(engine.set_segments(**a)),

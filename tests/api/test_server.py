@@ -46,6 +46,7 @@ def test_a_client_can_ask_everything(folder: Path) -> None:
         assert client.upsert_customers(customers(3)).accepted == 3
         reply = client.send_events([*signups(3), {"customer": "c9", "event": "nothing"}])
         assert (reply.accepted, reply.rejects[0][:3]) == (3, (3, "/3/event", "unknown-event"))
+        assert [(each.event, n) for each, n in reply.strange.items()] == [("nothing", 1)]
         numbered = client.send_events(signups(2, 50), source="crm", sequence=1)
         assert (numbered.accepted, client.sequence_of("crm")) == (2, 1)
         assert client.counts("welcome").entered.tolist()[0] == 5
