@@ -30,14 +30,14 @@ class Success:
     and while either rate is.
     """
 
-    node: str | None
     branch: str
     watched: int
     succeeded: int
     matured: int
     matured_succeeded: int
-    rate: Share | None
-    difference: Share | None
+    node: str | None = None
+    rate: Share | None = None
+    difference: Share | None = None
 
 
 def successes_of(flow: Flow, found: Mapping[str, Sequence[int]]) -> list[Success]:
@@ -60,7 +60,7 @@ def successes_of(flow: Flow, found: Mapping[str, Sequence[int]]) -> list[Success
             against = found["matured_succeeded"][other], found["matured"][other]
         judged.append(
             Success(
-                node, branch, found["watched"][place], found["succeeded"][place], n, s,
+                branch, found["watched"][place], found["succeeded"][place], n, s, node,
                 Share(s / n, *wilson(s, n)) if n else None, _difference(s, n, against),
             )
         )  # fmt: skip

@@ -27,6 +27,8 @@ SHORT, LONG = 2, 40  # examples of each operation
 WALKS = 10  # along links, for each of these
 ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429", "5xx")  # where nothing else is said
 CONDITION_LACKS = ("400", "401", "403", "406", "415", "422", "428")
+REFUSED = ("400", "401", "403", "404", "405", "406", "409", "415", "422", "428", "429", "5xx")
+ROWS = "application/x-ndjson"
 PHASES = ("examples,coverage", "fuzzing", "stateful")
 
 
@@ -50,6 +52,14 @@ def _settings(document: dict[str, Any]) -> str:
                 f'include-operation-id = "{operation["operationId"]}"',
                 "[operations.checks.positive_data_acceptance]",
                 f"expected-statuses = {[*ACCEPTED, *beyond]}",
+            ]
+        if ROWS in operation.get("requestBody", {}).get("content", {}):
+            # A line that nobody can read costs itself alone: the answer tells of it, and is a 200.
+            lines += [
+                "[[operations]]",
+                f'include-operation-id = "{operation["operationId"]}"',
+                "[operations.checks.negative_data_rejection]",
+                f"expected-statuses = {['200', *REFUSED]}",
             ]
     return "\n".join(lines)
 
