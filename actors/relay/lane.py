@@ -24,6 +24,7 @@ from actors.relay.disabled import DisabledAddresses
 from actors.relay.effects import Effect
 from actors.relay.feed import Feed, IsOurs, Taken
 from actors.relay.ledger import Ledger
+from actors.relay.outbox import START, Cursor
 from actors.relay.outcomes import (
     Ambiguous,
     Dead,
@@ -65,6 +66,7 @@ class Lane:
         self._feed: Feed
         self._commits: dict[str, int] = {}  # of messages that were taken and are not settled
         self._fed = False  # whether there is a feed yet
+        self._ahead: tuple[Cursor, list[Effect | None]] = START, []  # what was seen behind a cursor
         self._provider = provider
         self._channels = channels
         self._held = True  # whether there may be rows that were held
@@ -106,9 +108,12 @@ class Lane:
         """How many messages wait, of new ones LOOK_MAX at most; since when the oldest, ms UTC."""
         if not self._fed:
             return 0, None
-        # Another feed from there on, so that this one goes on undisturbed.
-        ahead = await Feed(self._ledger, self._feed.cursor, self._is_ours).take(LOOK_MAX)
-        waiting = [row.effect for _, _, row in self._waiting] + [each.effect for each in ahead]
+        cursor = self._feed.cursor
+        if cursor != self._ahead[0] or len(self._ahead[1]) < LOOK_MAX:
+            # Another feed from there on, so that this one goes on undisturbed.
+            found = await Feed(self._ledger, cursor, self._is_ours).take(LOOK_MAX)
+            self._ahead = cursor, [each.effect for each in found]
+        waiting = [row.effect for _, _, row in self._waiting] + self._ahead[1]
         since = [effect.committed_ms for effect in waiting if effect is not None]
         return len(waiting) + len(self._active), min(since, default=None)
 
