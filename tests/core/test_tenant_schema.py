@@ -34,6 +34,8 @@ def test_a_schema_is_read_with_its_defaults() -> None:
         "future_ms": 600_000,
         "unknown_customers": "create",
         "unknown_fields": "reject",
+        "unknown_events": "reject",
+        "wrong_types": "reject",
         "id_bytes_max": 511,
         "text_bytes_max": 65_536,
         "fields_max": 1_000,

@@ -97,7 +97,9 @@ def test_both_interpreters_decide_alike() -> None:
     print(reached.report())
     assert reached.cases >= 0.9 * CASES
     assert len(ports() & set(reached.ports)) >= 0.95 * len(ports()), reached.report()
-    assert set(reached.outcomes) == {outcome.text for outcome in Outcome}, reached.report()
+    # Customers are merged live alone.
+    possible = {outcome.text for outcome in Outcome if outcome is not Outcome.MERGED}
+    assert set(reached.outcomes) == possible, reached.report()
     assert reached.share_of_comparisons() >= 0.8, reached.report()
 
 

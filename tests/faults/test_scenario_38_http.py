@@ -133,6 +133,8 @@ def test_what_is_anothers_is_told_as_what_is_not_there(
             continue
         if operation.method == "PUT" and operation.path.endswith("}"):
             continue  # makes what has this name of one's own
+        if operation.path == "/v1/customers/{customer}/merge":
+            continue  # remembers an alias of one's own, whoever else knows the name
         unknown = {name: stranger(acme[name]) for name in known} | {"version": "1"}
         theirs, nobodys = (alike(operation, service, rival, ids) for ids in ({**acme}, unknown))
         assert theirs == nobodys, operation.place
