@@ -207,9 +207,11 @@ def _store(
         except HeadraceError:
             return  # or deleted it
         failures = turn.failures if turn.delivered else now.failures + turn.failures
+        # What was passed over may be wanted by now; what is told again for it has the same id.
+        asked = (now.kinds, now.flows) == (hook.kinds, hook.flows)
         after = replace(
             now,
-            places=now.places if places is None else places,
+            places=places if places is not None and asked else now.places,
             delivered=now.delivered + turn.delivered,
             failures=failures,
             problem=turn.problem or ("" if turn.delivered else now.problem),

@@ -101,7 +101,9 @@ async def _taken(intake: Intake, request: Request, kind: str, call: bytes) -> Re
             check_write_key(request, key)
         return key
 
-    answer = await intake.take(request, replace(DIALECT, key_of=key_of, told=None), read, lambda *_: {})
+    answer = await intake.take(
+        request, replace(DIALECT, key_of=key_of, told=None), read, lambda *_: {}
+    )
     return Response(PIXEL, 200, media_type="image/gif") if answer.status_code == 200 else answer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,10 +98,31 @@ def test_a_receiver_hears_of_its_kinds_and_flows_alone(shop: Shop, inbox: Receiv
     go(shop, "k3", event="order")
     until(told(inbox, 1))
     assert inbox.steps() == {"k3": ["entered"]}
+    until(lambda: shop.done("GET", f"{PATH}/{hook}")["delivered"] == 1)
     shop.done("PATCH", f"{PATH}/{hook}", {"kinds": ["completed"], "flows": []})
     go(shop, "k4")
     until(lambda: "k4" in inbox.steps())
     assert inbox.steps() == {"k3": ["entered"], "k4": ["completed"]}
+
+
+def test_what_is_asked_for_while_a_turn_is_under_way_is_told(
+    shop: Shop, inbox: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = subscribe(shop, inbox, "entered", flows=["other"])
+    fresh, changed = couriers._Work.fresh, threading.Event()
+
+    def change() -> None:
+        shop.done("PATCH", f"{PATH}/{hook}", {"kinds": ["completed"], "flows": []})
+        go(shop, "w1")
+        changed.set()
+
+    async def behind(self: couriers._Work, *args: Any) -> Any:
+        if not changed.is_set():
+            await asyncio.to_thread(change)
+        return await fresh(self, *args)
+
+    monkeypatch.setattr(couriers._Work, "fresh", behind)
+    until(lambda: inbox.steps() == {"w1": ["completed"]}, lambda: inbox.steps())
 
 
 def test_what_fails_is_tried_again_and_holds_up_its_customer_alone(
