@@ -24,7 +24,7 @@ HEAD_BYTES_MAX = 64 << 10  # of a request's first line and headers
 HEAD_S = 15.0  # so long may these take, and the first byte of a connection
 CONNECTIONS_MAX = 16_000
 REQUESTS_MAX = 1_000  # that have arrived and are not answered
-UNREAD_BYTES_MAX = 4 << 20  # that are let come after the answer, so that it is read
+UNREAD_BYTES_MAX = 32 << 20  # that are let come after the answer, so that it is read
 SPARE_FILES = 1_024  # that are left to everything else
 BUSY_MS = 1_000
 
