@@ -68,7 +68,7 @@ def _drafts(folder: Path, runs: int) -> UserMeasured:
 
 
 def _command(folder: Path, replicates: int, runs: int) -> UserMeasured:
-    return _measured(partial(_simulate, folder, 1), partial(_simulate, folder, replicates), runs)
+    return _measured(partial(simulate, folder, 1), partial(simulate, folder, replicates), runs)
 
 
 def _engine(folder: Path, replicates: int, runs: int) -> UserMeasured:
@@ -105,7 +105,7 @@ def _load_and_run(folder: Path, drafts: list[Program], options: RunOptions) -> N
         dry_run(bind(draft, audience, options), workers=WORKERS)
 
 
-def _simulate(folder: Path, replicates: int) -> None:
+def simulate(folder: Path, replicates: int) -> None:
     """Run the command in a process of its own, report and all; RuntimeError where it fails."""
     command = [
         sys.executable, "-c", COMMAND, "simulate", str(FLOW_PATH), "--audience", str(folder),

@@ -42,6 +42,11 @@ def asker(connection: http.client.HTTPConnection, key: str) -> Ask:
     return ask
 
 
+def start(ask: Ask, order: dict[str, Any]) -> str:
+    """Ask for a dry run; its id."""
+    return str(ask("POST", "/v1/runs", json.dumps(order).encode(), "application/json")["id"])
+
+
 @contextmanager
 def running(ask: Ask) -> Iterator[Callable[[], bool]]:
     """Within the block dry runs of the reference journey are at work; yields whether one still is.
@@ -56,8 +61,7 @@ def running(ask: Ask) -> Iterator[Callable[[], bool]]:
         "replicates": REPLICATES,
         "draft": {"document": FLOW.model_dump(mode="json", by_alias=True, exclude_unset=True)},
     }
-    body = json.dumps(order).encode()
-    runs = [ask("POST", "/v1/runs", body, "application/json")["id"] for _ in range(RUNS)]
+    runs = [start(ask, order) for _ in range(RUNS)]
     _wait(ask, runs[0], "running", "dry run")
 
     def still() -> bool:

@@ -80,6 +80,7 @@ class Served:
     port: int
     key: str
     pid: int
+    data: Path
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection, which is kept, and sends what it has at once."""
@@ -99,7 +100,7 @@ def served() -> Iterator[Served]:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
-            found = _ready(process)
+            found = _ready(process, data)
             with Client(data) as client:
                 client.set_schema(SCHEMA)
                 client.publish(json.dumps(FLOW))
@@ -109,14 +110,14 @@ def served() -> Iterator[Served]:
             process.communicate()
 
 
-def _ready(process: subprocess.Popen[str]) -> Served:
+def _ready(process: subprocess.Popen[str], data: Path) -> Served:
     port = key = ""
     assert process.stdout is not None
     for line in process.stdout:
         port = next(iter(re.findall(r"http://127\.0\.0\.1:(\d+)", line)), port)
         key = next(iter(re.findall(r"hr_live_\w+", line)), key)
         if port and key and "ready" in line:
-            return Served(int(port), key, process.pid)
+            return Served(int(port), key, process.pid, data)
     raise RuntimeError("headrace serve did not start")
 
 

@@ -10,6 +10,7 @@ from bench.live import (
     figures_latency,
     figures_memory,
     figures_recovery,
+    figures_runs,
 )
 from bench.live.contest import OURS, RIVALS, Standing, run_once
 from bench.live.figures import Form, Measured
@@ -17,7 +18,15 @@ from bench.live.load import make_load
 
 CONTEST = "contest"
 LATENCY = "latency"
-GROUPS = (CONTEST, LATENCY, "recovery", "memory", "failpoints", figures_http.GROUP)
+GROUPS = (
+    CONTEST,
+    LATENCY,
+    "recovery",
+    "memory",
+    "failpoints",
+    figures_http.GROUP,
+    figures_runs.GROUP,
+)
 
 
 def measure(
@@ -36,6 +45,7 @@ def measure(
         "memory": lambda: figures_memory.measure(form),
         "failpoints": figures_failpoints.measure,
         figures_http.GROUP: lambda: figures_http.measure(form),
+        figures_runs.GROUP: lambda: figures_runs.measure(form),
     }
     whole = Measured()
     for name, take in taken.items():

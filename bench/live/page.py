@@ -23,13 +23,14 @@ from bench.live.contest import NAMED, OURS
 from bench.live.figures_contest import RATE_BAR
 from bench.live.figures_http import GROUP as HTTP
 from bench.live.figures_latency import ONE
+from bench.live.figures_runs import GROUP as RUNS
 from bench.live.groups import GROUPS, LATENCY
 from bench.live.plots import draw_entries, draw_latencies
 from bench.page import IMAGES, PLACE, PageError, figures_table, markdown, memory_gib, shrink
 
 TEMPLATE = results.CHECKOUT / "bench" / "performance-live.md.in"
 PAGE = "performance-live.md"
-TOLD = [group for group in GROUPS if group != HTTP]
+TOLD = [group for group in GROUPS if group not in (HTTP, RUNS)]
 """The groups that the page is about: the engine without what HTTP adds."""
 MET = {None: "", True: "met", False: "**missed**"}
 

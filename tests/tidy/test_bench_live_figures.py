@@ -1,7 +1,7 @@
 """Checks what is measured of the live engine: short forms of each group, and how bars are judged.
 
-`bench` is no part of what is installed, so it is imported from the checkout. Nothing here needs
-Ray: shards are threads of this process.
+`bench` is no part of what is installed, so it is imported from the checkout. Nothing but the
+dry run over HTTP needs Ray: shards are threads of this process.
 """
 
 import json
@@ -30,7 +30,7 @@ def _module(name: str) -> Any:
 
 def _form(**sizes: Any) -> Any:
     figures = _module("figures")
-    return replace(figures.Form("tiny", 300, 1, 1.0, 400, 3_000, 1, 2_000, 200), **sizes)
+    return replace(figures.Form("tiny", 300, 1, 1.0, 400, 3_000, 1, 2_000, 200, 2_000), **sizes)
 
 
 def test_the_long_form_is_what_the_bars_were_set_for() -> None:
@@ -239,6 +239,15 @@ def test_looks_are_not_counted_while_a_failpoint_is_armed() -> None:
             pass
     finally:
         failpoints.disarm()
+
+
+def test_a_dry_run_over_http_is_held_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    (figure,) = _module("figures_runs").measure(_form()).figures
+    assert figure.rival == "headrace simulate"
+    assert (figure.bar.relation, figure.bar.value) == ("at most", 1.5)
+    assert min(figure.ours, figure.theirs) > 0
+    with capsys.disabled():
+        print(f"\n{figure.name}: {figure.ratio:.2f} of the command's time", end="")
 
 
 def test_stages_of_partitions_add_up(tmp_path: Path) -> None:
