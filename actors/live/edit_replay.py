@@ -13,20 +13,27 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import msgpack
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.live.errors import DownError, RefusedError
 from actors.live.follower import Follower
 from actors.live.version import LiveVersion
 from core.errors import HeadraceError
 from core.outcomes import outcome_text
+from ext.positions import positions
 
 CHOICES = ("pin", "drop", "reset")
 REPLACED = "version_replaced"
 ALIVE_S = 110  # a process that was forgotten ends by itself
 
+NEVER_MS = np.iinfo(np.int64).max
+
+Way = tuple[int, str, int, str, str]
+"""From version and node to version and node, and why."""
 Place = tuple[int, str, int | None]
 """Where somebody stands: version, node, and when he is due there, ms; None for never."""
 
@@ -42,7 +49,7 @@ class Move:
     after: Sequence[Place]
     ends: Sequence[tuple[int, str, str]]
 
-    def ways(self) -> list[tuple[int, str, int, str, str]]:
+    def ways(self) -> list[Way]:
         """From where to where, and why: version, node, version, node, reason.
 
         Who stays has no reason. Who leaves the flow goes to version 0, or if he began anew and
@@ -98,63 +105,123 @@ def _tried(
     """Carry a command out for all partitions, and see who moved. The state is spoilt then."""
     partition, _, number = after.partition(":")
     behind = (int(partition), int(number)) if after else (-1, -1)
-    counted: Counter[tuple[int, str, int, str, str]] = Counter()
+    counted: Counter[Way] = Counter()
     items: list[dict[str, Any]] = []
     people = 0
     for index, follower in enumerate(followers):
-        moves = _moves(follower, command)
-        people += len(moves)
-        for customer, move in moves.items():
-            counted.update(set(move.ways()))
-            if (index, customer) > behind and len(items) < limit:
-                items.append(
-                    {
-                        "key": f"{index}:{customer}",
-                        "customer": follower.id_of(customer),
-                        "before": move.before,
-                        "after": move.after,
-                        "ends": move.ends,
-                    }
-                )
+        tried = _Tried.of(follower, command)
+        people += len(tried.people)
+        counted.update(tried.ways())
+        first = 0
+        if index <= behind[0]:
+            first = len(tried.people) if index < behind[0] else tried.behind(behind[1])
+        for place in range(first, min(first + limit - len(items), len(tried.people))):
+            customer, move = int(tried.people[place]), tried.move(place)
+            items.append(
+                {
+                    "key": f"{index}:{customer}",
+                    "customer": follower.id_of(customer),
+                    "before": move.before,
+                    "after": move.after,
+                    "ends": move.ends,
+                }
+            )
     moves_told = [[*way, n] for way, n in sorted(counted.items())]
     return {"people": people, "moves": moves_told, "items": items}
 
 
-def _moves(follower: Follower, command: Mapping[str, Any]) -> dict[int, Move]:
-    """Who was inside a flow before a command was carried out, in order, and what became of him."""
-    flow = command["flow"]
-    before: dict[int, list[Place]] = {}
-    for version in follower.running(flow):
-        for customer in range(version.machine.customers if not version.dropped else 0):
-            places = _places(version, customer)
-            if places:
-                before.setdefault(customer, []).extend(places)
-    follower.try_out(command)
-    ends: dict[int, list[tuple[int, str, str]]] = {}
-    for version in follower.running(flow):
-        if version.number == command["version"]:
-            lines = version.machine.take_log()
-            over = lines[lines["port"] < 0]
-            for customer, node, port in zip(
-                over["customer"].tolist(), over["node"].tolist(), over["port"].tolist(), strict=True
-            ):
-                end = (version.number, version.program.node_ids[node], outcome_text(port))
-                ends.setdefault(customer, []).append(end)
-    return {
-        customer: Move(
-            places,
-            [at for version in follower.running(flow) for at in _places(version, customer)],
-            ends.get(customer, []),
+class _Standing:
+    """Where people stand in all versions of a flow, by customer."""
+
+    def __init__(self, versions: Sequence[LiveVersion]) -> None:
+        self._nodes = [(v.number, node) for v in versions for node in v.program.node_ids]
+        first = np.cumsum([0, *(len(v.program.node_ids) for v in versions)])
+        found = [positions(v.machine) for v in versions]
+        customer = np.concatenate([np.empty(0, np.int32), *(each[0] for each in found)])
+        order = np.argsort(customer, kind="stable")
+        self.customer = customer[order]
+        at = [each[1] + begin for each, begin in zip(found, first, strict=False)]
+        self.node = np.concatenate([np.empty(0, np.int64), *at])[order]
+        self.due_ms = np.concatenate([np.empty(0, np.int64), *(each[2] for each in found)])[order]
+
+    def bounds(self, people: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Between which of the places each one's are."""
+        left = np.searchsorted(self.customer, people, "left")
+        return left, np.searchsorted(self.customer, people, "right")
+
+    def name(self, node: int) -> tuple[int, str]:
+        """Version and node."""
+        return self._nodes[node]
+
+    def places(self, start: int, end: int) -> list[Place]:
+        """What is between two bounds."""
+        dues = self.due_ms[start:end].tolist()
+        return [
+            (*self.name(node), None if due == NEVER_MS else due)
+            for node, due in zip(self.node[start:end].tolist(), dues, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """Who was inside a flow before a command was carried out, ascending, and what became of him."""
+
+    people: NDArray[np.int32]
+    before: _Standing
+    after: _Standing
+    ends: Mapping[int, Sequence[tuple[int, str, str]]]
+
+    @classmethod
+    def of(cls, follower: Follower, command: Mapping[str, Any]) -> Self:
+        flow = command["flow"]
+        before = _Standing([v for v in follower.running(flow) if not v.dropped])
+        follower.try_out(command)
+        ends: dict[int, list[tuple[int, str, str]]] = {}
+        for version in follower.running(flow):
+            if version.number == command["version"]:
+                lines = version.machine.take_log()
+                over = lines[lines["port"] < 0]
+                for customer, node, port in zip(
+                    *(over[name].tolist() for name in ("customer", "node", "port")), strict=True
+                ):
+                    end = (version.number, version.program.node_ids[node], outcome_text(port))
+                    ends.setdefault(customer, []).append(end)
+        after = _Standing(follower.running(flow))
+        return cls(np.unique(before.customer), before, after, ends)
+
+    def behind(self, customer: int) -> int:
+        """How many of the people are up to a customer."""
+        return int(np.searchsorted(self.people, customer, "right"))
+
+    def move(self, place: int) -> Move:
+        """Of one of the people."""
+        who = self.people[place : place + 1]
+        before, after = (
+            standing.places(*(int(bound[0]) for bound in standing.bounds(who)))
+            for standing in (self.before, self.after)
         )
-        for customer, places in sorted(before.items())
-    }
+        return Move(before, after, self.ends.get(int(who[0]), []))
 
-
-def _places(version: LiveVersion, customer: int) -> list[Place]:
-    return [
-        (version.number, version.program.node_ids[node], due)
-        for node, _, due, _, _ in version.machine.places(customer)
-    ]
+    def ways(self) -> Counter[Way]:
+        """How many of them go which way; most have one place before and one or none after."""
+        found: Counter[Way] = Counter()
+        start, end = self.before.bounds(self.people)
+        start_after, end_after = self.after.bounds(self.people)
+        ended = np.isin(self.people, np.fromiter(self.ends, np.int64, len(self.ends)))
+        simple = (end - start == 1) & (end_after - start_after <= 1) & ~ended
+        stays = simple & (end_after > start_after)
+        nobody = np.full(len(self.people), -1)
+        nobody[stays] = self.after.node[start_after[stays]]
+        pairs = np.stack([self.before.node[start[simple]], nobody[simple]], 1)
+        for (was, now), n in zip(
+            *(x.tolist() for x in np.unique(pairs, axis=0, return_counts=True)), strict=True
+        ):
+            places = [(*self.after.name(now), None)] if now >= 0 else []
+            for way in Move([(*self.before.name(was), None)], places, []).ways():
+                found[way] += n
+        for place in np.flatnonzero(~simple).tolist():
+            found.update(set(self.move(place).ways()))
+        return found
 
 
 def _apart(followers: Sequence[Follower], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

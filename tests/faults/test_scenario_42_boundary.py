@@ -18,6 +18,7 @@ from core.binding import Bound
 from core.errors import HeadraceError
 from differential import TooLongError, run_reference
 from ext.live import LiveMachine
+from ext.positions import positions
 from live_cases import live_options
 from live_feeding import empty_of_customers, live_bound
 from live_journey import journey
@@ -60,6 +61,7 @@ class State:
         machine.count()
         for customer in range(machine.customers):
             machine.places(customer)
+        positions(machine)
         nodes = np.arange(len(self.bound.nodes), dtype=np.uint64)
         columns = [
             np.arange(len(c.dictionary) + 1, dtype=np.uint64) if c.dictionary else None
