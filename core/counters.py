@@ -6,6 +6,7 @@ place in the document, ports run through all nodes in that order (`port_base`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -158,7 +159,8 @@ class Counters:
         counts: Int64s = getattr(self, name)
         if name in HOURLY:
             counts[...] = 0
-            counts = counts[..., : found.size // (counts.size // counts.shape[-1])]
+            rows = math.prod(counts.shape[:-1])
+            counts = counts[..., : found.size // rows if rows else 0]
         counts[...] = found.reshape(counts.shape)
 
     def cut(self) -> Counters:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.counters import DELAY_CELLS, HOUR_MS, Counters, delay_cell, delay_table
+from core.counters import DELAY_CELLS, HOUR_MS, HOURLY, Counters, delay_cell, delay_table
 from core.flow import Flow
 
 FLOW = Flow.model_validate(
@@ -97,6 +97,15 @@ def test_hours_after_the_last_with_any_are_cut_and_filled_again() -> None:
     assert again.entries_by_hour.tolist() == whole.entries_by_hour.tolist()
     assert again.sends_by_hour.tolist() == whole.sends_by_hour.tolist()
     assert of_hours([0, 0], {}).cut().entries_by_hour.tolist() == []
+
+
+def test_counts_of_no_hour_are_filled() -> None:
+    none = of_hours([], {})
+    for name in HOURLY:
+        none.fill(name, np.zeros(0, np.int64))
+        assert getattr(none, name).size == 0
+        with pytest.raises(ValueError, match="reshape"):
+            none.fill(name, np.ones(4, np.int64))
 
 
 @pytest.mark.parametrize(
