@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,26 @@ def test_pages_go_through_all_partitions(engine: Engine, following: Following) -
         after = found["items"][-1]["key"]
     assert sorted(seen) == sorted(customers)
     assert len({engine.partition_of(customer) for customer in seen}) == 2
+
+
+def test_the_engine_goes_on_while_a_question_is_answered(
+    engine: Engine, following: Following
+) -> None:
+    entries, ended, _ = counted(following)
+    stopped = process_of(following)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(counted, following)
+            until(following._asking.locked)
+            for number in range(50):
+                happened(engine, "go", f"meanwhile{number}")
+            assert engine.counts("f").entered[0] == entries + 50
+            assert not answer.done()
+            os.kill(stopped, signal.SIGCONT)
+            assert answer.result() == (entries + 50, ended, 0)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
 
 
 def test_it_lives_on_and_comes_again(engine: Engine, following: Following) -> None:
