@@ -372,7 +372,9 @@ class _Reader:
                 try:
                     cell = self._cell("properties", name, kind, value, "properties", name)
                 except RefusedError as refused:
-                    self._misfit(refused, event, name, value, dropped, "properties")
+                    if not self._forgives(refused.code):
+                        raise
+                    self._misfit(event, name, value, dropped, "properties")
                     continue
                 cells.append(cell)
 
@@ -390,7 +392,9 @@ class _Reader:
                 try:
                     cell = self._cell("attributes", name, kind, value, "set", name)
                 except RefusedError as refused:
-                    self._misfit(refused, "", name, value, dropped, "set")
+                    if not self._forgives(refused.code):
+                        raise
+                    self._misfit("", name, value, dropped, "set")
                     continue
                 cells.append(cell)
             elif (kind := self._personal.get(name)) is not None:
@@ -460,18 +464,12 @@ class _Reader:
             self._miss(name, "a row", sorted(fields), dropped)
         return dropped
 
-    def _misfit(
-        self,
-        refused: RefusedError,
-        event: str,
-        name: str,
-        value: object,
-        dropped: list[str],
-        place: str,
-    ) -> None:
-        """Drop a value of another type than the schema's, or refuse it as it was refused."""
-        if self._settings.wrong_types == "reject" or refused.code != "wrong-type":
-            raise refused
+    def _forgives(self, code: str) -> bool:
+        """Whether a value that was refused is left out, and its row taken."""
+        return self._settings.wrong_types != "reject" and code == "wrong-type"
+
+    def _misfit(self, event: str, name: str, value: object, dropped: list[str], place: str) -> None:
+        """Leave out a value of another type than the schema's."""
         dropped.append(f"{place}/{printable(name)}")
         note(self.strange, event, name, "wrong-type", value)
 

@@ -21,6 +21,7 @@ from actors.intake.rows import Decoded
 from actors.live.errors import BehindError, BusyError, DownError, GoneError, UnknownError
 from actors.live.hosted import Receipt
 from actors.live.replies import Reply
+from core.errors import HeadraceError
 
 AGAIN_S = 0.05
 
@@ -34,6 +35,15 @@ class Delivered:
 
     receipts: dict[int, Receipt] = field(default_factory=dict)
     failures: dict[int, Exception] = field(default_factory=dict)
+
+    def checked(self) -> dict[int, Receipt]:
+        """The receipts. Raises an error if there is any, and then keeps none."""
+        try:
+            if self.failures:
+                raise next(iter(self.failures.values()))
+        finally:
+            self.failures.clear()
+        return self.receipts
 
 
 def deliver(
@@ -79,6 +89,10 @@ def deliver(
             break
         left = {number: left[number] for number in put_off}
         time.sleep(wait_s)
+    for failure in found.failures.values():
+        if isinstance(failure, HeadraceError):
+            # It is expected, and its traceback would keep all rows until garbage is collected.
+            failure.with_traceback(None)
     return found
 
 

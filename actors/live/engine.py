@@ -162,9 +162,8 @@ class Engine:
             decoded = self.identities.meant(decoded)
             self._put_people(decoded.personal)
             found = self._deliver(split(decoded.frame, self.partitions), end)
-        for failure in found.failures.values():
-            raise failure
-        reply = reply_to(decoded, found.receipts, self.partitions)
+        receipts = found.checked()
+        reply = reply_to(decoded, receipts, self.partitions)
         told = [(row, place, code) for row, place, code, _ in reply.rejects]
         self.rejects.write(self.now_ms(), source.hex(), told)
         return reply

@@ -1,5 +1,6 @@
 """Checks how clients' rows become a frame, and what is said of rows that do not."""
 
+import gc
 import json
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from actors.intake.frame import NOT_STATED_MS
 from actors.intake.rows import Decoded, Reject, RowsError, Unreadable, decode_json, decode_rows
+from actors.intake.values import RefusedError
 from core.audience import INT64_MIN
 from core.identity import event_word_of_id
 from core.tenant_schema import TenantSchema
@@ -261,6 +263,23 @@ def test_ids_are_made_from_the_number_of_the_batch() -> None:
     messages = np.concatenate([once.message, other.message, unnumbered.message])
     assert len(np.unique(messages, axis=0)) == 6
     assert once.hash[0] == event_word_of_id("visit", "73686f70:3:0")
+
+
+def test_what_was_refused_is_gone_with_its_answer() -> None:
+    wrong = [
+        {**ORDER, "properties": {"total": "a" * 1_000}},
+        {**ORDER, "event": 7},
+        {**CHANGE, "set": {"age": "old"}},
+        {**CHANGE, "tags": {"add": [7]}},
+        7,
+    ]
+    gc.collect()
+    gc.disable()  # which rows in a cycle would wait for, as large as they are
+    try:
+        assert len(read(*wrong).rejects) == len(wrong)
+        assert not [each for each in gc.get_objects() if isinstance(each, RefusedError)]
+    finally:
+        gc.enable()
 
 
 def test_refused_rows_do_not_shift_the_ids_of_others() -> None:

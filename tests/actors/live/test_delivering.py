@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -92,6 +94,43 @@ def test_what_cannot_be_taken_at_all_is_not_tried_again(patient: bool) -> None:
     shards = Shards(p0=[gone])
     assert shards.deliver(patient=patient) == Delivered({1: TAKEN}, {0: gone})
     assert shards.calls == [0, 1]
+
+
+def busy() -> list[Exception | None]:
+    return [BusyError("full", retry_after_ms=20) for _ in range(20)]
+
+
+def refused_rows(patient: bool) -> None:
+    found = Shards(p0=busy(), p1=busy()).deliver(patient=patient, within_s=0.05)
+    assert sorted(found.failures) == [0, 1]
+    with contextlib.suppress(BusyError):
+        found.checked()
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_rows_are_gone_with_the_error_that_they_met(patient: bool) -> None:
+    gc.collect()
+    gc.disable()  # which rows in a cycle would wait for, as many as they are
+    try:
+        refused_rows(patient)
+        assert not [each for each in gc.get_objects() if isinstance(each, Frame | BusyError)]
+    finally:
+        gc.enable()
+
+
+def test_an_unexpected_error_tells_where_it_was() -> None:
+    def broken(number: int, frame: Frame) -> Future[Receipt]:
+        future: Future[Receipt] = Future()
+        try:
+            raise KeyError(number)
+        except KeyError as error:
+            future.set_exception(error)
+        return future
+
+    found = deliver(split(frame_of(HERE[0]), 2), broken, [].append, time.monotonic() + 1)
+    with pytest.raises(KeyError) as told:
+        found.checked()
+    assert "broken" in [entry.name for entry in told.traceback]
 
 
 def test_the_deadline_ends_it() -> None:
